@@ -1,0 +1,1 @@
+"""How long a proof takes, against one plain CP-SAT model in the same run."""

@@ -1,0 +1,5 @@
+"""`python -m optimizer` is `bgp-speakers`."""
+
+from .cli import main
+
+main()

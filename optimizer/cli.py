@@ -1,0 +1,240 @@
+"""The command line: read, call one function, write."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from . import __version__
+from .errors import OptimizerError, OutputError, ViolationError
+from .model import Cluster, Placement, Policy
+from .placement_file import placement_to_json, read_placement
+from .read_cluster import read_cluster
+from .read_policy import read_policy
+from .read_topology import Topology, read_topology, with_topology
+
+F = TypeVar("F", bound=Callable[..., Any])
+FILE = click.Path(path_type=Path, dir_okay=False)
+INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Show every step, and lists in full.")
+
+
+class Group(click.Group):
+    """Turns the package's errors into one sentence on stderr and the exit code of the contract."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except OptimizerError as error:
+            click.echo(f"bgp-speakers: {error}", err=True)
+            ctx.exit(error.exit_code)
+
+
+@click.group(
+    cls=Group,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 118},
+    epilog="Example: kubectl get nodes,pods,daemonsets,bgppeers,bgpconfs -A -o json | bgp-speakers optimize -",
+)
+@click.version_option(__version__)
+def main() -> None:
+    """The fewest BGP sessions that keep every router redundant: computed, proved, verified, exported as patches.
+
+    INPUT is a file or folder of Kubernetes objects (JSON or YAML, as kubectl prints them), or - for stdin.
+    """
+
+
+class Progress:
+    """Tells on stderr what is going on: everything with -v, otherwise what happens after the first second."""
+
+    def __init__(self, verbose: bool) -> None:
+        self.verbose, self.start = verbose, time.monotonic()
+
+    def __call__(self, what: str) -> None:
+        """Tell one step."""
+        passed = time.monotonic() - self.start
+        if self.verbose or passed > 1:
+            click.echo(f"{passed:6.1f} s  {what}", err=True)
+
+
+@main.command(
+    epilog="Example: bgp-speakers optimize cluster.json --topology topology.yaml --survive rack -o placement.json"
+)
+@INPUTS
+@click.option("--topology", type=FILE, help="Routers, attachments and failure domains (YAML or JSON).")
+@click.option("--policy", type=FILE, help="What is asked for (YAML or JSON); the options below go over it.")
+@click.option("-o", "--output", type=FILE, help="Write the placement, for export, to this file.")
+@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", help="What stdout gets.")
+@click.option("--speakers-per-router", type=int, help="Sessions that every router keeps, each from another node [2].")
+@click.option("--peering", help="all-attached: a speaker peers with all its routers; selected: sessions are chosen.")
+@click.option(
+    "--survive",
+    multiple=True,
+    metavar="KIND[=N]",
+    help="Keep N sessions [1] whichever one domain of the kind fails; may be given again.",
+)
+@click.option("--mode", help="bgp, layer2 or vip.")
+@click.option("--time-limit", type=float, metavar="SECONDS", help="Stop proving after this long [60].")
+@click.option("--max-moves", type=int, help="The most speakers that may start or stop.")
+@click.option("--pin", multiple=True, metavar="NODE", help="A node that must run a speaker; may be given again.")
+@click.option("--ban", multiple=True, metavar="NODE", help="A node that must not run a speaker; may be given again.")
+@click.option("--best-effort", is_flag=True, default=None, help="Where not all rules can hold, miss as few as can be.")
+@click.option("--allow-break", is_flag=True, default=None, help="Let a router be over its limit during the change.")
+@click.option(
+    "--speaker-label", metavar="KEY=VALUE", help="The node label that marks speakers [bgp-speakers/speaker=true]."
+)
+@click.option("--daemonset", metavar="[NAMESPACE/]NAME", help="The speaker DaemonSet [openelb-speaker].")
+@VERBOSE
+@click.pass_context
+def optimize(
+    ctx: click.Context,
+    /,
+    inputs: tuple[str, ...],
+    topology: Path | None,
+    policy: Path | None,
+    output: Path | None,
+    format_: str,
+    verbose: bool,
+    **options: Any,
+) -> None:
+    """Find the placement with the fewest BGP sessions, prove it, and verify it.
+
+    Exit code 3 means that no placement keeps all the rules; the answer then tells which rules conflict, and what
+    would help.
+    """
+    # The solver takes a while to import, so other commands and --help do without it.
+    from . import report
+    from .optimize import optimize as find_placement
+
+    progress = Progress(verbose)
+    asked = read_policy(policy, policy_options(options))
+    given = read_topology(topology) if topology else Topology()
+    progress("reading")
+    cluster = read_inputs(inputs, asked, given)
+    placement = find_placement(cluster, asked, progress)
+    data = placement_to_json(placement, asked, given)
+    if output:
+        write_file(output, data)
+    click.echo(report.notes(placement, verbose), nl=False, err=True)
+    click.echo(data.decode() if format_ == "json" else report.text(cluster, asked, placement, verbose), nl=False)
+    ctx.exit(3 if placement.status == "infeasible" else 0)
+
+
+@main.command(
+    epilog="Example: bgp-speakers export placement.json cluster.json --style node-selector --format kubectl -o patches"
+)
+@click.argument("placement", type=FILE)
+@INPUTS
+@click.option("--style", type=click.Choice(["node-selector", "affinity", "taints"]), default="node-selector")
+@click.option("--format", "format_", type=click.Choice(["kubectl", "kustomize", "helm"]), default="kubectl")
+@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="The folder.")
+@VERBOSE
+def export(placement: Path, inputs: tuple[str, ...], style: str, format_: str, output: Path, verbose: bool) -> None:
+    """Write the patches that lead from the cluster in INPUT to the placement, in an order that loses no route.
+
+    The placement is verified against INPUT first (exit code 4 where it does not hold), and so is what is written.
+    """
+    from . import export as exporting
+
+    chosen, policy, cluster = checked_placement(placement, inputs, verbose)
+    made = exporting.export(cluster, policy, chosen, style, format_)
+    for hazard in made.hazards:
+        click.echo(f"hazard     {hazard}", err=True)
+    if not made.files:
+        click.echo("nothing to change: the cluster is as the placement wants it, and nothing was written")
+        return
+    exporting.write(made, output)
+    click.echo(f"{len(made.files)} files written to {output}:")
+    for name in sorted(made.files):
+        click.echo(f"  {name}")
+
+
+@main.command(epilog="Example: bgp-speakers verify placement.json cluster.json")
+@click.argument("placement", type=FILE)
+@INPUTS
+@VERBOSE
+def verify(placement: Path, inputs: tuple[str, ...], verbose: bool) -> None:
+    """Check a placement against INPUT, rule by rule; exit code 4 where one is broken."""
+    chosen, _, _ = checked_placement(placement, inputs, verbose)
+    click.echo(f"every rule holds: {len(chosen.speakers)} speakers, {len(chosen.sessions)} sessions")
+
+
+def checked_placement(path: Path, inputs: tuple[str, ...], verbose: bool) -> tuple[Placement, Policy, Cluster]:
+    """The placement, its policy and the cluster that it was checked against. Raises ViolationError."""
+    from .verify import check_placement
+
+    progress = Progress(verbose)
+    placement, policy, topology = read_placement(path)
+    if placement.status == "infeasible":
+        raise ViolationError((f"{path} holds no placement: its status is infeasible",))
+    progress("reading")
+    cluster = read_inputs(inputs, policy, topology)
+    progress("verifying")
+    violations = check_placement(cluster, policy, placement)
+    if violations:
+        raise ViolationError(violations)
+    return placement, policy, cluster
+
+
+def read_inputs(inputs: tuple[str, ...], policy: Policy, topology: Topology) -> Cluster:
+    """The cluster with its topology."""
+    return with_topology(read_cluster(inputs, policy.speaker.daemonset), topology, policy.survive)
+
+
+def policy_options(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given, by the keys of the policy file."""
+    keys = {
+        "speakers_per_router": "speakersPerRouter",
+        "peering": "peering",
+        "mode": "mode",
+        "time_limit": "timeLimit",
+        "max_moves": "maxMoves",
+        "best_effort": "bestEffort",
+        "allow_break": "allowBreak",
+    }
+    data = {key: options[name] for name, key in keys.items() if options[name] is not None}
+    if options["survive"]:
+        data["survive"] = [survive_entry(text) for text in options["survive"]]
+    nodes = {key: list(options[key]) for key in ("pin", "ban") if options[key]}
+    speaker = {"label": options["speaker_label"], "daemonSet": options["daemonset"]}
+    speaker = {key: value for key, value in speaker.items() if value is not None}
+    return data | ({"nodes": nodes} if nodes else {}) | ({"speaker": speaker} if speaker else {})
+
+
+def survive_entry(text: str) -> dict[str, Any]:
+    """`rack` or `rack=2` as an entry of the policy."""
+    kind, equals, number = text.partition("=")
+    if not equals:
+        return {"kind": kind}
+    if not number.isdecimal():
+        raise click.UsageError(f"--survive {text}: {number!r} is not a number")
+    return {"kind": kind, "survivors": int(number)}
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write the file whole or not at all. Raises OutputError."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            try:
+                file.write(data)
+                file.close()
+                Path(file.name).chmod(0o666 & ~umask())
+                Path(file.name).replace(path)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def umask() -> int:
+    """The process's file mode mask."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,163 @@
+"""The plan as numbered files, with `apply.sh` and `rollback.sh` that need kubectl alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+
+from .manifests import Change, Objects, Patch, apply_changes, key_of
+from .model import Cluster, Placement, Policy
+from .plan import PeerEdits, Step, Style, Wait
+from .scripts import FUNCTIONS, Script, Target
+
+WAITED = "Nothing has been removed yet: find out why, then run this script again, or rollback.sh."
+AGAIN = "Find out why, then run this script again; TIMEOUT=0 goes on without waiting."
+CHECKED = "All changes have been made, but this is not as it should be; rollback.sh takes them back."
+
+
+class Case(Struct, frozen=True):
+    """All that an export needs: the input, the plan, and the objects as they are today."""
+
+    cluster: Cluster
+    policy: Policy
+    placement: Placement
+    style: Style
+    peers: PeerEdits
+    steps: tuple[Step, ...]
+    objects: Objects
+    daemonset: dict[str, Any]
+
+    @property
+    def target(self) -> Target:
+        """What the scripts' waits look at."""
+        metadata, spec = self.daemonset["metadata"], self.daemonset["spec"]
+        return Target(
+            namespace=metadata.get("namespace") or "default",
+            daemonset=metadata["name"],
+            pods=(spec.get("selector") or {}).get("matchLabels") or {},
+            on_delete=(spec.get("updateStrategy") or {}).get("type") == "OnDelete",
+            speakers=len({*self.placement.speakers, *self.cluster.today.speakers}),
+        )
+
+    @property
+    def final_wait(self) -> Wait:
+        """What must hold in the end."""
+        return "established" if self.policy.mode == "bgp" else "rollout"
+
+    @property
+    def after(self) -> Objects:
+        """The objects after all steps."""
+        return apply_changes(self.objects, (change for step in self.steps for change in step.changes))
+
+    def script(self, comment: str, objects: Objects, folder: str = "") -> Script:
+        """A new script that starts with these objects."""
+        return Script(comment, self.target, objects, folder)
+
+    def wait(self, script: Script, wait: Wait, sentence: str) -> None:
+        """Wait for the placement's speakers and sessions."""
+        sessions = (f"{each.node} {self.peers.names[each.router]}" for each in self.placement.sessions)
+        script.wait(wait, self.placement.speakers, sessions if wait == "established" else (), sentence)
+
+    def wait_back(self, script: Script, wait: Wait) -> None:
+        """Wait for today's speakers and sessions."""
+        today = self.cluster.today
+        sessions = (
+            f"{node} {self.peers.names[router]}"
+            for router, nodes in today.sessions.items()
+            for node in nodes
+            if router in self.peers.names
+        )
+        script.wait(wait, today.speakers, sessions if wait == "established" else (), AGAIN)
+
+
+def kubectl_files(case: Case) -> tuple[dict[str, str], str]:
+    """The files, and what README.txt says of them."""
+    apply = case.script(
+        "Brings the speakers and their sessions to the placement; nothing is removed before what replaces it is up.\n"
+        "Can be run again after an interruption. See functions.sh for the environment that it looks at.",
+        case.objects,
+    )
+    for step in case.steps:
+        case.wait(apply, step.wait, WAITED)
+        apply.run(step.why, step.changes)
+    case.wait(apply, case.final_wait, CHECKED)
+
+    back = case.script(
+        "Takes back what apply.sh has done, all or a part of it; nothing is removed before what was there is up again.",
+        case.after,
+        "rollback/",
+    )
+    for step in reversed(case.steps):
+        case.wait_back(back, step.undo_wait)
+        back.run(f"take back: {step.why}", step.undo)
+    return {
+        "functions.sh": FUNCTIONS,
+        **apply.finish("apply.sh", "done: the speakers and their sessions are as in the placement"),
+        **back.finish("rollback.sh", "done: all changes are taken back"),
+    }, README
+
+
+README = """kubectl
+
+apply.sh applies the numbered files in their order and waits, before anything is removed, until the new speakers
+run and their sessions are established. rollback.sh takes everything back in the reverse order, with the files in
+rollback/. Both need kubectl alone, run from any folder and can be run again; functions.sh names the settings that
+they take from the environment, such as KUBECTL and TIMEOUT.
+"""
+
+
+def split_files(
+    case: Case, manual: Callable[[Change], bool], prefix: str, how: str, back: str
+) -> tuple[dict[str, str], Objects]:
+    """The plan around changes that another tool makes: scripts for before and after it, and for the way back.
+
+    `manual` are the changes of that tool; `how` and `back` are the sentences for a script that comes too early.
+    Also returns the objects as the tool is to leave them.
+    """
+    template = next((i for i, step in enumerate(case.steps) if any(map(is_template, step.changes))), None)
+    middle = (
+        next((i for i, step in enumerate(case.steps) if step.wait), len(case.steps)) if template is None else template
+    )
+    opening, edited = case.steps[:middle], case.steps[middle : middle + (template is not None)]
+    closing = case.steps[middle + len(edited) :]
+    key = key_of(case.daemonset)
+
+    before = case.script("Prepares the nodes; see README.txt for what comes next.", case.objects, f"{prefix}before/")
+    for step in opening:
+        before.run(step.why, step.changes, manual)
+    for step in edited:
+        case.wait(before, step.wait, WAITED)
+
+    after = case.script("Finishes the change once README.txt's second step is done.", before.objects, f"{prefix}after/")
+    for step in edited:
+        after.run(step.why, step.changes, manual)
+        after.expect(key, how)
+    between = after.objects
+    case.wait(after, case.final_wait, WAITED)
+    for step in closing:
+        after.run(step.why, step.changes, manual)
+    if closing:
+        case.wait(after, case.final_wait, CHECKED)
+
+    rollback = case.script("Takes back what the scripts have done; see README.txt.", case.after, "rollback/")
+    for step in reversed(closing):
+        rollback.run(f"take back: {step.why}", step.undo, manual)
+    for step in edited:
+        rollback.run(step.why, step.undo, manual)
+        rollback.expect(key, back)
+    case.wait_back(rollback, case.final_wait)
+    for step in reversed(opening):
+        rollback.run(f"take back: {step.why}", step.undo, manual)
+    return {
+        "functions.sh": FUNCTIONS,
+        **before.finish(f"{prefix}before.sh", "done: see README.txt for the next step"),
+        **after.finish(f"{prefix}after.sh", "done: see README.txt for what is left"),
+        **rollback.finish("rollback.sh", "done: all changes of the scripts are taken back"),
+    }, between
+
+
+def is_template(change: Change) -> bool:
+    """Whether a change is the edit of the DaemonSet."""
+    return isinstance(change, Patch) and change.kind == "DaemonSet"

@@ -1,0 +1,290 @@
+"""The problem and its answer as plain frozen data: no I/O, no solver.
+
+Units: CPU in millicores, memory in bytes, pods as a count; times in seconds.
+Names (of nodes, routers, domains) are the keys everywhere; collections are sorted by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from msgspec import Struct
+
+Peering = Literal["all-attached", "selected"]
+Mode = Literal["bgp", "layer2", "vip"]
+Goal = Literal["sessions", "speakers", "moves", "sessionMoves", "cost"]
+Status = Literal["optimal", "feasible", "infeasible"]
+GOALS: tuple[Goal, ...] = ("sessions", "speakers", "moves", "sessionMoves", "cost")
+
+SPEAKER_LABEL = ("bgp-speakers/speaker", "true")
+"""The node label (key, value) that marks a chosen speaker, unless the policy names another."""
+
+RACK_LABEL = "openelb.kubesphere.io/rack"
+"""OpenELB's rack label; it changes routes only where `BgpConf.spec.asPerRack` is set."""
+
+
+class Resources(Struct, frozen=True):
+    """CPU in millicores, memory in bytes, and a number of pods."""
+
+    cpu: int = 0
+    memory: int = 0
+    pods: int = 0
+
+    def __add__(self, other: Resources) -> Resources:
+        return Resources(self.cpu + other.cpu, self.memory + other.memory, self.pods + other.pods)
+
+    def __sub__(self, other: Resources) -> Resources:
+        return Resources(self.cpu - other.cpu, self.memory - other.memory, self.pods - other.pods)
+
+
+class Taint(Struct, frozen=True):
+    """A taint of a node; `value` is empty where it has none."""
+
+    key: str
+    effect: str
+    value: str = ""
+
+
+class Toleration(Struct, frozen=True):
+    """A toleration of a pod; an empty key with `Exists` tolerates everything, an empty effect every effect."""
+
+    key: str = ""
+    operator: str = "Equal"
+    value: str = ""
+    effect: str = ""
+
+
+class Requirement(Struct, frozen=True):
+    """One `matchExpressions` entry: In, NotIn, Exists, DoesNotExist, and for node affinity Gt, Lt."""
+
+    key: str
+    operator: str
+    values: tuple[str, ...] = ()
+
+
+class LabelSelector(Struct, frozen=True):
+    """A `metav1.LabelSelector`: all parts must match; an empty selector matches everything."""
+
+    match_labels: Mapping[str, str] = {}
+    match_expressions: tuple[Requirement, ...] = ()
+
+
+class NodeSelectorTerm(Struct, frozen=True):
+    """One term of a required node affinity: all parts must match; an empty term matches nothing."""
+
+    match_expressions: tuple[Requirement, ...] = ()
+    match_fields: tuple[Requirement, ...] = ()
+
+
+class Node(Struct, frozen=True):
+    """A Kubernetes node.
+
+    `ready` is None where the dump has no Ready condition. `allocatable` is None where the dump has none.
+    `requested` is what its pods request, speakers left out. `domains` maps a failure domain kind to the
+    value this node is in.
+    """
+
+    name: str
+    labels: Mapping[str, str] = {}
+    taints: tuple[Taint, ...] = ()
+    unschedulable: bool = False
+    deleting: bool = False
+    ready: bool | None = None
+    addresses: tuple[str, ...] = ()
+    allocatable: Resources | None = None
+    requested: Resources = Resources()
+    domains: Mapping[str, str] = {}
+
+
+class Router(Struct, frozen=True):
+    """A BGP neighbour outside the cluster.
+
+    `peer` is the name of its BgpPeer, where there is one. `selector` is set where exactly one label selector
+    says which nodes are attached; an export may then use it. `min_speakers` raises the policy's number.
+    """
+
+    name: str
+    address: str | None = None
+    asn: int | None = None
+    max_sessions: int | None = None
+    min_speakers: int | None = None
+    domains: Mapping[str, str] = {}
+    selector: LabelSelector | None = None
+    peer: str | None = None
+
+
+class Peer(Struct, frozen=True):
+    """A BgpPeer as the cluster has it; `selector` None matches every node, `manifest` is the object as read."""
+
+    name: str
+    address: str
+    asn: int
+    selector: LabelSelector | None
+    manifest: Mapping[str, Any]
+
+
+class Speaker(Struct, frozen=True):
+    """The speaker DaemonSet: where its pods may run and what one requests; `manifest` is the object as read."""
+
+    namespace: str
+    name: str
+    node_selector: Mapping[str, str]
+    affinity: tuple[NodeSelectorTerm, ...] | None
+    tolerations: tuple[Toleration, ...]
+    requests: Resources
+    host_network: bool
+    manifest: Mapping[str, Any]
+
+
+class Today(Struct, frozen=True):
+    """The running speakers, and for every router the nodes whose speakers hold a session with it, all sorted.
+
+    The sessions are those that the BgpPeers' selectors give; their nodes need not be attached to the router.
+    """
+
+    speakers: tuple[str, ...] = ()
+    sessions: Mapping[str, tuple[str, ...]] = {}
+
+
+class Cluster(Struct, frozen=True):
+    """All that was read. `attachments` maps every router to its attached nodes, sorted.
+
+    `speaker` is None where the input has no speaker DaemonSet. `as_per_rack` is `BgpConf.spec.asPerRack`.
+    `warnings` are sentences about what the input leaves open.
+    """
+
+    nodes: tuple[Node, ...]
+    routers: tuple[Router, ...] = ()
+    attachments: Mapping[str, tuple[str, ...]] = {}
+    peers: tuple[Peer, ...] = ()
+    speaker: Speaker | None = None
+    as_per_rack: Mapping[str, int] | None = None
+    daemonsets: tuple[Mapping[str, Any], ...] = ()
+    today: Today = Today()
+    warnings: tuple[str, ...] = ()
+
+
+class Survive(Struct, frozen=True):
+    """Whichever one domain of `kind` fails, every router outside it keeps `survivors` sessions."""
+
+    kind: str
+    survivors: int = 1
+
+
+class SpeakerNeeds(Struct, frozen=True):
+    """What a speaker needs: `requests` None means as the DaemonSet says; `per_session` is added per session."""
+
+    requests: Resources | None = None
+    per_session: Resources = Resources()
+    max_sessions: int | None = None
+    label: tuple[str, str] = SPEAKER_LABEL
+    daemonset: str | None = None
+
+
+class NodeCost(Struct, frozen=True):
+    """Nodes that match `selector` cost `cost` each when chosen."""
+
+    selector: LabelSelector
+    cost: int
+
+
+class NodeRules(Struct, frozen=True):
+    """Which nodes must not, should or must be chosen: `exclude`, `prefer` by selector, `pin`, `ban` by name."""
+
+    exclude: tuple[LabelSelector, ...] = ()
+    prefer: tuple[LabelSelector, ...] = ()
+    pin: tuple[str, ...] = ()
+    ban: tuple[str, ...] = ()
+    cost: tuple[NodeCost, ...] = ()
+
+
+class Policy(Struct, frozen=True):
+    """What is asked for. `goals` in strict order; `max_moves` bounds the speakers started plus stopped.
+
+    `allow_break` lets a router's limit be respected only after the change, not during it.
+    `best_effort` returns the least shortfall where the rules cannot all hold.
+    """
+
+    speakers_per_router: int = 2
+    peering: Peering = "all-attached"
+    mode: Mode = "bgp"
+    survive: tuple[Survive, ...] = ()
+    speaker: SpeakerNeeds = SpeakerNeeds()
+    nodes: NodeRules = NodeRules()
+    max_moves: int | None = None
+    goals: tuple[Goal, ...] = GOALS
+    time_limit: float = 60.0
+    best_effort: bool = False
+    allow_break: bool = False
+
+
+class Objective(Struct, frozen=True):
+    """The value reached for a goal and the proved lower bound (equal: proved)."""
+
+    name: str
+    value: int
+    bound: int
+
+
+class Session(Struct, frozen=True, order=True):
+    """One BGP session between the speaker on `node` and `router`."""
+
+    node: str
+    router: str
+
+
+class Count(Struct, frozen=True):
+    """Speakers and sessions of one state of the cluster."""
+
+    speakers: int
+    sessions: int
+
+
+class Shortfall(Struct, frozen=True):
+    """What a best-effort placement leaves open at a router: `missing` sessions of the named rule."""
+
+    router: str
+    rule: str
+    missing: int
+
+
+class Conflict(Struct, frozen=True):
+    """Why there is no placement: rules that cannot hold together, none of which can be left out.
+
+    `counts` are the facts behind it, `change` the smallest change that would help.
+    """
+
+    routers: tuple[str, ...]
+    rules: tuple[str, ...]
+    counts: tuple[str, ...]
+    change: str
+
+
+class Paths(Struct, frozen=True):
+    """Paths a router holds for one service: sessions times announced next hops."""
+
+    router: str
+    today: int
+    proposed: int
+
+
+class Placement(Struct, frozen=True):
+    """The answer: sorted speakers and sessions, goals in order, and what else a reader should know.
+
+    `eligible` counts the candidate nodes, `ineligible` the others by cause. `warnings` speak of the topology
+    and the input, `hazards` of what the product does during the change.
+    """
+
+    status: Status
+    objectives: tuple[Objective, ...] = ()
+    speakers: tuple[str, ...] = ()
+    sessions: tuple[Session, ...] = ()
+    today: Count = Count(0, 0)
+    eligible: int = 0
+    ineligible: Mapping[str, int] = {}
+    diagnosis: tuple[Conflict, ...] = ()
+    shortfalls: tuple[Shortfall, ...] = ()
+    paths: tuple[Paths, ...] = ()
+    warnings: tuple[str, ...] = ()
+    hazards: tuple[str, ...] = ()

@@ -1,0 +1,184 @@
+"""The fields of Kubernetes and OpenELB objects that we use, as msgspec structs; all other fields are passed over.
+
+Names and nesting are those of the objects themselves. Optional fields may be absent or null, as in any dump.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Raw, Struct
+
+Quantities = dict[str, str | int | float]
+
+
+class Partial(Struct, rename="camel"):
+    """The fields of an object that we use; all others are passed over."""
+
+
+class Owner(Partial):
+    kind: str = ""
+    name: str = ""
+
+
+class Meta(Partial):
+    name: str = ""
+    namespace: str | None = None
+    labels: dict[str, str] | None = None
+    owner_references: list[Owner] | None = None
+    deletion_timestamp: str | None = None
+
+
+class Head(Partial):
+    kind: str = ""
+    api_version: str = ""
+    metadata: Meta | None = None
+
+
+class ItemList(Partial):
+    kind: str = ""
+    api_version: str = ""
+    items: list[Raw] | None = None
+
+
+class NodeTaint(Partial):
+    key: str
+    effect: str
+    value: str | None = None
+
+
+class NodeSpec(Partial):
+    taints: list[NodeTaint] | None = None
+    unschedulable: bool | None = None
+
+
+class Condition(Partial):
+    type: str = ""
+    status: str = ""
+
+
+class Address(Partial):
+    type: str = ""
+    address: str = ""
+
+
+class NodeStatus(Partial):
+    allocatable: Quantities | None = None
+    capacity: Quantities | None = None
+    conditions: list[Condition] | None = None
+    addresses: list[Address] | None = None
+
+
+class NodeObject(Partial):
+    metadata: Meta
+    spec: NodeSpec | None = None
+    status: NodeStatus | None = None
+
+
+class Needs(Partial):
+    requests: Quantities | None = None
+    limits: Quantities | None = None
+
+
+class Container(Partial):
+    resources: Needs | None = None
+    restart_policy: str | None = None
+
+
+class Expression(Partial):
+    key: str
+    operator: str
+    values: list[str] | None = None
+
+
+class Term(Partial):
+    match_expressions: list[Expression] | None = None
+    match_fields: list[Expression] | None = None
+
+
+class Terms(Partial):
+    node_selector_terms: list[Term] | None = None
+
+
+class NodeAffinity(Partial):
+    required: Terms | None = msgspec.field(name="requiredDuringSchedulingIgnoredDuringExecution", default=None)
+
+
+class Affinity(Partial):
+    node_affinity: NodeAffinity | None = None
+
+
+class PodToleration(Partial):
+    key: str | None = None
+    operator: str | None = None
+    value: str | None = None
+    effect: str | None = None
+
+
+class PodSpec(Partial):
+    node_name: str | None = None
+    containers: list[Container] | None = None
+    init_containers: list[Container] | None = None
+    overhead: Quantities | None = None
+    resources: Needs | None = None
+    node_selector: dict[str, str] | None = None
+    affinity: Affinity | None = None
+    tolerations: list[PodToleration] | None = None
+    host_network: bool | None = None
+
+
+class PodStatus(Partial):
+    phase: str | None = None
+
+
+class PodObject(Partial):
+    metadata: Meta
+    spec: PodSpec
+    status: PodStatus | None = None
+
+
+class Selector(Partial):
+    match_labels: dict[str, str] | None = None
+    match_expressions: list[Expression] | None = None
+
+
+class Template(Partial):
+    spec: PodSpec
+
+
+class DaemonSetSpec(Partial):
+    template: Template
+    selector: Selector | None = None
+
+
+class DaemonSetStatus(Partial):
+    current_number_scheduled: int = 0
+
+
+class DaemonSetObject(Partial):
+    metadata: Meta
+    spec: DaemonSetSpec
+    status: DaemonSetStatus | None = None
+
+
+class PeerConf(Partial):
+    neighbor_address: str = ""
+    peer_as: int = 0
+
+
+class PeerSpec(Partial):
+    conf: PeerConf | None = None
+    node_selector: Selector | None = None
+
+
+class PeerObject(Partial):
+    metadata: Meta
+    spec: PeerSpec
+
+
+class ConfSpec(Partial):
+    as_per_rack: dict[str, int] | None = None
+
+
+class ConfObject(Partial):
+    metadata: Meta
+    spec: ConfSpec | None = None

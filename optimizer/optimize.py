@@ -1,0 +1,131 @@
+"""The main job: a cluster and a policy in, a verified placement out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from msgspec import structs
+
+from . import graph
+from .diagnose import diagnose
+from .documents import nearest
+from .errors import InputError, InternalError
+from .model import Cluster, Count, Objective, Placement, Policy, Session, Shortfall
+from .reduce import Component, Problem, expand, reduce
+from .rules import shortfalls
+from .solve import Answer, goal_names, solve
+from .speakers import openelb
+from .verify import check_placement
+
+
+def optimize(cluster: Cluster, policy: Policy, progress: Callable[[str], None] = lambda _: None) -> Placement:
+    """The placement with the least goals, in order, that keeps every rule; proved, or with the gap that is left.
+
+    Raises InputError, NoAnswerError, and InternalError where the independent check disagrees.
+    """
+    check_names(cluster, policy)
+    if policy.mode == "bgp" and not cluster.routers:
+        raise InputError("no router: the input has no BgpPeer, and no --topology names any")
+    progress("reducing")
+    problem = reduce(cluster, policy)
+    progress(f"solving {len(problem.components)} components")
+    pinned_out = any(name in problem.causes for name in policy.nodes.pin)
+    answers: list[tuple[Component, Answer]] = []
+    infeasible: list[Component] = []
+    if not problem.refusal:
+        answers = solve(problem, progress)
+        infeasible = [component for component, answer in answers if answer.solution is None]
+    if problem.refusal or infeasible or pinned_out:
+        progress("looking for the conflicting rules")
+        placement = build(cluster, problem, [], ())
+        placement = structs.replace(placement, status="infeasible", diagnosis=diagnose(cluster, problem, infeasible))
+    else:
+        placement = build(cluster, problem, answers, objectives(policy, answers))
+    progress("verifying")
+    violations = check_placement(cluster, policy, placement)
+    if violations:
+        raise InternalError(f"the placement fails its own check: {'; '.join(violations[:3])}")
+    return placement
+
+
+def check_names(cluster: Cluster, policy: Policy) -> None:
+    """Raise InputError for a pinned or banned node that the input does not have."""
+    known = {node.name for node in cluster.nodes}
+    for what, names in (("pin", policy.nodes.pin), ("ban", policy.nodes.ban)):
+        for name in names:
+            if name not in known:
+                raise InputError(f"{what}: there is no node {name!r}; {nearest(name, known)}")
+
+
+def objectives(policy: Policy, answers: Sequence[tuple[Component, Answer]]) -> tuple[Objective, ...]:
+    """The goals of the whole: values and bounds of all components added up."""
+    values: Counter[str] = Counter()
+    bounds: Counter[str] = Counter()
+    for _, answer in answers:
+        for goal in answer.objectives:
+            values[goal.name] += goal.value
+            bounds[goal.name] += goal.bound
+    return tuple(Objective(name, values[name], bounds[name]) for name in goal_names(policy))
+
+
+def build(
+    cluster: Cluster,
+    problem: Problem,
+    answers: Sequence[tuple[Component, Answer]],
+    goals: tuple[Objective, ...],
+) -> Placement:
+    """The placement that the answers stand for, with all that is told along with it."""
+    speakers: list[str] = []
+    sessions: list[Session] = []
+    missed: list[Shortfall] = []
+    for component, answer in answers:
+        if answer.solution is not None:
+            chosen, held = expand(component, answer.solution)
+            speakers += chosen
+            sessions += held
+            missed += [
+                Shortfall(rule.router, rule.name, number)
+                for rule, number in shortfalls(component, problem.survive, answer.solution)
+            ]
+    in_bgp = problem.policy.mode == "bgp"
+    if not in_bgp:
+        sessions = []
+    placement = Placement(
+        status="optimal" if all(goal.value == goal.bound for goal in goals) else "feasible",
+        objectives=goals,
+        speakers=tuple(sorted(speakers)),
+        sessions=tuple(sorted(sessions)),
+        today=Count(len(cluster.today.speakers), sum(len(nodes) for nodes in cluster.today.sessions.values())),
+        eligible=len(cluster.nodes) - len(problem.causes),
+        ineligible=dict(sorted(Counter(problem.causes.values()).items(), key=lambda cause: (-cause[1], cause[0]))),
+        shortfalls=tuple(sorted(missed, key=lambda each: (each.router, each.rule))),
+        warnings=(*cluster.warnings, *topology_warnings(cluster, problem)),
+    )
+    return structs.replace(
+        placement,
+        paths=openelb.paths(cluster, placement) if in_bgp else (),
+        hazards=openelb.hazards(cluster, problem.policy, placement),
+    )
+
+
+def topology_warnings(cluster: Cluster, problem: Problem) -> list[str]:
+    """What the shape of the topology tells, over the candidates."""
+    if problem.policy.mode != "bgp":
+        return []
+    nodes = {node.name: node for node in cluster.nodes}
+    # All domain kinds count here, also those that no rule protects.
+    groups: Counter[tuple[tuple[str, ...], tuple[tuple[str, str], ...]]] = Counter()
+    example: dict[object, str] = {}
+    for component in problem.components:
+        for each in component.classes:
+            for name in each.names:
+                key = (each.traits.routers, tuple(sorted(nodes[name].domains.items())))
+                groups[key] += 1
+                example.setdefault(key, name)
+    kinds = sorted({kind for node in cluster.nodes for kind in node.domains})
+    return graph.warnings(
+        [graph.Group(key[0], dict(key[1]), size, example[key]) for key, size in groups.items()],
+        {router.name: router.domains for router in cluster.routers},
+        kinds,
+    )

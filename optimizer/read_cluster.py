@@ -1,0 +1,318 @@
+"""Kubernetes objects as `kubectl get` prints them -> a `Cluster` without routers.
+
+Nodes, Pods, DaemonSets, OpenELB's BgpPeers and BgpConf are read; other kinds are passed over.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from . import kube
+from .errors import InputError
+from .model import (
+    Cluster,
+    LabelSelector,
+    Node,
+    NodeSelectorTerm,
+    Peer,
+    Requirement,
+    Resources,
+    Speaker,
+    Taint,
+    Today,
+    Toleration,
+)
+from .objects import (
+    ConfObject,
+    DaemonSetObject,
+    Expression,
+    Meta,
+    Needs,
+    NodeObject,
+    NodeSpec,
+    NodeStatus,
+    PeerConf,
+    PeerObject,
+    PodObject,
+    PodSpec,
+    Selector,
+)
+from .read_objects import Item, objects, sources
+
+T = TypeVar("T")
+OPENELB_GROUP = "network.kubesphere.io"
+DEFAULT_DAEMONSET = "openelb-speaker"
+
+
+def read_cluster(inputs: Sequence[str], daemonset: str | None = None) -> Cluster:
+    """The cluster in these files and folders; `-` is stdin. `daemonset` is `[namespace/]name`.
+
+    Raises InputError naming file, object and field.
+    """
+    items: dict[str, dict[tuple[str, str], Item]] = {
+        kind: {} for kind in ("Node", "Pod", "DaemonSet", "BgpPeer", "BgpConf")
+    }
+    for name, data in sources(inputs):
+        for item in objects(data, name):
+            known = items.get(item.kind)
+            if known is None or (item.kind.startswith("Bgp") != (item.group == OPENELB_GROUP)):
+                continue
+            key = (item.namespace, item.name)
+            if key in known:
+                raise InputError(f"{item.place}: given twice, first in {known[key].place.split(':')[0]}")
+            known[key] = item
+    if not items["Node"]:
+        raise InputError(f"{', '.join(inputs)}: no Node among the objects; dump them with kubectl get nodes -o json")
+    return build(items, daemonset)
+
+
+def build(items: Mapping[str, Mapping[tuple[str, str], Item]], wanted: str | None) -> Cluster:
+    """The cluster from the objects, sorted by kind."""
+    warnings: list[str] = []
+    daemonsets = [item.load(dict) for item in by_name(items["DaemonSet"])]
+    chosen = choose_daemonset(items["DaemonSet"], wanted)
+    speaker = read_speaker(chosen) if chosen else None
+    if speaker is None:
+        warnings.append(
+            "no speaker DaemonSet in the input: OpenELB's own requests (100m CPU, 100Mi memory) are assumed, "
+            "and that its pods may run on every node without taints"
+        )
+    nodes = {item.name: read_node(item) for item in by_name(items["Node"])}
+    running, requested = read_pods(items["Pod"].values(), chosen)
+    if not items["Pod"]:
+        warnings.append("no Pods in the input: room on nodes is taken as all that is allocatable")
+        running = selected_by(speaker, nodes.values())
+    elif chosen and not running:
+        scheduled = chosen.load(DaemonSetObject).status
+        if scheduled and scheduled.current_number_scheduled:
+            warnings.append(
+                f"{chosen.place}: its status counts {scheduled.current_number_scheduled} pods, but the input has "
+                "none of them; were the pods of all namespaces dumped (-A)?"
+            )
+    without_condition = sum(node.ready is None for node in nodes.values())
+    if without_condition:
+        warnings.append(f"{without_condition} of {len(nodes)} nodes have no Ready condition: they are taken as Ready")
+    lost = sorted(set(running) - set(nodes))
+    if lost:
+        warnings.append(f"speakers run on {len(lost)} nodes that are not in the input, such as {lost[0]}")
+    return Cluster(
+        nodes=tuple(
+            msgspec.structs.replace(node, requested=requested[name]) if name in requested else node
+            for name, node in nodes.items()
+        ),
+        peers=tuple(read_peer(item) for item in by_name(items["BgpPeer"])),
+        speaker=speaker,
+        as_per_rack=read_conf(items["BgpConf"], warnings),
+        daemonsets=tuple(daemonsets),
+        today=Today(speakers=tuple(sorted(set(running) & set(nodes)))),
+        warnings=tuple(warnings),
+    )
+
+
+def by_name(items: Mapping[tuple[str, str], Item]) -> list[Item]:
+    """The items sorted by namespace and name."""
+    return [items[key] for key in sorted(items)]
+
+
+def checked(place: str, rule: Callable[[], T]) -> T:
+    """What `rule` returns; its ValueError becomes an InputError at `place`."""
+    try:
+        return rule()
+    except ValueError as error:
+        raise InputError(f"{place}: {error}") from None
+
+
+def read_node(item: Item) -> Node:
+    """A Node object as a `Node`."""
+    found = item.load(NodeObject)
+    if not kube.is_dns_subdomain(item.name):
+        raise InputError(f"{item.place}: {item.name!r} cannot be the name of a node")
+    spec, status = found.spec or NodeSpec(), found.status or NodeStatus()
+    ready = [condition.status == "True" for condition in status.conditions or () if condition.type == "Ready"]
+    # "Allocatable ... Defaults to Capacity" (Node API).
+    amounts = status.allocatable or status.capacity
+    allocatable = None
+    if amounts:
+        given = checked(f"{item.place}: status.allocatable", lambda: kube.parse_resources(amounts))
+        allocatable = Resources(
+            *(getattr(given, key) if key in amounts else kube.MAX_QUANTITY for key in ("cpu", "memory", "pods"))
+        )
+    return Node(
+        name=item.name,
+        labels=found.metadata.labels or {},
+        taints=tuple(Taint(taint.key, taint.effect, taint.value or "") for taint in spec.taints or ()),
+        unschedulable=bool(spec.unschedulable),
+        deleting=found.metadata.deletion_timestamp is not None,
+        ready=ready[0] if ready else None,
+        addresses=tuple(address.address for address in status.addresses or () if address.type == "InternalIP"),
+        allocatable=allocatable,
+    )
+
+
+def read_pods(pods: Iterable[Item], daemonset: Item | None) -> tuple[list[str], dict[str, Resources]]:
+    """The nodes that run a speaker, and what the other pods request on each node."""
+    running: list[str] = []
+    requested: dict[str, Resources] = {}
+    is_speaker = speaker_test(daemonset)
+    for item in pods:
+        pod = item.load(PodObject)
+        node = pod.spec.node_name
+        if not node or (pod.status and pod.status.phase in ("Succeeded", "Failed")):
+            continue
+        if is_speaker(pod.metadata):
+            if pod.metadata.deletion_timestamp is None:
+                running.append(node)
+        else:
+            requested[node] = requested.get(node, Resources()) + needs(pod.spec, f"{item.place}: spec")
+    return running, requested
+
+
+def speaker_test(daemonset: Item | None) -> Callable[[Meta], bool]:
+    """Whether a pod, by its metadata, belongs to the speaker DaemonSet: owned by it, or unowned but selected."""
+    if daemonset is None:
+        return lambda meta: any(
+            owner.kind == "DaemonSet" and owner.name == DEFAULT_DAEMONSET for owner in meta.owner_references or ()
+        )
+    selector = read_selector(daemonset.load(DaemonSetObject).spec.selector, f"{daemonset.place}: spec.selector")
+
+    def test(meta: Meta) -> bool:
+        if (meta.namespace or "default") != daemonset.namespace:
+            return False
+        if meta.owner_references:
+            return any(owner.kind == "DaemonSet" and owner.name == daemonset.name for owner in meta.owner_references)
+        return selector is not None and kube.selects(selector, meta.labels or {})
+
+    return test
+
+
+def needs(spec: PodSpec, place: str) -> Resources:
+    """What the scheduler counts for a pod; limits stand in for requests, as the API server defaults them."""
+
+    def of(amounts: Needs | None, field: str) -> Resources:
+        merged = {**(amounts.limits or {}), **(amounts.requests or {})} if amounts else {}
+        merged.pop("pods", None)
+        return checked(f"{place}.{field}", lambda: kube.parse_resources(merged))
+
+    pod_level = (spec.resources.requests if spec.resources else None) or {}
+    level = checked(f"{place}.resources", lambda: kube.parse_resources(pod_level))
+    return kube.pod_requests(
+        (of(container.resources, f"containers[{i}].resources") for i, container in enumerate(spec.containers or ())),
+        (
+            (of(container.resources, f"initContainers[{i}].resources"), container.restart_policy == "Always")
+            for i, container in enumerate(spec.init_containers or ())
+        ),
+        checked(f"{place}.overhead", lambda: kube.parse_resources(spec.overhead or {})),
+        {key: getattr(level, key) for key in ("cpu", "memory") if key in pod_level},
+    )
+
+
+def choose_daemonset(found: Mapping[tuple[str, str], Item], wanted: str | None) -> Item | None:
+    """The speaker DaemonSet: the one asked for, else the one named `openelb-speaker`. Raises InputError."""
+    namespace, _, name = (wanted or DEFAULT_DAEMONSET).rpartition("/")
+    matching = [item for item in by_name(found) if item.name == name and namespace in ("", item.namespace)]
+    if len(matching) > 1:
+        places = ", ".join(f"{item.namespace}/{item.name}" for item in matching)
+        raise InputError(f"several DaemonSets are named {name} ({places}); say which with --daemonset NAMESPACE/NAME")
+    if wanted and not matching:
+        known = ", ".join(f"{namespace}/{name}" for namespace, name in sorted(found)) or "none"
+        raise InputError(f"--daemonset {wanted}: no such DaemonSet in the input (there are: {known})")
+    return matching[0] if matching else None
+
+
+def read_speaker(item: Item) -> Speaker:
+    """The DaemonSet's own rules of where its pods run, and what one of them requests."""
+    found = item.load(DaemonSetObject)
+    spec, place = found.spec.template.spec, f"{item.place}: spec.template.spec"
+    affinity = None
+    if spec.affinity and spec.affinity.node_affinity and spec.affinity.node_affinity.required:
+        terms = spec.affinity.node_affinity.required.node_selector_terms or []
+        affinity = tuple(
+            NodeSelectorTerm(
+                requirements(term.match_expressions, f"{place}.affinity", affinity=True),
+                requirements(term.match_fields, f"{place}.affinity", affinity=True),
+            )
+            for term in terms
+        )
+    for toleration in spec.tolerations or ():
+        if toleration.operator not in (None, "", "Equal", "Exists"):
+            raise InputError(f"{place}.tolerations: operator {toleration.operator!r} is not one of Equal, Exists")
+    return Speaker(
+        namespace=item.namespace,
+        name=item.name,
+        node_selector=spec.node_selector or {},
+        affinity=affinity,
+        tolerations=tuple(
+            Toleration(entry.key or "", entry.operator or "Equal", entry.value or "", entry.effect or "")
+            for entry in spec.tolerations or ()
+        ),
+        requests=needs(spec, place),
+        host_network=bool(spec.host_network),
+        manifest=item.load(dict),
+    )
+
+
+def selected_by(speaker: Speaker | None, nodes: Iterable[Node]) -> list[str]:
+    """The nodes on which the DaemonSet controller keeps a pod."""
+    if speaker is None:
+        return []
+    return [
+        node.name
+        for node in nodes
+        if all(node.labels.get(key) == value for key, value in speaker.node_selector.items())
+        and kube.affinity_selects(speaker.affinity, node.name, node.labels)
+        and kube.untolerated(node.taints, speaker.tolerations, speaker.host_network) is None
+    ]
+
+
+def requirements(expressions: list[Expression] | None, place: str, affinity: bool = False) -> tuple[Requirement, ...]:
+    """`matchExpressions`, each checked as Kubernetes checks it."""
+    found = tuple(Requirement(entry.key, entry.operator, tuple(entry.values or ())) for entry in expressions or ())
+    for requirement in found:
+        checked(place, lambda requirement=requirement: kube.check_requirement(requirement, affinity))  # type: ignore[misc]
+    return found
+
+
+def read_selector(selector: Selector | None, place: str) -> LabelSelector | None:
+    """A `metav1.LabelSelector`; None where it is absent."""
+    if selector is None:
+        return None
+    return LabelSelector(selector.match_labels or {}, requirements(selector.match_expressions, place))
+
+
+def read_peer(item: Item) -> Peer:
+    """A BgpPeer of OpenELB."""
+    if item.version != "v1alpha2":
+        raise InputError(f"{item.place}: apiVersion {item.group}/{item.version} is not {OPENELB_GROUP}/v1alpha2")
+    found = item.load(PeerObject)
+    if not kube.is_dns_subdomain(item.name):
+        raise InputError(f"{item.place}: {item.name!r} cannot be the name of a BgpPeer")
+    conf = found.spec.conf or PeerConf()
+    return Peer(
+        name=item.name,
+        address=parse_address(conf.neighbor_address, f"{item.place}: spec.conf.neighborAddress"),
+        asn=conf.peer_as,
+        selector=read_selector(found.spec.node_selector, f"{item.place}: spec.nodeSelector"),
+        manifest=item.load(dict),
+    )
+
+
+def parse_address(text: str, place: str) -> str:
+    """An IP address in its canonical form. Raises InputError."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise InputError(f"{place}: {text!r} is not an IP address") from None
+
+
+def read_conf(found: Mapping[tuple[str, str], Item], warnings: list[str]) -> Mapping[str, int] | None:
+    """`asPerRack` of the BgpConf named `default`; OpenELB reads no other."""
+    for item in by_name(found):
+        if item.name != "default":
+            warnings.append(f"{item.place}: OpenELB reads only the BgpConf named default")
+    default = found.get(("", "default"))
+    conf = default.load(ConfObject) if default else None
+    return conf.spec.as_per_rack or None if conf and conf.spec else None

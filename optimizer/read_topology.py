@@ -1,0 +1,377 @@
+"""Topology files and BgpPeers -> the cluster's routers, attachments, failure domains and today's sessions."""
+
+from __future__ import annotations
+
+import csv
+import io
+import ipaddress
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from . import kube
+from .documents import check_keys, convert, load_settings, read_bytes, to_utf8
+from .errors import InputError
+from .model import Cluster, LabelSelector, Node, Peer, Router, Survive
+from .objects import Selector
+from .read_cluster import parse_address, read_selector
+
+WELL_KNOWN_KINDS = {
+    "zone": "topology.kubernetes.io/zone",
+    "region": "topology.kubernetes.io/region",
+    "hostname": "kubernetes.io/hostname",
+}
+"""Kinds of failure domain that need no declaration, and the node label of each."""
+
+
+class Setting(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A part of the topology file."""
+
+
+class AttachedNodes(Setting, frozen=True):
+    """The nodes attached to a router: those that the selector, the names or the address ranges give, together."""
+
+    selector: Selector | None = None
+    names: tuple[str, ...] = ()
+    cidrs: tuple[str, ...] = ()
+
+
+class TopologyRouter(Setting, frozen=True):
+    """A router as the file describes it."""
+
+    name: str
+    address: str | None = None
+    asn: int | None = None
+    max_sessions: int | None = None
+    min_speakers: int | None = None
+    domains: dict[str, str] = {}
+    nodes: AttachedNodes | None = None
+
+
+class FailureDomain(Setting, frozen=True):
+    """A kind of failure domain; a node's value is that of the label."""
+
+    kind: str
+    node_label: str
+
+
+class Topology(Setting, frozen=True):
+    """A topology file. `attachments` are (node, router) pairs, or the path of a CSV file that holds them."""
+
+    routers: tuple[TopologyRouter, ...] = ()
+    routers_from_label: str | None = None
+    attachments: str | tuple[tuple[str, str], ...] = ()
+    failure_domains: tuple[FailureDomain, ...] = ()
+
+
+def read_topology(path: Path) -> Topology:
+    """The topology file, checked, with the CSV file of attachments read in. Raises InputError."""
+    topology = parse_topology(load_settings(path), str(path))
+    if not isinstance(topology.attachments, str):
+        return topology
+    pairs = read_attachments(path.parent / topology.attachments)
+    return msgspec.structs.replace(topology, attachments=pairs)
+
+
+def parse_topology(data: object, place: str) -> Topology:
+    """A checked topology from plain data; `place` names the file. Raises InputError."""
+    check_keys(data, Topology, place)
+    topology = convert(data, Topology, place)
+    check_unique([router.name for router in topology.routers], f"{place}: routers: the name")
+    for index, router in enumerate(topology.routers):
+        check_router(router, f"{place}: routers[{index}] ({router.name})")
+    addresses = [parse_address(router.address, place) for router in topology.routers if router.address]
+    check_unique(addresses, f"{place}: routers: the address")
+    check_unique([domain.kind for domain in topology.failure_domains], f"{place}: failureDomains: the kind")
+    labels = [(f"failureDomains ({domain.kind}): nodeLabel", domain.node_label) for domain in topology.failure_domains]
+    if topology.routers_from_label is not None:
+        labels.append(("routersFromLabel", topology.routers_from_label))
+    for field, label in labels:
+        try:
+            kube.check_label_key(label)
+        except ValueError as error:
+            raise InputError(f"{place}: {field}: {error}") from None
+    return topology
+
+
+def check_unique(values: Sequence[str], what: str) -> None:
+    """Raise InputError for a value that occurs twice."""
+    seen: set[str] = set()
+    for value in values:
+        if value in seen:
+            raise InputError(f"{what} {value!r} is given twice")
+        seen.add(value)
+
+
+def check_router(router: TopologyRouter, place: str) -> None:
+    """Raise InputError where a router's fields cannot be right."""
+    if not router.name.strip() or not router.name.isprintable():
+        raise InputError(f"{place}: name must be printable text")
+    if router.address is not None:
+        parse_address(router.address, f"{place}: address")
+    if router.asn is not None and not 0 < router.asn < 2**32:
+        raise InputError(f"{place}: asn must be from 1 to 4294967295, not {router.asn}")
+    for field, number, least in (
+        ("maxSessions", router.max_sessions, 0),
+        ("minSpeakers", router.min_speakers, 1),
+    ):
+        if number is not None and not least <= number <= 1_000_000:
+            raise InputError(f"{place}: {field} must be from {least} to 1000000, not {number}")
+    nodes = router.nodes or AttachedNodes()
+    read_selector(nodes.selector, f"{place}: nodes.selector")
+    for cidr in nodes.cidrs:
+        try:
+            ipaddress.ip_network(cidr)
+        except ValueError as error:
+            raise InputError(f"{place}: nodes.cidrs: {error}") from None
+
+
+def read_attachments(path: Path) -> tuple[tuple[str, str], ...]:
+    """(node, router) pairs of a CSV file with the columns node,router; a header line is optional."""
+    try:
+        text = to_utf8(read_bytes(path), str(path)).decode()
+        rows = [(number, row) for number, row in enumerate(csv.reader(io.StringIO(text), strict=True), 1) if row]
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not UTF-8 text") from None
+    except csv.Error as error:
+        raise InputError(f"{path}: not valid CSV ({error})") from None
+    node, router = 0, 1
+    if rows and sorted(cell.strip().lower() for cell in rows[0][1]) == ["node", "router"]:
+        header = [cell.strip().lower() for cell in rows[0][1]]
+        node, router = header.index("node"), header.index("router")
+        rows = rows[1:]
+    pairs = []
+    for number, row in rows:
+        if len(row) != 2 or not row[0].strip() or not row[1].strip():
+            raise InputError(f"{path}: line {number} must hold a node and a router, not {len(row)} fields")
+        pairs.append((row[node].strip(), row[router].strip()))
+    return tuple(pairs)
+
+
+class NodeIndex:
+    """The nodes of a cluster, and which of them a selector matches, without testing every node each time."""
+
+    def __init__(self, nodes: Iterable[Node]) -> None:
+        self.nodes = {node.name: node for node in nodes}
+        self.every = tuple(sorted(self.nodes))
+        self.by_label: dict[str, dict[str, list[str]]] = {}
+
+    def values(self, key: str) -> Mapping[str, Sequence[str]]:
+        """Every value of a label and the nodes that carry it."""
+        if key not in self.by_label:
+            found: dict[str, list[str]] = {}
+            for name in self.every:
+                value = self.nodes[name].labels.get(key)
+                if value is not None:
+                    found.setdefault(value, []).append(name)
+            self.by_label[key] = found
+        return self.by_label[key]
+
+    def select(self, selector: LabelSelector | None) -> tuple[str, ...]:
+        """The matching nodes, sorted; the same tuple of all nodes wherever all match."""
+        if selector is None or not (selector.match_labels or selector.match_expressions):
+            return self.every
+        candidates: Iterable[str] = self.every
+        for key, value in selector.match_labels.items():
+            candidates = self.values(key).get(value, ())
+            break
+        else:
+            for wanted in selector.match_expressions:
+                if wanted.operator == "In":
+                    known = self.values(wanted.key)
+                    candidates = sorted(name for value in set(wanted.values) for name in known.get(value, ()))
+                    break
+        return tuple(name for name in candidates if kube.selects(selector, self.nodes[name].labels))
+
+    def in_ranges(self, cidrs: Iterable[str]) -> set[str]:
+        """The nodes with an internal address in one of the ranges."""
+        ranges = [ipaddress.ip_network(cidr) for cidr in cidrs]
+        found = set()
+        for node in self.nodes.values() if ranges else ():
+            for text in node.addresses:
+                try:
+                    address = ipaddress.ip_address(text)
+                except ValueError:
+                    continue  # a host name in the place of an address is in no range
+                if any(address in network for network in ranges):
+                    found.add(node.name)
+        return found
+
+
+def with_topology(cluster: Cluster, topology: Topology, survive: Sequence[Survive] = ()) -> Cluster:
+    """The cluster with routers, attachments, domains and today's sessions.
+
+    A BgpPeer and a router of the topology are one when their addresses are equal, or else their names. The
+    attached nodes are those that the topology gives; where it gives none, those that the BgpPeer's selector gives.
+    Raises InputError, for example for a kind to survive that nothing declares.
+    """
+    warnings = list(cluster.warnings)
+    index = NodeIndex(cluster.nodes)
+    described, linked = describe(topology, index, warnings)
+    routers, peer_of = match_peers(described, cluster.peers, topology.routers_from_label, warnings)
+    attachments: dict[str, tuple[str, ...]] = {}
+    finished = []
+    for name in sorted(routers):
+        router, peer = routers[name], peer_of.get(name)
+        if name in linked:
+            selector, nodes = linked[name]
+        elif peer is not None:
+            selector, nodes = peer.selector, index.select(peer.selector)
+        else:
+            selector, nodes = None, ()
+            warnings.append(f"router {name}: nothing says which nodes are attached to it")
+        attachments[name] = nodes
+        finished.append(msgspec.structs.replace(router, selector=selector))
+    domains = domain_labels(topology, survive, index, finished)
+    return msgspec.structs.replace(
+        cluster,
+        nodes=tuple(with_domains(node, domains) for node in cluster.nodes),
+        routers=tuple(finished),
+        attachments=attachments,
+        today=msgspec.structs.replace(cluster.today, sessions=today_sessions(cluster, index, finished)),
+        warnings=tuple(warnings),
+    )
+
+
+Attached = tuple[LabelSelector | None, tuple[str, ...]]
+
+
+def describe(
+    topology: Topology, index: NodeIndex, warnings: list[str]
+) -> tuple[dict[str, Router], dict[str, Attached]]:
+    """The topology's routers by name; for those whose nodes it gives: the nodes, and the selector if it is just one."""
+    routers = {
+        given.name: Router(
+            name=given.name,
+            address=parse_address(given.address, given.name) if given.address else None,
+            asn=given.asn,
+            max_sessions=given.max_sessions,
+            min_speakers=given.min_speakers,
+            domains=given.domains,
+        )
+        for given in topology.routers
+    }
+    nodes: dict[str, set[str]] = {}
+    selectors: dict[str, list[LabelSelector | None]] = {}
+    unknown: set[str] = set()
+
+    def link(router: str, names: Iterable[str], selector: LabelSelector | None) -> None:
+        nodes.setdefault(router, set()).update(names)
+        selectors.setdefault(router, []).append(selector)
+
+    for given in topology.routers:
+        if given.nodes is None:
+            continue
+        selector = read_selector(given.nodes.selector, given.name)
+        if selector is not None:
+            link(given.name, index.select(selector), selector)
+        if given.nodes.names or given.nodes.cidrs:
+            unknown.update(set(given.nodes.names) - index.nodes.keys())
+            link(given.name, index.in_ranges(given.nodes.cidrs).union(given.nodes.names) & index.nodes.keys(), None)
+    label = topology.routers_from_label
+    if label is not None:
+        kinds = {domain.kind for domain in topology.failure_domains if domain.node_label == label}
+        if not index.values(label):
+            raise InputError(f"routersFromLabel: no node carries the label {label}")
+        for value, names in index.values(label).items():
+            router = routers.get(value) or Router(name=value)
+            # The router of a rack stands in that rack.
+            routers[value] = msgspec.structs.replace(
+                router, domains={**dict.fromkeys(kinds, value), **dict(router.domains)}
+            )
+            link(value, names, LabelSelector(match_labels={label: value}))
+    for node, name in topology.attachments if not isinstance(topology.attachments, str) else ():
+        routers.setdefault(name, Router(name=name))
+        if node not in index.nodes:
+            unknown.add(node)
+        link(name, {node} & index.nodes.keys(), None)
+    if unknown:
+        warnings.append(f"the topology names {len(unknown)} nodes that are not in the input, such as {min(unknown)}")
+    return routers, {
+        name: (selectors[name][0] if len(selectors[name]) == 1 else None, tuple(sorted(found)))
+        for name, found in nodes.items()
+    }
+
+
+def match_peers(
+    described: Mapping[str, Router], peers: Iterable[Peer], label: str | None, warnings: list[str]
+) -> tuple[dict[str, Router], dict[str, Peer]]:
+    """Routers joined with their BgpPeers; a BgpPeer that the topology does not describe is a router of its own."""
+    routers = dict(described)
+    by_address = {router.address: name for name, router in routers.items() if router.address}
+    peer_of: dict[str, Peer] = {}
+    for peer in peers:
+        name = by_address.get(peer.address)
+        if name is None:
+            name = next((known for known in names_of(peer, label) if known in routers), None)
+            if name is not None and routers[name].address not in (None, peer.address):
+                name = None  # the same name for another address is another router
+        if name is None:
+            name = peer.name if peer.name not in routers else f"{peer.name} ({peer.address})"
+            routers[name] = Router(name=name)
+        if name in peer_of:
+            continue  # a second BgpPeer for the address: reported as a hazard
+        router = routers[name]
+        if router.asn and peer.asn and router.asn != peer.asn:
+            warnings.append(f"router {name}: the topology says AS {router.asn}, BgpPeer {peer.name} says AS {peer.asn}")
+        routers[name] = msgspec.structs.replace(
+            router, address=peer.address, asn=router.asn or peer.asn or None, peer=peer.name
+        )
+        by_address[peer.address] = name
+        peer_of[name] = peer
+    return routers, peer_of
+
+
+def names_of(peer: Peer, label: str | None) -> list[str]:
+    """Names under which the topology may know a BgpPeer: its own, or the label value that it selects."""
+    names = [peer.name]
+    if label and peer.selector and list(peer.selector.match_labels) == [label] and not peer.selector.match_expressions:
+        names.insert(0, peer.selector.match_labels[label])
+    return names
+
+
+def domain_labels(
+    topology: Topology, survive: Sequence[Survive], index: NodeIndex, routers: Sequence[Router]
+) -> dict[str, str]:
+    """The node label of every declared kind of failure domain and of those to survive. Raises InputError."""
+    labels = {domain.kind: domain.node_label for domain in topology.failure_domains}
+    for kind in (entry.kind for entry in survive):
+        if kind not in labels and kind not in WELL_KNOWN_KINDS:
+            known = ", ".join(sorted({*labels, *WELL_KNOWN_KINDS}))
+            raise InputError(f"survive: {kind!r} is no declared kind of failure domain (known are {known})")
+        labels.setdefault(kind, WELL_KNOWN_KINDS.get(kind, ""))
+        if not index.values(labels[kind]):
+            raise InputError(f"survive: {kind}: no node carries the label {labels[kind]}")
+    for router in routers:
+        for kind in router.domains:
+            if kind not in labels and kind not in WELL_KNOWN_KINDS:
+                raise InputError(
+                    f"router {router.name}: domains: {kind!r} is not among the failureDomains "
+                    f"({', '.join(sorted(labels)) or 'none is declared'})"
+                )
+    return labels
+
+
+def with_domains(node: Node, labels: Mapping[str, str]) -> Node:
+    """The node with its failure domains by kind."""
+    domains = {kind: node.labels[label] for kind, label in labels.items() if label in node.labels}
+    return msgspec.structs.replace(node, domains=domains) if domains else node
+
+
+def today_sessions(cluster: Cluster, index: NodeIndex, routers: Sequence[Router]) -> dict[str, tuple[str, ...]]:
+    """For every router the running speakers that its BgpPeers select, as OpenELB does."""
+    running = set(cluster.today.speakers)
+    by_address = {router.address: router.name for router in routers if router.peer}
+    sessions: dict[str, tuple[str, ...]] = {}
+    for peer in cluster.peers:
+        name = by_address[peer.address]
+        selected = index.select(peer.selector)
+        speakers = (
+            cluster.today.speakers if selected is index.every else tuple(node for node in selected if node in running)
+        )
+        if name in sessions and sessions[name] != speakers:
+            speakers = tuple(sorted({*sessions[name], *speakers}))
+        sessions[name] = speakers
+    return dict(sorted(sessions.items()))

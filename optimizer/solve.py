@@ -1,0 +1,234 @@
+"""The search: goals one after another, component by component, and what conflicts where there is no answer.
+
+One CP-SAT worker with the full linear relaxation, because a single deterministic search gives the same answer every
+time, and was measured to prove covering problems far faster than the default.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+
+from msgspec import Struct, structs
+from ortools.sat.python import cp_model
+
+from .constraints import Model
+from .errors import NoAnswerError
+from .model import Objective, Policy, Survive
+from .reduce import Component, Domains, Problem, Solution
+from .rules import Rule, soft_rules
+
+BEST_EFFORT_GOALS = ("worsened", "shortfall", "exposure")
+
+
+class Answer(Struct, frozen=True):
+    """A component's answer: the solution, None where its rules cannot hold together, and its goals' values."""
+
+    solution: Solution | None
+    objectives: tuple[Objective, ...] = ()
+
+
+def goal_names(policy: Policy) -> list[str]:
+    """The goals in order; in layer 2 and VIP mode there are no sessions to count."""
+    names = [goal for goal in policy.goals if policy.mode == "bgp" or goal not in ("sessions", "sessionMoves")]
+    return [*BEST_EFFORT_GOALS, *names] if policy.best_effort else list(names)
+
+
+class Clock:
+    """What is left of the time limit."""
+
+    def __init__(self, seconds: float) -> None:
+        self.end = time.monotonic() + seconds
+
+    def left(self) -> float:
+        """Seconds left, never less than a moment, so that a search can still say what it knows."""
+        return max(0.05, self.end - time.monotonic())
+
+
+def solver(seconds: float) -> cp_model.CpSolver:
+    """A deterministic CP-SAT search (unless the time ends it)."""
+    search = cp_model.CpSolver()
+    search.parameters.num_workers = 1
+    search.parameters.linearization_level = 2
+    search.parameters.random_seed = 0
+    search.parameters.max_time_in_seconds = seconds
+    return search
+
+
+def solve_component(component: Component, policy: Policy, survive: Sequence[Survive], clock: Clock) -> Answer:
+    """The best solution of a component, its goals made as small as possible one after another.
+
+    Each goal is fixed at the value reached before the next is tried. Raises NoAnswerError where the time ends
+    before a first solution.
+    """
+    relaxed = soft_rules(component, survive) if policy.best_effort else []
+    model = Model(component, policy, survive, relaxed)
+    names = goal_names(policy)
+    goals: list[Objective] = []
+    best: cp_model.CpSolver | None = None
+    for number, name in enumerate(names):
+        expression = model.goal(name)
+        if best is not None and best.value(expression) == 0:
+            goals.append(Objective(name, 0, 0))  # no goal is ever below zero
+            model.cp.add(expression <= 0)
+            continue
+        model.cp.minimize(expression)
+        # A goal that cannot be proved must leave time for those after it.
+        search = solver(clock.left() * (1.0 if number + 1 == len(names) else 0.6))
+        status = search.solve(model.cp)
+        if status == cp_model.INFEASIBLE:
+            return Answer(None)
+        if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+            best = search
+        if best is None:
+            raise NoAnswerError("the time limit ended before a first placement was found; raise --time-limit")
+        value = best.value(expression)
+        goals.append(Objective(name, value, min(value, max(0, math.ceil(search.best_objective_bound - 1e-6)))))
+        model.cp.add(expression <= value)
+        model.cp.clear_hints()  # type: ignore[no-untyped-call]
+        for index, hint in enumerate(best.response_proto.solution):
+            model.cp.add_hint(model.cp.get_int_var_from_proto_index(index), hint)
+    if best is None:
+        raise ValueError("a policy has at least one goal")
+    return Answer(
+        Solution(
+            tuple(best.value(x) for x in model.x),
+            tuple(
+                tuple(best.value(sessions[router]) for router in each.traits.routers)
+                for each, sessions in zip(component.classes, model.s, strict=True)
+            ),
+        ),
+        tuple(goals),
+    )
+
+
+def solve(problem: Problem, progress: Callable[[str], None] = lambda _: None) -> list[tuple[Component, Answer]]:
+    """An answer for every component; components of the same shape are solved once.
+
+    Where the answers together break the budget of moves, the components are linked by it and solved as one; where
+    they do not, the budget changes nothing. Raises NoAnswerError.
+    """
+    policy, clock = problem.policy, Clock(problem.policy.time_limit)
+    apart = structs.replace(policy, max_moves=None)
+    known: dict[object, Answer] = {}
+    answers: list[tuple[Component, Answer]] = []
+    for number, component in enumerate(problem.components):
+        key = shape(component)
+        if key not in known:
+            # Components that come late may be hard too, so none may take more than a part of what is left.
+            share = Clock(clock.left() / max(1, min(len(problem.components) - number, 10)))
+            known[key] = solve_component(component, apart, problem.survive, share)
+            progress(f"solved {number + 1} of {len(problem.components)} components")
+        answers.append((component, known[key]))
+    if policy.max_moves is None or any(answer.solution is None for _, answer in answers):
+        return answers
+    if sum(moves(component, answer.solution) for component, answer in answers if answer.solution) <= policy.max_moves:
+        return answers
+    progress("the budget of moves links all components: solving them as one")
+    whole = joined(problem.components)
+    return [(whole, solve_component(whole, policy, problem.survive, clock))]
+
+
+def joined(components: Iterable[Component]) -> Component:
+    """The components as one."""
+    parts = list(components)
+    return Component(
+        tuple(router for part in parts for router in part.routers),
+        tuple(each for part in parts for each in part.classes),
+    )
+
+
+def moves(component: Component, solution: Solution) -> int:
+    """Speakers that start or stop in a solution."""
+    return sum(
+        len(each.names) - count if each.traits.runs else count
+        for each, count in zip(component.classes, solution.speakers, strict=True)
+    )
+
+
+def shape(component: Component) -> object:
+    """A key that is equal only for components that differ in names alone: routers and domain values are numbered in
+    the order in which they come. Their solutions, being counts by position, are then the same."""
+    position = {router.name: number for number, router in enumerate(component.routers)}
+    numbers: dict[tuple[str, str], int] = {}
+
+    def numbered(domains: Domains) -> tuple[tuple[str, int], ...]:
+        return tuple((domain[0], numbers.setdefault(domain, len(numbers))) for domain in domains)
+
+    return (
+        tuple(
+            (each.needed, each.limit, each.spare, numbered(each.domains), each.elsewhere) for each in component.routers
+        ),
+        tuple(
+            (
+                tuple(position[router] for router in each.traits.routers),
+                numbered(each.traits.domains),
+                each.traits.capacity,
+                each.traits.cost,
+                each.traits.runs,
+                tuple(position[router] for router in each.traits.today),
+                each.traits.pinned,
+                len(each.names),
+            )
+            for each in component.classes
+        ),
+    )
+
+
+def conflict(
+    component: Component, policy: Policy, survive: Sequence[Survive], dropped: Collection[Rule], clock: Clock
+) -> list[Rule]:
+    """A minimal set of rules that cannot hold together: leaving out any one of them, the others can.
+
+    CP-SAT names a sufficient set of assumptions; then each rule is left out in turn and stays out where the rest
+    still conflicts. Empty where the rules hold together, or where the time ends before that is known.
+    """
+    model = Model(component, policy, survive, dropped=dropped, explain=True)
+    rule_of = {literal.index: rule for rule, literal in model.literals.items()}
+
+    def clashing(rules: Collection[Rule]) -> list[Rule] | None:
+        model.cp.clear_assumptions()
+        model.cp.add_assumptions([model.literals[rule] for rule in sorted(rules)])
+        search = solver(clock.left())
+        if search.solve(model.cp) != cp_model.INFEASIBLE:
+            return None
+        named = [rule_of[index] for index in search.sufficient_assumptions_for_infeasibility()]
+        return sorted(set(named)) or sorted(rules)
+
+    core = clashing(list(model.literals))
+    for rule in sorted(core or (), key=removal_order):
+        if core and rule in core:
+            core = clashing([other for other in core if other != rule]) or core
+    return core or []
+
+
+def removal_order(rule: Rule) -> tuple[int, Rule]:
+    """Rules that say least to an operator are left out first, so that the explanation is told in the others."""
+    order = ("moves", "change", "capacity", "limit", "pins", "survival", "redundancy")
+    return order.index(rule.kind), rule
+
+
+def least_relief(
+    component: Component,
+    policy: Policy,
+    survive: Sequence[Survive],
+    rule: Rule,
+    dropped: Collection[Rule],
+    clock: Clock,
+) -> int | None:
+    """By how much the rule must be relaxed, all other rules but the dropped ones kept; None where that cannot help."""
+    model = Model(component, policy, survive, relaxed={rule}, dropped=dropped)
+    if rule not in model.slack:
+        return None
+    model.cp.minimize(model.slack[rule])
+    search = solver(clock.left())
+    return search.value(model.slack[rule]) if search.solve(model.cp) == cp_model.OPTIMAL else None
+
+
+def holds(
+    component: Component, policy: Policy, survive: Sequence[Survive], dropped: Collection[Rule], clock: Clock
+) -> bool:
+    """Whether the component's rules but the dropped ones are shown to hold together."""
+    model = Model(component, policy, survive, dropped=dropped)
+    return solver(clock.left()).solve(model.cp) in (cp_model.OPTIMAL, cp_model.FEASIBLE)

@@ -1,0 +1,354 @@
+"""OpenELB: BgpPeers, hazards and paths.
+
+Facts from its source (pkg/speaker/bgp, v0.6): a speaker looks at a BgpPeer when it starts and when the spec of
+that BgpPeer changes, never when a node label changes; its sessions are keyed by the neighbour's address; and on
+the deletion of a BgpPeer every speaker drops the session with that address, whoever else asks for it.
+So sessions are steered by the BgpPeers' selectors, and a second BgpPeer of an address is first led elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from .. import kube
+from ..errors import InputError
+from ..manifests import Change, Create, Delete, Patch, set_field
+from ..model import (
+    RACK_LABEL,
+    Cluster,
+    LabelSelector,
+    Paths,
+    Peer,
+    Placement,
+    Policy,
+    Requirement,
+    Router,
+    Taint,
+    Toleration,
+)
+from ..plan import PeerEdits, Step, Style, pod_spec
+
+API_VERSION = "network.kubesphere.io/v1alpha2"
+RESOURCE = "bgppeers.network.kubesphere.io"
+HOSTNAME = "kubernetes.io/hostname"
+CREATED = {"app.kubernetes.io/managed-by": "bgp-speakers"}
+"""Label of the BgpPeers that an export creates."""
+
+STATUS_PERIOD = 35
+"""Seconds after which a speaker has written the state of its sessions: it does so every 30 s."""
+
+SESSIONS = (
+    "{{range .items}}{{$peer := .metadata.name}}{{with .status}}{{range $node, $status := .nodesPeerStatus}}"
+    '{{with $status.peerState}}{{with .sessionState}}{{if eq . "ESTABLISHED"}}{{$node}} {{$peer}}{{"\\n"}}'
+    "{{end}}{{end}}{{end}}{{end}}{{end}}{{end}}"
+)
+"""Go template over a list of BgpPeers: a line `node peer` for each session that is up."""
+
+NOTHING = LabelSelector(match_expressions=(Requirement(HOSTNAME, "Exists"), Requirement(HOSTNAME, "DoesNotExist")))
+PARKED_ADDRESS = "192.0.2.1"
+"""Where a superfluous BgpPeer is led before its deletion: kept for documentation by RFC 5737, nobody's router."""
+
+
+class Nodes:
+    """The nodes with a speaker during the change, by label, as they are labelled in the end."""
+
+    def __init__(self, cluster: Cluster, policy: Policy, chosen: frozenset[str]) -> None:
+        self.chosen = chosen
+        running = chosen.union(cluster.today.speakers)
+        key, value = policy.speaker.label
+        self.labels: dict[str, Mapping[str, str]] = {
+            node.name: {**node.labels, key: value} if node.name in chosen else node.labels
+            for node in cluster.nodes
+            if node.name in running
+        }
+        self.by_label: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        for name, labels in self.labels.items():
+            for label in labels.items():
+                self.by_label[label].add(name)
+
+    def select(self, selector: LabelSelector | None) -> frozenset[str]:
+        """The nodes that match; looks at those alone that carry a label which the selector asks for."""
+        candidates: Collection[str] = self.labels
+        if selector is not None:
+            asked = [self.by_label.get(label, set()) for label in selector.match_labels.items()]
+            asked += [
+                set[str]().union(*(self.by_label.get((part.key, value), ()) for value in part.values))
+                for part in selector.match_expressions
+                if part.operator == "In"
+            ]
+            if asked:
+                candidates = min(asked, key=len)
+        return frozenset(name for name in candidates if kube.selects(selector, self.labels[name]))
+
+    def by_hostname(self, names: frozenset[str]) -> LabelSelector:
+        """The selector that lists the nodes. Raises InputError where hostname labels cannot tell them apart."""
+        values = set()
+        for name in sorted(names):
+            value = self.labels[name].get(HOSTNAME)
+            if not value:
+                raise InputError(f"node {name} has no label {HOSTNAME}, by which a BgpPeer could select it")
+            values.add(value)
+            if twins := sorted((self.by_label[HOSTNAME, value] & self.chosen) - names):
+                raise InputError(
+                    f"nodes {name} and {twins[0]} share the label {HOSTNAME}={value}, "
+                    "so a BgpPeer cannot select one without the other"
+                )
+        return (
+            LabelSelector(match_expressions=(Requirement(HOSTNAME, "In", tuple(sorted(values))),))
+            if values
+            else NOTHING
+        )
+
+
+def edit_peers(cluster: Cluster, policy: Policy, placement: Placement) -> PeerEdits:
+    """The BgpPeer edits that give exactly the placement's sessions, one BgpPeer for each router.
+
+    A selector that gives them already is left alone. Raises InputError where a router has neither a BgpPeer nor
+    what one needs, and where no selector can tell the nodes apart.
+    """
+    if policy.mode != "bgp":
+        return PeerEdits()
+    wanted: defaultdict[str, set[str]] = defaultdict(set)
+    for session in placement.sessions:
+        wanted[session.router].add(session.node)
+    chosen = frozenset(placement.speakers)
+    known = {router.name for router in cluster.routers}
+    if lost := sorted(wanted.keys() - known):
+        raise InputError(f"router {lost[0]} of the placement is not in the input")
+    if lost := sorted(set[str]().union(*wanted.values()) - chosen):
+        raise InputError(f"the placement has a session of node {lost[0]}, which is none of its speakers")
+    nodes = Nodes(cluster, policy, chosen)
+    taken = {peer.name for peer in cluster.peers}
+    created: list[Change] = []
+    early: list[Change] = []
+    late: list[Change] = []
+    names = {}
+    for router in cluster.routers:
+        group = peers_of(router, cluster.peers)
+        goal = frozenset(wanted[router.name])
+        if group:
+            names[router.name] = group[0].name
+            first, then = rewrite(cluster, router, group, goal, nodes)
+            early += first
+            late += then
+        elif goal:
+            names[router.name] = peer_name(router.name, taken)
+            taken.add(names[router.name])
+            created.append(Create(new_peer(router, names[router.name], goal, nodes)))
+    return PeerEdits((*created, *early), tuple(late), names)
+
+
+def peers_of(router: Router, peers: Iterable[Peer]) -> list[Peer]:
+    """The BgpPeers of a router, the one to keep first."""
+    found = [peer for peer in peers if peer.name == router.peer or peer.address == router.address]
+    return sorted(found, key=lambda peer: (peer.name != router.peer, peer.name))
+
+
+def rewrite(
+    cluster: Cluster, router: Router, group: list[Peer], goal: frozenset[str], nodes: Nodes
+) -> tuple[list[Change], list[Change]]:
+    """What opens and what closes; in between, the sessions are today's and the goal's together.
+
+    One edit where that is enough. Besides the BgpPeer to keep, the group is led elsewhere and then deleted.
+    """
+    keep, superfluous = group[0], group[1:]
+    raw = (keep.manifest.get("spec") or {}).get("nodeSelector")
+    final = keep.selector
+    if nodes.select(keep.selector) & nodes.chosen != goal:
+        fits = router.selector is not None and nodes.select(router.selector) & nodes.chosen == goal
+        final = router.selector if fits else nodes.by_hostname(goal)
+    elif not superfluous:
+        return [], []
+    between = goal.union(cluster.today.sessions.get(router.name, ()))
+    now = keep.selector
+    if superfluous or nodes.select(now) != between:
+        now = final if nodes.select(final) == between else nodes.by_hostname(between)
+    if superfluous and to_raw(now) == to_raw(keep.selector):
+        # Speakers look again only at a spec that has changed, so the same is said in other words.
+        listed = nodes.by_hostname(between).match_expressions
+        now = LabelSelector(match_expressions=(*listed, Requirement(HOSTNAME, "Exists")))
+    opened = raw if now == keep.selector else to_raw(now)
+    early = [*map(park, superfluous), *patch(keep.name, select(raw, opened))]
+    late = patch(keep.name, select(opened, to_raw(final))) if final != now else []
+    return early, [*late, *(Delete("BgpPeer", "", peer.name) for peer in superfluous)]
+
+
+def patch(name: str, operations: list[dict[str, Any]]) -> list[Change]:
+    """The JSON patch of a BgpPeer, if there is anything in it."""
+    return [Patch("BgpPeer", "", name, "json", operations)] if operations else []
+
+
+def select(old: Any, new: Any) -> list[dict[str, Any]]:
+    """Replace a BgpPeer's selector as a whole: a merge would leave old keys in it."""
+    return set_field("/spec/nodeSelector", old, new)
+
+
+def park(peer: Peer) -> Change:
+    """Lead a superfluous BgpPeer to an address of nobody, so that its deletion closes no session."""
+    address, selector = peer.manifest["spec"]["conf"]["neighborAddress"], peer.manifest["spec"].get("nodeSelector")
+    moved = set_field("/spec/conf/neighborAddress", address, PARKED_ADDRESS)
+    return Patch("BgpPeer", "", peer.name, "json", [*moved, *select(selector, to_raw(NOTHING))])
+
+
+def to_raw(selector: LabelSelector | None) -> dict[str, Any]:
+    """The selector as it stands in an object; absent and empty are both {}.
+
+    >>> to_raw(LabelSelector({"rack": "r1"}))
+    {'matchLabels': {'rack': 'r1'}}
+    """
+    raw: dict[str, Any] = {}
+    if selector is not None and selector.match_labels:
+        raw["matchLabels"] = dict(sorted(selector.match_labels.items()))
+    if selector is not None and selector.match_expressions:
+        raw["matchExpressions"] = [
+            {"key": part.key, "operator": part.operator, **({"values": list(part.values)} if part.values else {})}
+            for part in selector.match_expressions
+        ]
+    return raw
+
+
+def new_peer(router: Router, name: str, goal: frozenset[str], nodes: Nodes) -> dict[str, Any]:
+    """A BgpPeer for a router that has none. Raises InputError naming what the router lacks."""
+    for field, given in (("address", router.address), ("asn", router.asn)):
+        if given is None:
+            raise InputError(
+                f"router {router.name} has no BgpPeer, and none can be created: its {field} is not given; "
+                "add it to the topology file's routers"
+            )
+    selector = router.selector
+    if selector is None or nodes.select(selector) != goal:
+        # Absent where every speaker is to peer: then no later change of the speakers needs an edit.
+        selector = None if nodes.select(None) == goal else nodes.by_hostname(goal)
+    spec: dict[str, Any] = {"conf": {"neighborAddress": router.address, "peerAs": router.asn}}
+    if to_raw(selector):
+        spec["nodeSelector"] = to_raw(selector)
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "BgpPeer",
+        "metadata": {"name": name, "labels": dict(CREATED)},
+        "spec": spec,
+    }
+
+
+def peer_name(router: str, taken: set[str]) -> str:
+    """A name for a router's BgpPeer that Kubernetes accepts and that no other has.
+
+    >>> peer_name("Leaf_7 (rack b)", {"leaf-7-rack-b"})
+    'leaf-7-rack-b-2'
+    """
+    name = re.sub(r"[^a-z0-9]+", "-", router.lower()).strip("-")[:240].rstrip("-") or "router"
+    numbered = (f"{name}-{number}" for number in range(2, len(taken) + 3))
+    return name if name not in taken else next(other for other in numbered if other not in taken)
+
+
+def hazards(cluster: Cluster, policy: Policy, placement: Placement) -> tuple[str, ...]:  # noqa: ARG001
+    """One sentence for each trap that the input itself holds."""
+    found = []
+    if policy.mode == "bgp":
+        by_address: defaultdict[str, list[str]] = defaultdict(list)
+        for peer in cluster.peers:
+            by_address[peer.address].append(peer.name)
+        found += [
+            f"BgpPeers {' and '.join(sorted(names))} have one address, {address}: on nodes where only one of them "
+            "matches, the other one deletes its session; an export keeps one of them"
+            for address, names in sorted(by_address.items())
+            if len(names) > 1
+        ]
+    racked = [node.name for node in cluster.nodes if RACK_LABEL in node.labels]
+    bare = [node.name for node in cluster.nodes if RACK_LABEL not in node.labels]
+    if racked and not cluster.as_per_rack:
+        found.append(
+            f"{len(racked)} nodes carry the label {RACK_LABEL}, which has no effect on routes "
+            "as long as the BgpConf default sets no asPerRack"
+        )
+    if cluster.as_per_rack and bare:
+        found.append(
+            f"the BgpConf default sets asPerRack, but {len(bare)} of {len(cluster.nodes)} nodes lack the label "
+            f"{RACK_LABEL} (such as {', '.join(bare[:3])}): no speaker of a rack announces them as next hops"
+        )
+    return tuple(found)
+
+
+def export_hazards(
+    cluster: Cluster, policy: Policy, steps: tuple[Step, ...], style: Style, helm: bool
+) -> tuple[str, ...]:
+    """One sentence for each disturbance that the steps bring about."""
+    changes = [change for step in steps for change in step.changes]
+    kinds = Counter(change.kind for change in changes if isinstance(change, Patch))
+    found = []
+    if kinds["DaemonSet"] and cluster.speaker is not None:
+        found.append(
+            f"the edit of the template of DaemonSet {cluster.speaker.namespace}/{cluster.speaker.name} "
+            "restarts every speaker, one at a time"
+        )
+    edited = {change.name for change in changes if isinstance(change, Patch) and change.kind == "BgpPeer"}
+    if edited:
+        found.append(
+            f"{len(edited)} BgpPeers are edited: every speaker looks at them again at once, "
+            "and sessions open or close where the match changed"
+        )
+    deleted = sorted(change.name for change in changes if isinstance(change, Delete))
+    if deleted:
+        found.append(
+            f"BgpPeers {', '.join(deleted)} are deleted, since each has the address of another one; "
+            f"they are led to {PARKED_ADDRESS} first, because a deletion closes every session of its address"
+        )
+    if style == "taints":
+        found += taint_hazards(cluster, policy)
+    if style == "affinity" and helm:
+        found.append(
+            "the chart of v0.6.0 shows speaker.affinity in values.yaml as a comment, but its template does not "
+            "render it: check with helm template, or prefer the style node-selector"
+        )
+    return tuple(found)
+
+
+def taint_hazards(cluster: Cluster, policy: Policy) -> list[str]:
+    """What a taint does not do, and whose pods it keeps away."""
+    key, value = policy.speaker.label
+    taint, found = Taint(key, "NoSchedule", value), []
+    found.append("taints alone keep no speaker off the other nodes, so the DaemonSet gets a node selector as well")
+    strangers = []
+    for manifest in cluster.daemonsets:
+        metadata, pod = manifest["metadata"], pod_spec(manifest)
+        place = (metadata.get("namespace", ""), metadata["name"])
+        if cluster.speaker is not None and place == (cluster.speaker.namespace, cluster.speaker.name):
+            continue
+        given = [
+            Toleration(
+                raw.get("key") or "", raw.get("operator") or "Equal", raw.get("value") or "", raw.get("effect") or ""
+            )
+            for raw in pod.get("tolerations") or ()
+        ]
+        if kube.untolerated([taint], given, bool(pod.get("hostNetwork"))):
+            strangers.append("/".join(filter(None, place)))
+    if strangers:
+        found.append(
+            f"{len(strangers)} DaemonSets do not tolerate {key}={value}:NoSchedule, so their pods are not created "
+            f"again on the speakers' nodes: {', '.join(sorted(strangers)[:10])}"
+        )
+    return found
+
+
+def paths(cluster: Cluster, placement: Placement) -> tuple[Paths, ...]:
+    """What each router holds for one service: the next hops announced over all its sessions.
+
+    A speaker announces every node, but under `asPerRack` those with the rack label of its own node, if it has one.
+    """
+    racks = {node.name: node.labels.get(RACK_LABEL) for node in cluster.nodes} if cluster.as_per_rack else {}
+    sizes = Counter(rack for rack in racks.values() if rack is not None)
+
+    def hops(names: Iterable[str]) -> int:
+        found = (racks.get(name) for name in names)
+        return sum(len(cluster.nodes) if rack is None else sizes[rack] for rack in found)
+
+    proposed: defaultdict[str, list[str]] = defaultdict(list)
+    for session in placement.sessions:
+        proposed[session.router].append(session.node)
+    return tuple(
+        Paths(router.name, hops(cluster.today.sessions.get(router.name, ())), hops(proposed[router.name]))
+        for router in cluster.routers
+    )

@@ -121,7 +121,7 @@ def optimize(
     data = placement_to_json(placement, asked, given)
     if output:
         write_file(output, data)
-    click.echo(report.notes(placement, verbose), nl=False, err=True)
+    click.echo(report.notes(placement.warnings, placement.hazards, verbose), nl=False, err=True)
     click.echo(data.decode() if format_ == "json" else report.text(cluster, asked, placement, verbose), nl=False)
     ctx.exit(3 if placement.status == "infeasible" else 0)
 
@@ -135,17 +135,17 @@ def optimize(
 @click.option("--format", "format_", type=click.Choice(["kubectl", "kustomize", "helm"]), default="kubectl")
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="The folder.")
 @VERBOSE
-def export(placement: Path, inputs: tuple[str, ...], style: str, format_: str, output: Path, verbose: bool) -> None:
+def export(placement: Path, inputs: tuple[str, ...], style: Any, format_: Any, output: Path, verbose: bool) -> None:
     """Write the patches that lead from the cluster in INPUT to the placement, in an order that loses no route.
 
     The placement is verified against INPUT first (exit code 4 where it does not hold), and so is what is written.
     """
     from . import export as exporting
+    from . import report
 
     chosen, policy, cluster = checked_placement(placement, inputs, verbose)
     made = exporting.export(cluster, policy, chosen, style, format_)
-    for hazard in made.hazards:
-        click.echo(f"hazard     {hazard}", err=True)
+    click.echo(report.notes((), made.hazards, verbose), nl=False, err=True)
     if not made.files:
         click.echo("nothing to change: the cluster is as the placement wants it, and nothing was written")
         return
@@ -176,9 +176,11 @@ def checked_placement(path: Path, inputs: tuple[str, ...], verbose: bool) -> tup
     progress("reading")
     cluster = read_inputs(inputs, policy, topology)
     progress("verifying")
-    violations = check_placement(cluster, policy, placement)
+    violations = check_placement(cluster, policy, placement, claims=False)
     if violations:
         raise ViolationError(violations)
+    for stale in check_placement(cluster, policy, placement):
+        click.echo(f"warning       the cluster has changed since the placement was made: {stale}", err=True)
     return placement, policy, cluster
 
 
@@ -220,6 +222,7 @@ def survive_entry(text: str) -> dict[str, Any]:
 def write_file(path: Path, data: bytes) -> None:
     """Write the file whole or not at all. Raises OutputError."""
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
             try:
                 file.write(data)

@@ -10,7 +10,7 @@ import codecs
 import difflib
 import json
 import re
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,30 +22,98 @@ from .errors import InputError
 
 T = TypeVar("T")
 
-BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+BOMS = ((codecs.BOM_UTF8, "UTF-8"), (codecs.BOM_UTF16_LE, "UTF-16"), (codecs.BOM_UTF16_BE, "UTF-16"))
+SEPARATORS = re.compile(r"(?:\s|^---(?=\s|\Z))*", re.MULTILINE)
+MAX_DEPTH = 200
+"""Levels of nesting in YAML; Kubernetes objects have a few dozen."""
+
+ALIASED_FREELY = 100_000
+"""Values that aliases may unfold to, whatever the size of the text."""
+
+TAG = "tag:yaml.org,2002:"
+NUMBERS = (f"{TAG}int", f"{TAG}float")
+LEFT_OUT = (f"{TAG}timestamp", f"{TAG}value", f"{TAG}set", f"{TAG}omap", f"{TAG}pairs")
+YAMLProblem = yaml.constructor.ConstructorError
 
 
 class StrictLoader(yaml.CSafeLoader):
-    """YAML as Kubernetes reads it, but a key given twice is an error. Dates stay text."""
+    """YAML as Kubernetes reads it, but a key given twice is an error. Dates and 12:30 stay text."""
+
+    def __init__(self, stream: bytes) -> None:
+        super().__init__(stream)
+        self.depth = 0
+        self.may_alias = b"&" in stream and b"*" in stream
+
+    def descend_resolver(self, parent: yaml.Node | None, index: Any) -> None:  # noqa: ARG002
+        """Called for every node before its members; libyaml's recursion would end the process without a limit."""
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            mark = parent.start_mark if parent else None
+            raise YAMLProblem(None, None, f"nested deeper than {MAX_DEPTH} levels", mark)
+
+    def ascend_resolver(self) -> None:
+        """Called for every node after its members."""
+        self.depth -= 1
+
+    def get_node(self) -> Any:
+        """The next document as a graph of nodes, whose aliases are checked."""
+        node = super().get_node()
+        if node is not None and self.may_alias:
+            seen: dict[int, tuple[int, int] | None] = {}
+            size, depth = unfolded(node, seen)
+            if size > ALIASED_FREELY + 10 * len(seen) or depth > MAX_DEPTH:
+                raise YAMLProblem(None, None, "its aliases unfold to far too much", node.start_mark)
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """The mapping; raises a ConstructorError for a key given twice."""
         # A merge key may be overridden on purpose, so only keys written side by side count.
         seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            if isinstance(key, yaml.ScalarNode) and key.tag != f"{TAG}merge":
                 if key.value in seen:
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"key {key.value!r} is given twice", key.start_mark
-                    )
+                    raise YAMLProblem(None, None, f"key {key.value!r} is given twice", key.start_mark)
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
 
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        """A whole number; raises a ConstructorError for one that no field could hold."""
+        number = super().construct_yaml_int(node) if len(node.value) <= 100 else None
+        if number is None or number.bit_length() > 64:
+            raise YAMLProblem(None, None, "a whole number of more than 64 bits", node.start_mark)
+        return number
 
+
+def unfolded(node: yaml.Node, seen: dict[int, tuple[int, int] | None]) -> tuple[int, int]:
+    """How many values a node stands for and how deep they nest, aliases counted wherever they are used."""
+    found = seen.get(id(node), ())
+    if found is None:
+        raise YAMLProblem(None, None, "an alias inside of what it stands for", node.start_mark)
+    if found:
+        return found
+    seen[id(node)] = None
+    size, depth = 1, 0
+    for child in node.value if isinstance(node, yaml.CollectionNode) else ():
+        for part in child if isinstance(child, tuple) else (child,):
+            more, below = unfolded(part, seen)
+            size, depth = size + more, max(depth, below)
+    seen[id(node)] = size, depth + 1
+    return size, depth + 1
+
+
+def without_base_60(tag: str, pattern: re.Pattern[str]) -> re.Pattern[str]:
+    """The pattern of a tag's plain values without numbers such as 12:30, which Kubernetes' YAML does not have."""
+    return re.compile(f"(?![^:]*:)(?:{pattern.pattern})", re.VERBOSE) if tag in NUMBERS else pattern
+
+
+# As in Kubernetes' YAML, dates are text, and = is no value of its own.
 StrictLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    first: [(tag, without_base_60(tag, pattern)) for tag, pattern in resolvers if tag not in LEFT_OUT]
     for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
 }
+StrictLoader.yaml_constructors = {
+    tag: constructor for tag, constructor in yaml.CSafeLoader.yaml_constructors.items() if tag not in LEFT_OUT
+} | {f"{TAG}int": StrictLoader.construct_yaml_int}
 
 
 def read_bytes(path: Path) -> bytes:
@@ -56,6 +124,8 @@ def read_bytes(path: Path) -> bytes:
         raise InputError(f"{path}: no such file") from None
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
+    except ValueError:  # such as a NUL in it
+        raise InputError(f"{path}: cannot be the name of a file") from None
 
 
 def to_utf8(data: bytes, name: str) -> bytes:
@@ -63,9 +133,9 @@ def to_utf8(data: bytes, name: str) -> bytes:
     for bom, encoding in BOMS:
         if data.startswith(bom):
             try:
-                return data.decode(encoding).encode()
+                return data[len(bom) :] if encoding == "UTF-8" else data.decode(encoding).encode()
             except UnicodeError:
-                raise InputError(f"{name}: not valid {encoding.upper()[:6]} text") from None
+                raise InputError(f"{name}: not valid {encoding} text") from None
     return data
 
 
@@ -82,37 +152,54 @@ def load_documents(data: bytes, name: str) -> list[Any]:
             try:
                 return [msgspec.json.decode(data)]
             except msgspec.DecodeError as error:
-                return load_json_stream(data, name, error)
+                return load_json_stream(data, name, str(error))
         return load_yaml(data, name)
-    except UnicodeDecodeError:
+    except UnicodeError:
         raise InputError(f"{name}: not UTF-8 text") from None
     except RecursionError:
         raise InputError(f"{name}: nested too deeply to be Kubernetes objects") from None
 
 
-def load_json_stream(data: bytes, name: str, first_error: Exception) -> list[Any]:
-    """JSON documents one after another, as `jq` prints them; YAML in flow style where it is no JSON at all."""
+def load_json_stream(data: bytes, name: str, problem: str) -> list[Any]:
+    """JSON documents one after another, as `jq` prints them; YAML in flow style where it is no JSON at all.
+
+    `problem` is why the text is not one JSON document.
+    """
     text = data.decode()
-    decoder, position = json.JSONDecoder(), 0
+    decoder, position = json.JSONDecoder(), start_of_document(text, 0)
     documents: list[Any] = []
     while position < len(text):
         try:
             document, end = decoder.raw_decode(text, position)
         except ValueError as error:
-            if documents or not re.search(r"^---", text, re.MULTILINE):
-                try:
-                    return load_yaml(data, name)
-                except InputError:
-                    pass
-            what = f"line {error.lineno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else str(error)
-            raise InputError(f"{name}: neither JSON nor YAML ({what})") from first_error
+            if "truncated" in problem:  # then it is no YAML either, and might take long to read as such
+                raise InputError(f"{name}: the JSON text is cut off (line {line_of(error)})") from None
+            return load_flow_yaml(data, name, error)
         documents.append(document)
-        position = end
-        while position < len(text) and text[position].isspace():
-            position += 1
-        if text.startswith("---", position):
-            return load_yaml(data, name)
+        position = start_of_document(text, end)
+    msgspec.json.encode(documents)  # fails for half of a surrogate pair, which is no text
     return documents
+
+
+def start_of_document(text: str, position: int) -> int:
+    """The position after white space and `---` lines."""
+    found = SEPARATORS.match(text, position)
+    return found.end() if found else position
+
+
+def line_of(error: ValueError) -> int:
+    """The line of a JSON error; 1 for one that has none, such as a number of thousands of digits."""
+    return error.lineno if isinstance(error, json.JSONDecodeError) else 1
+
+
+def load_flow_yaml(data: bytes, name: str, error: ValueError) -> list[Any]:
+    """The documents of a text that looks like JSON, but is not, for the reason given by `error`."""
+    try:
+        return load_yaml(data, name)
+    except InputError as second:
+        problem = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+        also = str(second).removeprefix(f"{name}: ")
+        raise InputError(f"{name}: line {line_of(error)}: not valid JSON ({problem}); {also}") from None
 
 
 def load_yaml(data: bytes, name: str) -> list[Any]:
@@ -121,27 +208,22 @@ def load_yaml(data: bytes, name: str) -> list[Any]:
         return [document for document in yaml.load_all(data, Loader=StrictLoader) if document is not None]
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        place = f" line {mark.line + 1}" if mark else ""
+        place = f" line {mark.line + 1}:" if mark else ""
         problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be parsed"
-        raise InputError(f"{name}:{place or ''} not valid YAML ({problem})") from None
-    except (ValueError, OverflowError) as error:  # such as an impossible number or base64
-        raise InputError(f"{name}: not valid YAML ({error})") from None
+        raise InputError(f"{name}:{place} not valid YAML ({problem})") from None
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:  # such as !!bool maybe
+        raise InputError(f"{name}: not valid YAML (a value that does not fit its type: {error})") from None
 
 
 def load_settings(path: Path) -> dict[str, Any]:
     """The one mapping in a hand-written settings file; an empty file is an empty mapping."""
     data = to_utf8(read_bytes(path), str(path))
-    if data.lstrip()[:1] == b"{":
-        try:
-            found = json.loads(data, object_pairs_hook=unique_keys)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{path}: not valid JSON ({error})") from None
-        documents = [found]
-    else:
-        try:
-            documents = load_yaml(data, str(path))
-        except RecursionError:
-            raise InputError(f"{path}: nested too deeply") from None
+    try:
+        documents = load_json_settings(data, str(path)) or load_yaml(data, str(path))
+    except UnicodeError:
+        raise InputError(f"{path}: not UTF-8 text") from None
+    except RecursionError:
+        raise InputError(f"{path}: nested too deeply") from None
     if not documents:
         return {}
     if len(documents) > 1 or not isinstance(documents[0], dict):
@@ -149,12 +231,28 @@ def load_settings(path: Path) -> dict[str, Any]:
     return documents[0]
 
 
+def load_json_settings(data: bytes, name: str) -> list[Any]:
+    """The JSON document; none where the text is YAML."""
+    if data.lstrip()[:1] != b"{":
+        return []
+    text = data.decode()
+    try:
+        found = json.loads(text, object_pairs_hook=unique_keys)
+    except json.JSONDecodeError as error:
+        return load_flow_yaml(data, name, error)
+    except ValueError as error:  # a key given twice, or a number of thousands of digits
+        raise InputError(f"{name}: not valid JSON ({error})") from None
+    msgspec.json.encode(found)  # fails for half of a surrogate pair, which is no text
+    return [found]
+
+
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object; raises ValueError for a key given twice."""
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        twice = next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))
-        raise ValueError(f"key {twice!r} is given twice")
+    result: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in result:
+            raise ValueError(f"key {key!r} is given twice")
+        result[key] = value
     return result
 
 
@@ -165,8 +263,9 @@ def nearest(word: str, known: Iterable[str]) -> str:
     "did you mean 'survive'?"
     """
     names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(names)}"
+    close = difflib.get_close_matches(word[:100], names, n=1, cutoff=0.5)
+    more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(names[:20])}{more}"
 
 
 def convert(data: Any, type_: type[T], place: str) -> T:
@@ -179,21 +278,34 @@ def convert(data: Any, type_: type[T], place: str) -> T:
         raise InputError(f"{place}: nested too deeply") from None
 
 
-def check_keys(data: Any, type_: Any, place: str) -> None:
-    """Raise InputError for a key that the struct `type_` does not have, naming the nearest known one."""
+def check_keys(data: Any, type_: Any, place: str, field: str = "") -> None:
+    """Raise InputError for a key that the struct `type_` does not have, naming the nearest known one.
+
+    `place` names the file, `field` the field of it that `data` is.
+    """
     info = type_ if isinstance(type_, inspect.Type) else inspect.type_info(type_)
     if isinstance(info, inspect.UnionType):
         for member in info.types:
-            check_keys(data, member, place)
+            check_keys(data, member, place, field)
     elif isinstance(info, inspect.StructType) and isinstance(data, dict):
-        fields = {field.encode_name: field.type for field in info.fields}
+        fields = {each.encode_name: each.type for each in info.fields}
         for key, value in data.items():
             if key not in fields:
-                raise InputError(f"{place}: unknown key {str(key)!r}; {nearest(str(key), fields)}")
-            check_keys(value, fields[key], f"{place}.{key}" if "." in place or ":" in place else f"{place}: {key}")
-    elif isinstance(info, inspect.VarTupleType) and isinstance(data, list):
+                within = f"{place}: {field}" if field else place
+                raise InputError(f"{within}: unknown key {str(key)!r}; {nearest(str(key), fields)}")
+            check_keys(value, fields[key], place, f"{field}.{key}" if field else key)
+    elif isinstance(info, inspect.VarTupleType | inspect.ListType) and isinstance(data, list):
         for index, value in enumerate(data):
-            check_keys(value, info.item_type, f"{place}[{index}]")
+            check_keys(value, info.item_type, place, f"{field}[{index}]")
+
+
+def check_unique(values: Sequence[str], what: str) -> None:
+    """Raise InputError for a value that occurs twice."""
+    seen: set[str] = set()
+    for value in values:
+        if value in seen:
+            raise InputError(f"{what} {value!r} is given twice")
+        seen.add(value)
 
 
 def explain(message: str) -> str:

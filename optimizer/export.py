@@ -14,6 +14,7 @@ from typing import Literal
 from msgspec import Struct
 
 from .errors import OutputError
+from .export_check import check_export
 from .export_helm import helm_files
 from .export_kubectl import Case, kubectl_files
 from .export_kustomize import kustomize_files
@@ -45,23 +46,30 @@ class Export(Struct, frozen=True):
 def export(cluster: Cluster, policy: Policy, placement: Placement, style: Style, format_: Format) -> Export:
     """The files that bring the cluster to the placement; the same for the same input, byte for byte.
 
-    Raises InputError for what the input lacks, such as the DaemonSet or a router's address.
+    Raises InputError for what the input lacks, such as the DaemonSet or a router's address, and InternalError where
+    the files, carried out in memory, do not give exactly the placement.
     """
-    peers = openelb.edit_peers(cluster, policy, placement)
-    steps = make_plan(cluster, policy, placement, style, peers)
-    if not steps:
+    case = prepare(cluster, policy, placement, style)
+    if not case.steps:
         return Export()
-    objects = objects_of(cluster)
-    case = Case(cluster, policy, placement, style, peers, steps, objects, daemonset_of(cluster, objects))
     write_format = {"kubectl": kubectl_files, "kustomize": kustomize_files, "helm": helm_files}[format_]
     files, readme = write_format(case)
+    check_export(case, files)
     listed = "\n".join(f"  {name}" for name in sorted({*files, README}))
     return Export(
         files=dict(sorted({**files, README: f"{MARK}: {readme.strip()}\n\n{LIST}\n{listed}\n"}.items())),
         executable=frozenset(name for name, text in files.items() if text.startswith("#!")),
-        hazards=openelb.export_hazards(cluster, policy, steps, style, format_ == "helm"),
-        steps=steps,
+        hazards=openelb.export_hazards(cluster, policy, case.steps, style, format_ == "helm"),
+        steps=case.steps,
     )
+
+
+def prepare(cluster: Cluster, policy: Policy, placement: Placement, style: Style) -> Case:
+    """All that the formats need. Raises InputError for what the input lacks."""
+    peers = openelb.edit_peers(cluster, policy, placement)
+    objects = objects_of(cluster)
+    steps = make_plan(cluster, policy, placement, style, peers)
+    return Case(cluster, policy, placement, style, peers, steps, objects, daemonset_of(cluster, objects))
 
 
 def write(result: Export, directory: Path) -> None:

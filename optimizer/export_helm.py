@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 
-from .export_kubectl import Case, is_template, split_files
+from .export_kubectl import STYLE_FIELDS, Case, is_template, split_files
 from .manifests import key_of
 from .plan import pod_spec
 from .scripts import commented
-
-KEYS = {"node-selector": ("nodeSelector",), "affinity": ("affinity",), "taints": ("nodeSelector", "tolerations")}
-"""The values of `speaker` that each style needs; another one appears only where it changes."""
 
 VALUES = """Values for OpenELB's Helm chart: on which nodes its speaker runs.
 Lists are whole, since Helm replaces them, so what the DaemonSet had before is among them."""
@@ -28,7 +25,7 @@ def helm_files(case: Case) -> tuple[dict[str, str], str]:
     today, after = pod_spec(case.daemonset), pod_spec(case.after[key_of(case.daemonset)])
     lines = ["speaker:"]
     for name in ("nodeSelector", "affinity", "tolerations"):
-        if name in KEYS[case.style] or today.get(name) != after.get(name):
+        if name in STYLE_FIELDS[case.style] or today.get(name) != after.get(name):
             empty: object = [] if name == "tolerations" else {}
             body = json.dumps(after.get(name) or empty, indent=2).replace("\n", "\n  ")
             lines.append(f"  {name}: {body}")

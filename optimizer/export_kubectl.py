@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -11,6 +11,13 @@ from .manifests import Change, Objects, Patch, apply_changes, key_of
 from .model import Cluster, Placement, Policy
 from .plan import PeerEdits, Step, Style, Wait
 from .scripts import FUNCTIONS, Script, Target
+
+STYLE_FIELDS: Mapping[Style, tuple[str, ...]] = {
+    "node-selector": ("nodeSelector",),
+    "affinity": ("affinity",),
+    "taints": ("nodeSelector", "tolerations"),
+}
+"""The fields of the pod spec that each style is made of."""
 
 WAITED = "Nothing has been removed yet: find out why, then run this script again, or rollback.sh."
 AGAIN = "Find out why, then run this script again; TIMEOUT=0 goes on without waiting."
@@ -134,7 +141,7 @@ def split_files(
     for step in edited:
         after.run(step.why, step.changes, manual)
         after.expect(key, how)
-    between = after.objects
+    between = dict(after.objects)
     case.wait(after, case.final_wait, WAITED)
     for step in closing:
         after.run(step.why, step.changes, manual)

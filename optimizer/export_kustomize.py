@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from .export_kubectl import Case, is_template, split_files
+from .export_kubectl import STYLE_FIELDS, Case, is_template, split_files
 from .manifests import EMPTY, Change, Create, Delete, Objects, Patch, key_of
 from .plan import pod_spec
 from .scripts import commented, document
@@ -17,12 +17,6 @@ from .speakers import openelb
 
 COMPONENT = """Where the BGP speakers run and with whom they peer; list this folder among the components
 of a kustomization that has the DaemonSet and the BgpPeers among its resources."""
-
-STYLE_FIELDS = {
-    "node-selector": ("nodeSelector",),
-    "affinity": ("affinity",),
-    "taints": ("nodeSelector", "tolerations"),
-}
 
 
 def kustomize_files(case: Case) -> tuple[dict[str, str], str]:

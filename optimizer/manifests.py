@@ -116,24 +116,29 @@ def apply_changes(objects: Objects, changes: Iterable[Change]) -> Objects:
     """
     result = dict(objects)
     for change in changes:
-        match change:
-            case Label(key, value, nodes):
-                for name in nodes:
-                    result["Node", "", name] = with_label(find(result, ("Node", "", name)), key, value)
-            case TaintNodes(taint, present, nodes):
-                for name in nodes:
-                    result["Node", "", name] = with_taint(find(result, ("Node", "", name)), taint, present)
-            case Patch(kind, namespace, name, type_, body):
-                target = find(result, (kind, namespace, name))
-                result[kind, namespace, name] = merge(target, body) if type_ == "merge" else json_patch(target, body)
-            case Create(manifest):
-                if key_of(manifest) in result:
-                    raise InternalError(f"{' '.join(key_of(manifest))} is to be created but exists")
-                result[key_of(manifest)] = dict(manifest)
-            case Delete(kind, namespace, name):
-                find(result, (kind, namespace, name))
-                del result[kind, namespace, name]
+        make(result, change)
     return result
+
+
+def make(objects: Objects, change: Change) -> None:
+    """Make one change in `objects`, where new objects take the place of those that change. Raises InternalError."""
+    match change:
+        case Label(key, value, nodes):
+            for name in nodes:
+                objects["Node", "", name] = with_label(find(objects, ("Node", "", name)), key, value)
+        case TaintNodes(taint, present, nodes):
+            for name in nodes:
+                objects["Node", "", name] = with_taint(find(objects, ("Node", "", name)), taint, present)
+        case Patch(kind, namespace, name, type_, body):
+            target = find(objects, (kind, namespace, name))
+            objects[kind, namespace, name] = merge(target, body) if type_ == "merge" else json_patch(target, body)
+        case Create(manifest):
+            if key_of(manifest) in objects:
+                raise InternalError(f"{' '.join(filter(None, key_of(manifest)))} is to be created but exists")
+            objects[key_of(manifest)] = dict(manifest)
+        case Delete(kind, namespace, name):
+            find(objects, (kind, namespace, name))
+            del objects[kind, namespace, name]
 
 
 def inverse(objects: Objects, change: Change) -> tuple[Change, ...]:

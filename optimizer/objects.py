@@ -31,13 +31,8 @@ class Meta(Partial):
 class Head(Partial):
     kind: str = ""
     api_version: str = ""
-    metadata: Meta | None = None
-
-
-class ItemList(Partial):
-    kind: str = ""
-    api_version: str = ""
-    items: list[Raw] | None = None
+    metadata: Raw = Raw(b"null")
+    items: Raw = Raw(b"null")
 
 
 class NodeTaint(Partial):

@@ -22,10 +22,10 @@ from .manifests import (
     Objects,
     Patch,
     TaintNodes,
-    apply_changes,
     edit,
     find,
     inverse,
+    make,
     objects_of,
 )
 from .model import Cluster, Placement, Policy, Taint
@@ -89,18 +89,20 @@ def make_plan(
     restricted = restricts(pod_spec(daemonset), key, value)
     template = template_change(daemonset, label, style)
     stops = not restricted and not news and not running <= chosen
-    for_now = chosen | labelled if restricted else chosen | running if news else chosen
+    for_now = chosen | (labelled & running) if restricted else chosen | running if news else chosen
 
     taint = Taint(key, "NoSchedule", value)
     tainted = frozenset(node.name for node in cluster.nodes if taint in node.taints)
-    to_taint = chosen if style == "taints" else frozenset[str]()
-    untaint = taint_changes(taint, False, tainted - to_taint)
+    needless = tainted - chosen if style == "taints" else tainted
+    # Without the toleration no speaker could start there. On other nodes the taint may keep one away until the end.
+    blocking = frozenset[str]() if style == "taints" else tainted & (chosen | running)
 
     edited = Step("daemonset", "let the DaemonSet run where the label is; its pods restart one at a time", template)
     opening = [
         Step("open-peers", "let the new sessions open; none closes", peers.early),
-        # Once the DaemonSet does not tolerate the taint any more, no speaker could start there.
-        Step("untaint-nodes", "let every pod run on the nodes again", untaint if style != "taints" else ()),
+        Step(
+            "untaint-speakers", "let speakers run there without the toleration", taint_changes(taint, False, blocking)
+        ),
         Step("label-speakers", "start the new speakers", label_changes(label, for_now - labelled, labelled - for_now)),
         *(() if stops else (edited,)),
     ]
@@ -110,10 +112,11 @@ def make_plan(
             "unlabel-nodes", "stop the speakers that are no longer needed", label_changes(label, (), for_now - chosen)
         ),
         Step("close-peers", "close the sessions that are no longer needed", peers.late),
+        Step("untaint-nodes", "let other pods run there again", taint_changes(taint, False, needless - blocking)),
         Step(
             "taint-nodes",
             "keep other pods off the speakers' nodes",
-            (*taint_changes(taint, True, to_taint - tainted), *untaint) if style == "taints" else (),
+            taint_changes(taint, True, chosen - tainted if style == "taints" else ()),
         ),
     ]
     return sealed(objects, opening, closing, "established" if policy.mode == "bgp" else "rollout")
@@ -121,7 +124,7 @@ def make_plan(
 
 def sealed(objects: Objects, opening: list[Step], closing: list[Step], wait: Wait) -> tuple[Step, ...]:
     """The steps that change something, with their inverse and the waits before anything closes."""
-    steps = []
+    steps, objects = [], dict(objects)
     first = next((step.slug for step in closing if step.changes), None)
     # Taken back, the DaemonSet opens; what was opened for the placement closes.
     last = next((step.slug for step in reversed(opening) if step.changes and step.slug != "daemonset"), None)
@@ -129,7 +132,7 @@ def sealed(objects: Objects, opening: list[Step], closing: list[Step], wait: Wai
         undo: list[Change] = []
         for change in step.changes:
             undo = [*inverse(objects, change), *undo]
-            objects = apply_changes(objects, [change])
+            make(objects, change)
         if step.changes:
             steps.append(
                 msgspec.structs.replace(

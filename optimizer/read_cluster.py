@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -28,6 +29,7 @@ from .model import (
 )
 from .objects import (
     ConfObject,
+    ConfSpec,
     DaemonSetObject,
     Expression,
     Meta,
@@ -39,12 +41,12 @@ from .objects import (
     PeerObject,
     PodObject,
     PodSpec,
+    Quantities,
     Selector,
 )
-from .read_objects import Item, objects, sources
+from .read_objects import GROUPS, OPENELB_GROUP, Item, objects, sources
 
 T = TypeVar("T")
-OPENELB_GROUP = "network.kubesphere.io"
 DEFAULT_DAEMONSET = "openelb-speaker"
 
 
@@ -53,18 +55,12 @@ def read_cluster(inputs: Sequence[str], daemonset: str | None = None) -> Cluster
 
     Raises InputError naming file, object and field.
     """
-    items: dict[str, dict[tuple[str, str], Item]] = {
-        kind: {} for kind in ("Node", "Pod", "DaemonSet", "BgpPeer", "BgpConf")
-    }
+    items: dict[str, dict[tuple[str, str], Item]] = {kind: {} for kind in GROUPS}
     for name, data in sources(inputs):
         for item in objects(data, name):
-            known = items.get(item.kind)
-            if known is None or (item.kind.startswith("Bgp") != (item.group == OPENELB_GROUP)):
-                continue
-            key = (item.namespace, item.name)
-            if key in known:
-                raise InputError(f"{item.place}: given twice, first in {known[key].place.split(':')[0]}")
-            known[key] = item
+            first = items[item.kind].setdefault((item.namespace, item.name), item)
+            if first is not item:
+                raise InputError(f"{item.place}: given twice, first in {first.file}")
     if not items["Node"]:
         raise InputError(f"{', '.join(inputs)}: no Node among the objects; dump them with kubectl get nodes -o json")
     return build(items, daemonset)
@@ -129,8 +125,6 @@ def checked(place: str, rule: Callable[[], T]) -> T:
 def read_node(item: Item) -> Node:
     """A Node object as a `Node`."""
     found = item.load(NodeObject)
-    if not kube.is_dns_subdomain(item.name):
-        raise InputError(f"{item.place}: {item.name!r} cannot be the name of a node")
     spec, status = found.spec or NodeSpec(), found.status or NodeStatus()
     ready = [condition.status == "True" for condition in status.conditions or () if condition.type == "Ready"]
     # "Allocatable ... Defaults to Capacity" (Node API).
@@ -193,12 +187,17 @@ def needs(spec: PodSpec, place: str) -> Resources:
     """What the scheduler counts for a pod; limits stand in for requests, as the API server defaults them."""
 
     def of(amounts: Needs | None, field: str) -> Resources:
-        merged = {**(amounts.limits or {}), **(amounts.requests or {})} if amounts else {}
+        merged = amounts_of(amounts) if amounts else {}
         merged.pop("pods", None)
         return checked(f"{place}.{field}", lambda: kube.parse_resources(merged))
 
-    pod_level = (spec.resources.requests if spec.resources else None) or {}
-    level = checked(f"{place}.resources", lambda: kube.parse_resources(pod_level))
+    containers = [*(spec.containers or ()), *(spec.init_containers or ())]
+    named = {key for each in containers if each.resources for key in amounts_of(each.resources)}
+    pod_level = spec.resources or Needs()
+    # A limit of the pod stands in only where no container names the resource.
+    level = {key: value for key, value in (pod_level.limits or {}).items() if key not in named}
+    level |= pod_level.requests or {}
+    given = checked(f"{place}.resources", lambda: kube.parse_resources(level))
     return kube.pod_requests(
         (of(container.resources, f"containers[{i}].resources") for i, container in enumerate(spec.containers or ())),
         (
@@ -206,8 +205,13 @@ def needs(spec: PodSpec, place: str) -> Resources:
             for i, container in enumerate(spec.init_containers or ())
         ),
         checked(f"{place}.overhead", lambda: kube.parse_resources(spec.overhead or {})),
-        {key: getattr(level, key) for key in ("cpu", "memory") if key in pod_level},
+        {key: getattr(given, key) for key in ("cpu", "memory") if key in level},
     )
+
+
+def amounts_of(resources: Needs) -> Quantities:
+    """The requests, and the limits of what has no request."""
+    return {**(resources.limits or {}), **(resources.requests or {})}
 
 
 def choose_daemonset(found: Mapping[tuple[str, str], Item], wanted: str | None) -> Item | None:
@@ -230,10 +234,11 @@ def read_speaker(item: Item) -> Speaker:
     affinity = None
     if spec.affinity and spec.affinity.node_affinity and spec.affinity.node_affinity.required:
         terms = spec.affinity.node_affinity.required.node_selector_terms or []
+        rule = partial(kube.check_requirement, affinity=True)
         affinity = tuple(
             NodeSelectorTerm(
-                requirements(term.match_expressions, f"{place}.affinity", affinity=True),
-                requirements(term.match_fields, f"{place}.affinity", affinity=True),
+                requirements(term.match_expressions, f"{place}.affinity", rule),
+                requirements(term.match_fields, f"{place}.affinity", kube.check_field_requirement),
             )
             for term in terms
         )
@@ -268,11 +273,13 @@ def selected_by(speaker: Speaker | None, nodes: Iterable[Node]) -> list[str]:
     ]
 
 
-def requirements(expressions: list[Expression] | None, place: str, affinity: bool = False) -> tuple[Requirement, ...]:
-    """`matchExpressions`, each checked as Kubernetes checks it."""
+def requirements(
+    expressions: list[Expression] | None, place: str, rule: Callable[[Requirement], None] = kube.check_requirement
+) -> tuple[Requirement, ...]:
+    """`matchExpressions` or `matchFields`, each checked by `rule` as Kubernetes checks it."""
     found = tuple(Requirement(entry.key, entry.operator, tuple(entry.values or ())) for entry in expressions or ())
     for requirement in found:
-        checked(place, lambda requirement=requirement: kube.check_requirement(requirement, affinity))  # type: ignore[misc]
+        checked(place, partial(rule, requirement))
     return found
 
 
@@ -280,7 +287,9 @@ def read_selector(selector: Selector | None, place: str) -> LabelSelector | None
     """A `metav1.LabelSelector`; None where it is absent."""
     if selector is None:
         return None
-    return LabelSelector(selector.match_labels or {}, requirements(selector.match_expressions, place))
+    labels = selector.match_labels or {}
+    checked(f"{place}.matchLabels", partial(kube.check_labels, labels))
+    return LabelSelector(labels, requirements(selector.match_expressions, f"{place}.matchExpressions"))
 
 
 def read_peer(item: Item) -> Peer:
@@ -288,13 +297,11 @@ def read_peer(item: Item) -> Peer:
     if item.version != "v1alpha2":
         raise InputError(f"{item.place}: apiVersion {item.group}/{item.version} is not {OPENELB_GROUP}/v1alpha2")
     found = item.load(PeerObject)
-    if not kube.is_dns_subdomain(item.name):
-        raise InputError(f"{item.place}: {item.name!r} cannot be the name of a BgpPeer")
     conf = found.spec.conf or PeerConf()
     return Peer(
         name=item.name,
         address=parse_address(conf.neighbor_address, f"{item.place}: spec.conf.neighborAddress"),
-        asn=conf.peer_as,
+        asn=check_asn(conf.peer_as, f"{item.place}: spec.conf.peerAs"),
         selector=read_selector(found.spec.node_selector, f"{item.place}: spec.nodeSelector"),
         manifest=item.load(dict),
     )
@@ -308,11 +315,22 @@ def parse_address(text: str, place: str) -> str:
         raise InputError(f"{place}: {text!r} is not an IP address") from None
 
 
+def check_asn(asn: int, place: str, least: int = 0) -> int:
+    """The AS number, 0 where it is not set. Raises InputError where it has more than 32 bits."""
+    if not least <= asn < 2**32:
+        raise InputError(f"{place} must be from {least} to 4294967295, not {asn}")
+    return asn
+
+
 def read_conf(found: Mapping[tuple[str, str], Item], warnings: list[str]) -> Mapping[str, int] | None:
     """`asPerRack` of the BgpConf named `default`; OpenELB reads no other."""
     for item in by_name(found):
         if item.name != "default":
             warnings.append(f"{item.place}: OpenELB reads only the BgpConf named default")
     default = found.get(("", "default"))
-    conf = default.load(ConfObject) if default else None
-    return conf.spec.as_per_rack or None if conf and conf.spec else None
+    if default is None:
+        return None
+    spec = default.load(ConfObject).spec or ConfSpec()
+    for rack, asn in (spec.as_per_rack or {}).items():
+        check_asn(asn, f"{default.place}: spec.asPerRack ({rack})")
+    return spec.as_per_rack or None

@@ -2,46 +2,64 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
 
-from .documents import convert, explain, load_documents, read_bytes, to_utf8
+from . import kube
+from .documents import explain, load_documents, read_bytes, to_utf8
 from .errors import InputError
-from .objects import Head, ItemList, Meta
+from .objects import Head, Meta
 
 T = TypeVar("T")
 SUFFIXES = (".json", ".yaml", ".yml")
+OPENELB_GROUP = "network.kubesphere.io"
+GROUPS = {
+    "Node": ("",),
+    "Pod": ("",),
+    "DaemonSet": ("apps", "extensions", ""),
+    "BgpPeer": (OPENELB_GROUP,),
+    "BgpConf": (OPENELB_GROUP,),
+}
+"""The kinds that are read, each with its API groups: other products have kinds of the same name (Longhorn's Node)."""
 
 
 class Item(Struct):
-    """One object of the input: what it is, where it was read, and its content, decoded or not."""
+    """One object of the input: what it is, where it was read (`file`, and `place` in it), and its content as JSON."""
 
     kind: str
     group: str
     version: str
     name: str
     namespace: str
+    file: str
     place: str
-    content: Any
+    content: Raw
 
     def load(self, type_: type[T]) -> T:
         """The content as `type_`. Raises InputError naming the file, the object and the field."""
-        if not isinstance(self.content, Raw):
-            return convert(self.content, type_, self.place)
-        try:
-            return msgspec.json.decode(self.content, type=type_)
-        except msgspec.DecodeError as error:
-            raise InputError(f"{self.place}: {explain(str(error))}") from None
+        loaded: T = decode(self.content, type_, self.place)
+        return loaded
+
+
+def decode(content: Raw, type_: Any, place: str) -> Any:
+    """JSON as `type_`. Raises InputError naming `place` and the field."""
+    try:
+        return msgspec.json.decode(content, type=type_)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise InputError(f"{place}: {explain(str(error))}") from None
+    except RecursionError:
+        raise InputError(f"{place}: nested too deeply to be Kubernetes objects") from None
 
 
 def sources(inputs: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     """(name, bytes) of every file; folders are walked in order, files of other endings in them are passed over."""
-    seen: set[Path] = set()
+    seen: set[str] = set()
     for given in inputs:
         if given == "-":
             yield "stdin", sys.stdin.buffer.read()
@@ -53,58 +71,64 @@ def sources(inputs: Sequence[str]) -> Iterator[tuple[str, bytes]]:
             if not files:
                 raise InputError(f"{path}: the folder holds no .json, .yaml or .yml file")
         for file in files:
-            if file.resolve() not in seen:
-                seen.add(file.resolve())
-                yield str(file), read_bytes(file)
+            data = read_bytes(file)
+            real = os.path.realpath(file)
+            if real not in seen:
+                seen.add(real)
+                yield str(file), data
 
 
 def objects(data: bytes, name: str) -> Iterator[Item]:
-    """Every object in a text; the members of lists one by one."""
+    """Every object in a text that is of a kind we read; the members of lists one by one."""
     data = to_utf8(data, name)
     if data[:4096].lstrip()[:1] == b"{":
         try:
-            yield from members(msgspec.json.decode(data, type=ItemList), msgspec.Raw(data), name)
-            return
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            head = msgspec.json.decode(data, type=Head)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
             pass  # several documents, YAML in flow style, or broken: load_documents tells which
+        else:
+            yield from members(Raw(data), head, Head(), name, name)
+            return
     for document in load_documents(data, name):
         for entry in document if isinstance(document, list) else [document]:
-            if not isinstance(entry, dict):
-                raise InputError(f"{name}: holds {type(entry).__name__} where a Kubernetes object should be")
-            if isinstance(entry.get("items"), list) and str(entry.get("kind", "")).endswith("List"):
-                for index, member in enumerate(entry["items"]):
-                    if not isinstance(member, dict):
-                        raise InputError(f"{name}: items[{index}] is not a Kubernetes object")
-                    yield from identify(member, entry, f"{name}: items[{index}]", name)
-            else:
-                yield from identify(entry, {}, name, name)
+            content = to_json(entry, name)
+            yield from members(content, decode(content, Head, name), Head(), name, name)
 
 
-def members(head: ItemList, whole: Raw, name: str) -> Iterator[Item]:
-    """The members of a JSON list, or the one object that the text is."""
-    outer = {"kind": head.kind, "apiVersion": head.api_version}
-    if head.items is None or not head.kind.endswith("List"):
-        yield from identify(whole, {}, name, name)
-    else:
-        for index, member in enumerate(head.items):
-            yield from identify(member, outer, f"{name}: items[{index}]", name)
-
-
-def identify(content: Any, outer: Mapping[str, Any], position: str, name: str) -> Iterator[Item]:
-    """The item for one object; members of a `NodeList` may leave their kind to the list."""
+def to_json(entry: Any, name: str) -> Raw:
+    """An object that came as YAML, or among several, as JSON like all others. Raises InputError."""
+    if not isinstance(entry, dict):
+        raise InputError(f"{name}: holds {type(entry).__name__} where a Kubernetes object should be")
     try:
-        head = (
-            msgspec.json.decode(content, type=Head) if isinstance(content, Raw) else msgspec.convert(content, type=Head)
-        )
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise InputError(f"{position}: {explain(str(error))}") from None
-    kind = head.kind or str(outer.get("kind", "")).removesuffix("List")
+        return Raw(msgspec.json.encode(entry))
+    except (TypeError, ValueError) as error:  # such as a list as the key of a mapping
+        raise InputError(f"{name}: not a Kubernetes object ({error})") from None
+
+
+def members(content: Raw, head: Head, outer: Head, position: str, name: str) -> Iterator[Item]:
+    """The object itself, or the members of the list that it is, of lists in it too."""
+    if not head.kind.endswith("List"):
+        yield from identify(content, head, outer, position, name)
+        return
+    for index, member in enumerate(decode(head.items, list[Raw] | None, f"{position}: items") or ()):
+        place = f"{position}: items[{index}]"
+        yield from members(member, decode(member, Head, place), head, place, name)
+
+
+def identify(content: Raw, head: Head, outer: Head, position: str, name: str) -> Iterator[Item]:
+    """The item for one object; members of a `NodeList` may leave their kind to the list."""
+    kind = head.kind or outer.kind.removesuffix("List")
     if not kind:
         raise InputError(f"{position}: not a Kubernetes object, it has no kind")
-    group, _, version = (head.api_version or str(outer.get("apiVersion", ""))).rpartition("/")
-    meta = head.metadata or Meta()
-    namespace = (meta.namespace or "default") if kind in ("Pod", "DaemonSet") else ""
-    shown = f"{namespace}/{meta.name}" if namespace else meta.name
-    if not meta.name and kind in ("Node", "Pod", "DaemonSet", "BgpPeer"):
+    group, _, version = (head.api_version or outer.api_version).rpartition("/")
+    if group not in GROUPS.get(kind, ()):
+        return
+    meta = decode(head.metadata, Meta | None, f"{position}: metadata") or Meta()
+    if not meta.name:
         raise InputError(f"{position}: {kind} without metadata.name")
-    yield Item(kind, group, version, meta.name, namespace, f"{name}: {kind} {shown}", content)
+    namespace = (meta.namespace or "default") if kind in ("Pod", "DaemonSet") else ""
+    for part in (meta.name, namespace) if namespace else (meta.name,):
+        if not kube.is_dns_subdomain(part):
+            raise InputError(f"{position}: {part!r} cannot be the name of a {kind} or its namespace")
+    shown = f"{namespace}/{meta.name}" if namespace else meta.name
+    yield Item(kind, group, version, meta.name, namespace, name, f"{name}: {kind} {shown}", content)

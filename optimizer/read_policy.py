@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from . import kube
-from .documents import check_keys, convert, load_settings, nearest
+from .documents import check_keys, check_unique, convert, load_settings, nearest
 from .errors import InputError
 from .model import (
     GOALS,
@@ -164,15 +164,9 @@ def check_numbers(found: PolicyFile, place: str) -> None:
     numbers += [(f"nodes.cost[{i}].cost", entry.cost, 0, 1_000_000) for i, entry in enumerate(found.nodes.cost)]
     for field, number, least, most in numbers:
         if number is not None and not least <= number <= most:
-            raise InputError(f"{place}: {field} must be from {least:g} to {most:g}, not {number}")
-    named: list[tuple[str, list[str]]] = [
-        ("survive", [entry.kind for entry in found.survive]),
-        ("goals", list(found.goals)),
-    ]
-    for what, values in named:
-        for value in values:
-            if values.count(value) > 1:
-                raise InputError(f"{place}: {what}: {value!r} is given twice")
+            raise InputError(f"{place}: {field} must be from {least} to {most}, not {number}")
+    check_unique([entry.kind for entry in found.survive], f"{place}: survive:")
+    check_unique(found.goals, f"{place}: goals:")
     if not found.goals:
         raise InputError(f"{place}: goals: at least one is needed; known are {', '.join(GOALS)}")
     if found.mode != "bgp" and all(goal.startswith("session") for goal in found.goals):

@@ -6,17 +6,19 @@ import csv
 import io
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
 from . import kube
-from .documents import check_keys, convert, load_settings, read_bytes, to_utf8
+from .documents import check_keys, check_unique, convert, load_settings, read_bytes, to_utf8
 from .errors import InputError
 from .model import Cluster, LabelSelector, Node, Peer, Router, Survive
+from .node_index import NodeIndex
 from .objects import Selector
-from .read_cluster import parse_address, read_selector
+from .read_cluster import check_asn, checked, parse_address, read_selector
 
 WELL_KNOWN_KINDS = {
     "zone": "topology.kubernetes.io/zone",
@@ -89,115 +91,78 @@ def parse_topology(data: object, place: str) -> Topology:
     if topology.routers_from_label is not None:
         labels.append(("routersFromLabel", topology.routers_from_label))
     for field, label in labels:
-        try:
-            kube.check_label_key(label)
-        except ValueError as error:
-            raise InputError(f"{place}: {field}: {error}") from None
+        checked(f"{place}: {field}", partial(kube.check_label_key, label))
+    for domain in topology.failure_domains:
+        check_text(domain.kind, f"{place}: failureDomains: the kind")
+    for index, pair in enumerate(topology.attachments if not isinstance(topology.attachments, str) else ()):
+        check_pair(pair, f"{place}: attachments[{index}]")
     return topology
 
 
-def check_unique(values: Sequence[str], what: str) -> None:
-    """Raise InputError for a value that occurs twice."""
-    seen: set[str] = set()
-    for value in values:
-        if value in seen:
-            raise InputError(f"{what} {value!r} is given twice")
-        seen.add(value)
+def check_text(text: str, what: str) -> None:
+    """Raise InputError unless `text` can be shown, on one line."""
+    if not text.strip() or not text.isprintable():
+        raise InputError(f"{what} must be printable text, not {text!r}")
+
+
+def check_node_name(name: str, place: str) -> None:
+    """Raise InputError for what cannot be the name of a node."""
+    if not kube.is_dns_subdomain(name):
+        raise InputError(f"{place}: {name!r} cannot be the name of a node")
+
+
+def check_pair(pair: tuple[str, str], place: str) -> None:
+    """Raise InputError where a node or a router cannot have that name."""
+    check_node_name(pair[0], place)
+    check_text(pair[1], f"{place}: the router")
 
 
 def check_router(router: TopologyRouter, place: str) -> None:
     """Raise InputError where a router's fields cannot be right."""
-    if not router.name.strip() or not router.name.isprintable():
-        raise InputError(f"{place}: name must be printable text")
+    check_text(router.name, f"{place}: name")
     if router.address is not None:
         parse_address(router.address, f"{place}: address")
-    if router.asn is not None and not 0 < router.asn < 2**32:
-        raise InputError(f"{place}: asn must be from 1 to 4294967295, not {router.asn}")
+    if router.asn is not None:
+        check_asn(router.asn, f"{place}: asn", least=1)
     for field, number, least in (
         ("maxSessions", router.max_sessions, 0),
         ("minSpeakers", router.min_speakers, 1),
     ):
         if number is not None and not least <= number <= 1_000_000:
             raise InputError(f"{place}: {field} must be from {least} to 1000000, not {number}")
+    for kind, value in router.domains.items():
+        check_text(kind, f"{place}: domains: the kind")
+        check_text(value, f"{place}: domains.{kind}")
     nodes = router.nodes or AttachedNodes()
     read_selector(nodes.selector, f"{place}: nodes.selector")
+    for name in nodes.names:
+        check_node_name(name, f"{place}: nodes.names")
     for cidr in nodes.cidrs:
-        try:
-            ipaddress.ip_network(cidr)
-        except ValueError as error:
-            raise InputError(f"{place}: nodes.cidrs: {error}") from None
+        checked(f"{place}: nodes.cidrs", partial(ipaddress.ip_network, cidr))
 
 
 def read_attachments(path: Path) -> tuple[tuple[str, str], ...]:
     """(node, router) pairs of a CSV file with the columns node,router; a header line is optional."""
     try:
-        text = to_utf8(read_bytes(path), str(path)).decode()
-        rows = [(number, row) for number, row in enumerate(csv.reader(io.StringIO(text), strict=True), 1) if row]
+        reader = csv.reader(io.StringIO(to_utf8(read_bytes(path), str(path)).decode(), newline=""), strict=True)
+        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
     except UnicodeDecodeError:
         raise InputError(f"{path}: not UTF-8 text") from None
     except csv.Error as error:
         raise InputError(f"{path}: not valid CSV ({error})") from None
+    rows = [(line, row) for line, row in rows if any(row)]
     node, router = 0, 1
-    if rows and sorted(cell.strip().lower() for cell in rows[0][1]) == ["node", "router"]:
-        header = [cell.strip().lower() for cell in rows[0][1]]
-        node, router = header.index("node"), header.index("router")
+    if rows and sorted(cell.lower() for cell in rows[0][1]) == ["node", "router"]:
+        node = [cell.lower() for cell in rows[0][1]].index("node")
+        router = 1 - node
         rows = rows[1:]
     pairs = []
-    for number, row in rows:
-        if len(row) != 2 or not row[0].strip() or not row[1].strip():
-            raise InputError(f"{path}: line {number} must hold a node and a router, not {len(row)} fields")
-        pairs.append((row[node].strip(), row[router].strip()))
+    for line, row in rows:
+        if len(row) != 2 or not all(row):
+            raise InputError(f"{path}: line {line} must hold a node and a router, two names")
+        check_pair((row[node], row[router]), f"{path}: line {line}")
+        pairs.append((row[node], row[router]))
     return tuple(pairs)
-
-
-class NodeIndex:
-    """The nodes of a cluster, and which of them a selector matches, without testing every node each time."""
-
-    def __init__(self, nodes: Iterable[Node]) -> None:
-        self.nodes = {node.name: node for node in nodes}
-        self.every = tuple(sorted(self.nodes))
-        self.by_label: dict[str, dict[str, list[str]]] = {}
-
-    def values(self, key: str) -> Mapping[str, Sequence[str]]:
-        """Every value of a label and the nodes that carry it."""
-        if key not in self.by_label:
-            found: dict[str, list[str]] = {}
-            for name in self.every:
-                value = self.nodes[name].labels.get(key)
-                if value is not None:
-                    found.setdefault(value, []).append(name)
-            self.by_label[key] = found
-        return self.by_label[key]
-
-    def select(self, selector: LabelSelector | None) -> tuple[str, ...]:
-        """The matching nodes, sorted; the same tuple of all nodes wherever all match."""
-        if selector is None or not (selector.match_labels or selector.match_expressions):
-            return self.every
-        candidates: Iterable[str] = self.every
-        for key, value in selector.match_labels.items():
-            candidates = self.values(key).get(value, ())
-            break
-        else:
-            for wanted in selector.match_expressions:
-                if wanted.operator == "In":
-                    known = self.values(wanted.key)
-                    candidates = sorted(name for value in set(wanted.values) for name in known.get(value, ()))
-                    break
-        return tuple(name for name in candidates if kube.selects(selector, self.nodes[name].labels))
-
-    def in_ranges(self, cidrs: Iterable[str]) -> set[str]:
-        """The nodes with an internal address in one of the ranges."""
-        ranges = [ipaddress.ip_network(cidr) for cidr in cidrs]
-        found = set()
-        for node in self.nodes.values() if ranges else ():
-            for text in node.addresses:
-                try:
-                    address = ipaddress.ip_address(text)
-                except ValueError:
-                    continue  # a host name in the place of an address is in no range
-                if any(address in network for network in ranges):
-                    found.add(node.name)
-        return found
 
 
 def with_topology(cluster: Cluster, topology: Topology, survive: Sequence[Survive] = ()) -> Cluster:

@@ -12,7 +12,7 @@ from itertools import islice
 from msgspec import Struct
 
 from . import graph, kube
-from .model import Cluster, Node, NodeSelectorTerm, Policy, Resources, Router, Session, Speaker, Survive
+from .model import Cluster, Node, NodeSelectorTerm, Policy, Resources, Router, Session, Speaker, Survive, Taint
 
 DEFAULT_REQUESTS = Resources(cpu=100, memory=100 * 2**20)
 """What OpenELB's release manifest requests for a speaker (used where the input has no DaemonSet)."""
@@ -128,6 +128,8 @@ def eligibility(cluster: Cluster, policy: Policy) -> Callable[[Node], str | None
     speaker = cluster.speaker
     node_selector, affinity = restrictions(speaker, policy.speaker.label[0]) if speaker else ({}, None)
     banned = set(policy.nodes.ban)
+    key, value = policy.speaker.label
+    ours = Taint(key, "NoSchedule", value)
 
     def why_not(node: Node) -> str | None:
         if node.deleting:
@@ -147,7 +149,7 @@ def eligibility(cluster: Cluster, policy: Policy) -> Callable[[Node], str | None
                 return f"not selected by the DaemonSet ({key}={value})"
         if not kube.affinity_selects(affinity, node.name, node.labels):
             return "not selected by the DaemonSet (node affinity)"
-        foreign = (taint for taint in node.taints if taint.key != policy.speaker.label[0])
+        foreign = (taint for taint in node.taints if taint != ours)
         taint = kube.untolerated(foreign, speaker.tolerations, speaker.host_network)
         return f"taint {taint.key}:{taint.effect} not tolerated" if taint else None
 

@@ -36,9 +36,9 @@ def text(cluster: Cluster, policy: Policy, placement: Placement, verbose: bool =
     return "".join(paragraph(label, line) for label, line in lines)
 
 
-def notes(placement: Placement, verbose: bool = False) -> str:
+def notes(warnings: Sequence[str], hazards: Sequence[str], verbose: bool = False) -> str:
     """Warnings and hazards, which go to stderr."""
-    lines = [("warning", line) for line in placement.warnings] + [("hazard", line) for line in placement.hazards]
+    lines = [("warning", line) for line in warnings] + [("hazard", line) for line in hazards]
     shown = lines if verbose else lines[:20]
     more = [("warning", f"... and {len(lines) - len(shown)} more (all with -v)")] if len(shown) < len(lines) else []
     return "".join(paragraph(label, line) for label, line in shown + more)
@@ -73,7 +73,11 @@ def asked(cluster: Cluster, policy: Policy) -> str:
     survive = ", ".join(f"any one {each.kind} (keeping {each.survivors})" for each in policy.survive)
     also = f"; surviving {survive}" if survive else ""
     if policy.mode != "bgp":
-        return f"{plural(policy.speakers_per_router, 'speaker')} in {policy.mode} mode{also}"
+        kinds = sorted(
+            {each.kind for each in policy.survive} or {kind for node in cluster.nodes for kind in node.domains}
+        )
+        apart = f", no two in one {' or '.join(kinds)}" if kinds else ""
+        return f"{plural(policy.speakers_per_router, 'speaker')} on different nodes{apart}, mode {policy.mode}"
     return (
         f"{plural(policy.speakers_per_router, 'session')} for each of {plural(len(cluster.routers), 'router')}, "
         f"peering {policy.peering}{also}"

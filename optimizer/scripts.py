@@ -3,7 +3,7 @@
 `functions.sh` is the same in every export; a script sets what it needs from the export and then calls these
 functions in order. Running a script again after an interruption is safe: labels and taints are set whatever
 they were, and a JSON patch is left out where the object already is as this patch or a later one leaves it.
-`states.txt` says how that is.
+A file of states beside the script says how that is.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from .manifests import Change, Create, Delete, Key, Label, Objects, Patch, TaintNodes, apply_changes, key_of
+from .manifests import Change, Create, Delete, Key, Label, Objects, Patch, TaintNodes, key_of, make
 from .plan import Wait
 from .speakers import openelb
 
@@ -238,7 +238,7 @@ class Script:
     """One script under construction: its lines, the files that it reads, and the objects as it leaves them."""
 
     def __init__(self, comment: str, target: Target, objects: Objects, folder: str = "") -> None:
-        self.comment, self.target, self.objects, self.folder = comment, target, objects, folder
+        self.comment, self.target, self.objects, self.folder = comment, target, dict(objects), folder
         self.files: dict[str, str] = {}
         self.body: list[str] = []
         self.history: defaultdict[Key, list[str]] = defaultdict(list)
@@ -299,7 +299,7 @@ class Script:
 
     def made(self, change: Change, mark: str = "") -> None:
         """Note what a change leaves, and under `mark` that this and what comes later means that it has been made."""
-        self.objects = apply_changes(self.objects, [change])
+        make(self.objects, change)
         if isinstance(change, Label | TaintNodes):
             return
         key = key_of(change.manifest) if isinstance(change, Create) else (change.kind, change.namespace, change.name)

@@ -46,11 +46,12 @@ class Clock:
         return max(0.05, self.end - time.monotonic())
 
 
-def solver(seconds: float) -> cp_model.CpSolver:
+def solver(seconds: float, linearization_level: int = 2, stop_after_first_solution: bool = False) -> cp_model.CpSolver:
     """A deterministic CP-SAT search (unless the time ends it)."""
     search = cp_model.CpSolver()
     search.parameters.num_workers = 1
-    search.parameters.linearization_level = 2
+    search.parameters.linearization_level = linearization_level
+    search.parameters.stop_after_first_solution = stop_after_first_solution
     search.parameters.random_seed = 0
     search.parameters.max_time_in_seconds = seconds
     return search
@@ -65,32 +66,33 @@ def solve_component(component: Component, policy: Policy, survive: Sequence[Surv
     relaxed = soft_rules(component, survive) if policy.best_effort else []
     model = Model(component, policy, survive, relaxed)
     names = goal_names(policy)
-    goals: list[Objective] = []
-    best: cp_model.CpSolver | None = None
+    # All goals are written down first, as some of them bring variables of their own.
+    goal = {name: model.goal(name) for name in names}
+    bounds: list[int] = []
+    # Without the linear relaxation a first placement comes at once, also where the relaxation is large.
+    model.cp.minimize(goal[names[0]])
+    best = solver(clock.left(), linearization_level=0, stop_after_first_solution=True)
+    status = best.solve(model.cp)
+    if status == cp_model.INFEASIBLE:
+        return Answer(None)
+    if status == cp_model.UNKNOWN:
+        raise NoAnswerError("the time limit ended before a first placement was found; raise --time-limit")
     for number, name in enumerate(names):
-        expression = model.goal(name)
-        if best is not None and best.value(expression) == 0:
-            goals.append(Objective(name, 0, 0))  # no goal is ever below zero
+        expression = goal[name]
+        if best.value(expression) == 0:
+            bounds.append(0)  # no goal is ever below zero
             model.cp.add(expression <= 0)
             continue
+        hint(model.cp, best)
         model.cp.minimize(expression)
         # A goal that cannot be proved must leave time for those after it.
         search = solver(clock.left() * (1.0 if number + 1 == len(names) else 0.6))
-        status = search.solve(model.cp)
-        if status == cp_model.INFEASIBLE:
-            return Answer(None)
-        if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+        if search.solve(model.cp) in (cp_model.OPTIMAL, cp_model.FEASIBLE):
             best = search
-        if best is None:
-            raise NoAnswerError("the time limit ended before a first placement was found; raise --time-limit")
-        value = best.value(expression)
-        goals.append(Objective(name, value, min(value, max(0, math.ceil(search.best_objective_bound - 1e-6)))))
-        model.cp.add(expression <= value)
-        model.cp.clear_hints()  # type: ignore[no-untyped-call]
-        for index, hint in enumerate(best.response_proto.solution):
-            model.cp.add_hint(model.cp.get_int_var_from_proto_index(index), hint)
-    if best is None:
-        raise ValueError("a policy has at least one goal")
+        bounds.append(max(0, math.ceil(search.best_objective_bound - 1e-6)))
+        model.cp.add(expression <= best.value(expression))
+    # A search for a later goal may have improved an earlier one that was not proved.
+    values = [best.value(goal[name]) for name in names]
     return Answer(
         Solution(
             tuple(best.value(x) for x in model.x),
@@ -99,8 +101,17 @@ def solve_component(component: Component, policy: Policy, survive: Sequence[Surv
                 for each, sessions in zip(component.classes, model.s, strict=True)
             ),
         ),
-        tuple(goals),
+        tuple(
+            Objective(name, value, min(value, bound)) for name, value, bound in zip(names, values, bounds, strict=True)
+        ),
     )
+
+
+def hint(model: cp_model.CpModel, search: cp_model.CpSolver) -> None:
+    """Let the next search start from the solution of this one."""
+    model.clear_hints()  # type: ignore[no-untyped-call]
+    for index, value in enumerate(search.response_proto.solution):
+        model.add_hint(model.get_int_var_from_proto_index(index), value)
 
 
 def solve(problem: Problem, progress: Callable[[str], None] = lambda _: None) -> list[tuple[Component, Answer]]:

@@ -107,7 +107,8 @@ def refusal(node: Node, policy: Policy, foreign: Speaker | None) -> str | None:
         return "the policy bans it"
     if any(kube.selects(selector, node.labels) for selector in policy.nodes.exclude):
         return "the policy excludes it"
-    taints = [taint for taint in node.taints if taint.key != policy.speaker.label[0]]
+    key, value = policy.speaker.label
+    taints = [taint for taint in node.taints if taint != model.Taint(key, "NoSchedule", value)]
     return pod_refusal(foreign, node.name, node.labels, taints) if foreign else None
 
 

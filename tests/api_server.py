@@ -36,7 +36,7 @@ Session = tuple[str, str]
 
 
 class World:
-    """The objects, the sessions that do not come up (`down`), and what has been done (`log`)."""
+    """The objects, the sessions that do not come up (`down`), what has been done, and how many changes are allowed."""
 
     def __init__(self, objects: Objects) -> None:
         self.objects = {key: json.loads(json.dumps(each)) for key, each in objects.items()}
@@ -45,7 +45,7 @@ class World:
                 each["spec"].setdefault("updateStrategy", {"type": "RollingUpdate"})
         self.down: set[Session] = set()
         self.log: list[str] = []
-        self.seen: list[set[Session]] = []
+        self.allowed: int | None = None
 
     def speakers(self) -> list[str]:
         """The nodes on which the DaemonSet controller runs a speaker."""
@@ -64,7 +64,7 @@ class World:
 
     def shown(self, key: tuple[str, str, str]) -> dict[str, Any]:
         """An object with its status."""
-        found = self.objects[key]
+        found: dict[str, Any] = self.objects[key]
         if key[0] == "BgpPeer":
             up = {"peerState": {"sessionState": "ESTABLISHED"}}
             address = found["spec"]["conf"]["neighborAddress"]
@@ -80,14 +80,25 @@ class World:
         if kind == "Pod":
             ready = {"conditions": [{"type": "Ready", "status": "True"}]}
             return [
-                {"metadata": {"name": f"speaker-{name}", "namespace": DAEMONSET[1]}, "spec": {"nodeName": name}, "status": ready}
+                {
+                    "metadata": {"name": f"speaker-{name}", "namespace": DAEMONSET[1]},
+                    "spec": {"nodeName": name},
+                    "status": ready,
+                }
                 for name in self.speakers()
             ]
         return [self.shown(key) for key in sorted(self.objects) if key[0] == kind]
 
-    def changed(self, line: str) -> None:
-        self.log.append(line)
-        self.seen.append(self.sessions())
+    def set(self, key: tuple[str, str, str], new: dict[str, Any] | None, what: str) -> bool:
+        """Change an object, unless no more changes are allowed: then the API server is out of order."""
+        if self.allowed is not None and len(self.log) >= self.allowed:
+            return False
+        self.log.append(f"{what} {key[0]} {key[2]}")
+        if new is None:
+            del self.objects[key]
+        else:
+            self.objects[key] = new
+        return True
 
 
 def runs_on(pod: Speaker, node: dict[str, Any]) -> bool:
@@ -103,6 +114,7 @@ class Handler(BaseHTTPRequestHandler):
     """Requests of kubectl."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     world: World
 
     def log_message(self, *_: Any) -> None:
@@ -118,6 +130,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def missing(self) -> None:
         self.answer({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404}, 404)
+
+    def fail(self) -> None:
+        self.answer({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "out of order"}, 500)
 
     def locate(self) -> tuple[str, str, str, str] | None:
         """Kind, apiVersion, namespace and name of the path."""
@@ -190,25 +205,22 @@ class Handler(BaseHTTPRequestHandler):
         else:
             # Of the fields that kubectl label and kubectl taint send, a strategic merge does the same.
             new = merge(old, body)
-        self.world.objects[key] = new
-        self.world.changed(f"patch {kind} {name}")
-        return self.answer(new)
+        return self.answer(new) if self.world.set(key, new, "patch") else self.fail()
 
     def do_POST(self) -> None:
         kind, _, namespace, _ = self.locate() or ("", "", "", "")
-        manifest = self.body()
-        self.world.objects[kind, namespace, manifest["metadata"]["name"]] = manifest
-        self.world.changed(f"create {kind} {manifest['metadata']['name']}")
-        self.answer(manifest, 201)
+        new = self.body()
+        key = (kind, namespace, new["metadata"]["name"])
+        return self.answer(new, 201) if self.world.set(key, new, "create") else self.fail()
 
     def do_DELETE(self) -> None:
         kind, _, namespace, name = self.locate() or ("", "", "", "")
         if int(self.headers["Content-Length"] or 0):
             self.body()
-        if self.world.objects.pop((kind, namespace, name), None) is None:
+        if (kind, namespace, name) not in self.world.objects:
             return self.missing()
-        self.world.changed(f"delete {kind} {name}")
-        return self.answer({"kind": "Status", "apiVersion": "v1", "status": "Success"})
+        done = self.world.set((kind, namespace, name), None, "delete")
+        return self.answer({"kind": "Status", "apiVersion": "v1", "status": "Success"}) if done else self.fail()
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from optimizer.model import (
     Resources,
     Session,
     Shortfall,
+    Taint,
 )
 
 Choice = tuple[str, ...] | None
@@ -196,8 +197,9 @@ def daemonset_allows(cluster: Cluster, policy: Policy, node: Node) -> bool:
     for key, value in speaker.node_selector.items():
         if key != ours and node.labels.get(key) != value:
             return False
+    our_taint = Taint(ours, "NoSchedule", policy.speaker.label[1])
     for taint in node.taints:
-        if taint.key != ours and kube.untolerated([taint], speaker.tolerations, speaker.host_network):
+        if taint != our_taint and kube.untolerated([taint], speaker.tolerations, speaker.host_network):
             return False
     return speaker.affinity is None or any(term_allows(term, node, ours) for term in speaker.affinity)
 

@@ -54,14 +54,14 @@ def rack(name: str) -> dict[str, Any]:
     return {"matchLabels": {"rack": name}}
 
 
-def peer(name: str, address: str, raw: Mapping[str, Any] | None = None, asn: int = 65001) -> Peer:
+def peer(name: str, address: str, raw: Mapping[str, Any] | None = None, asn: int = 65001, **metadata: Any) -> Peer:
     spec: dict[str, Any] = {"conf": {"neighborAddress": address, "peerAs": asn}}
     if raw is not None:
         spec["nodeSelector"] = raw
     manifest = {
         "apiVersion": "network.kubesphere.io/v1alpha2",
         "kind": "BgpPeer",
-        "metadata": {"name": name, "resourceVersion": "7", "uid": f"uid-{name}"},
+        "metadata": {"name": name, "resourceVersion": "7", "uid": f"uid-{name}", **metadata},
         "spec": spec,
         "status": {"nodesPeerStatus": {}},
     }

@@ -54,7 +54,8 @@ TAINTS = (
     Taint("flaky", "PreferNoSchedule"),
     Taint("node.kubernetes.io/memory-pressure", "NoSchedule"),
     Taint("node.kubernetes.io/network-unavailable", "NoSchedule"),
-    Taint(SPEAKER_LABEL[0], "NoSchedule"),
+    Taint(SPEAKER_LABEL[0], "NoSchedule", SPEAKER_LABEL[1]),
+    Taint(SPEAKER_LABEL[0], "NoSchedule", "somebody else's"),
 )
 OURS = Requirement(SPEAKER_LABEL[0], "In", (SPEAKER_LABEL[1],))
 SSD = Requirement("disk", "In", ("ssd",))

@@ -104,7 +104,7 @@ def needing(**changes: Any) -> Policy:
 LABEL, VALUE = SPEAKER_LABEL
 OURS = NodeSelectorTerm((Requirement(LABEL, "In", (VALUE,)),))
 NOT_HDD = NodeSelectorTerm((Requirement("disk", "NotIn", ("hdd",)), Requirement(LABEL, "Exists")))
-OUR_TAINT, DB = Taint(LABEL, "NoSchedule"), Taint("db", "NoSchedule", "yes")
+OUR_TAINT, DB = Taint(LABEL, "NoSchedule", VALUE), Taint("db", "NoSchedule", "yes")
 NETWORK = Taint("node.kubernetes.io/network-unavailable", "NoSchedule")
 EACH = needing(per_session=Resources(100, 10 * MI))
 ONE_EACH = replace(CHOSEN, speaker=SpeakerNeeds(max_sessions=1))

@@ -1,0 +1,40 @@
+#!/bin/sh
+# Brings the speakers and their sessions to the placement; nothing is removed before what replaces it is up.
+# Can be run again after an interruption. See functions.sh for the environment that it looks at.
+set -eu
+cd -- "$(dirname -- "$0")"
+namespace=openelb-system
+pods=app=openelb,component=speaker
+peers=bgppeers.network.kubesphere.io
+sessions='{{range .items}}{{$peer := .metadata.name}}{{with .status}}{{range $node, $status := .nodesPeerStatus}}{{with $status.peerState}}{{with .sessionState}}{{if eq . "ESTABLISHED"}}{{$node}} {{$peer}}{{"\n"}}{{end}}{{end}}{{end}}{{end}}{{end}}{{end}}'
+STATUS_PERIOD="${STATUS_PERIOD:-35}"
+ROLLOUT_TIMEOUT="${ROLLOUT_TIMEOUT:-780}"
+daemonset=openelb-speaker
+states=apply-states.txt
+. ./functions.sh
+
+say 'let the new sessions open; none closes'
+create 10-1-create-bgppeer-leaf-2.yaml bgppeers.network.kubesphere.io leaf-2
+patch_json 10-2-patch-bgppeer-leaf-1-old.yaml '{.spec.conf.neighborAddress} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-1-old
+patch_json 10-3-patch-bgppeer-leaf-1.yaml '{.spec.conf.neighborAddress} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-1
+
+say 'start the new speakers'
+label 20-label-nodes.txt bgp-speakers/speaker=true
+
+say 'let the DaemonSet run where the label is; its pods restart one at a time'
+patch_merge 30-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
+
+wait_speakers speakers.txt 'Nothing has been removed yet: find out why, then run this script again, or rollback.sh.'
+wait_sessions sessions.txt 'Nothing has been removed yet: find out why, then run this script again, or rollback.sh.'
+
+say 'stop the speakers that are no longer needed'
+unlabel 40-unlabel-nodes.txt bgp-speakers/speaker
+
+say 'close the sessions that are no longer needed'
+patch_json 50-1-patch-bgppeer-leaf-1.yaml '{.spec.conf.neighborAddress} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-1
+delete bgppeers.network.kubesphere.io leaf-1-old
+
+wait_speakers speakers.txt 'All changes have been made, but this is not as it should be; rollback.sh takes them back.'
+wait_sessions sessions.txt 'All changes have been made, but this is not as it should be; rollback.sh takes them back.'
+
+say 'done: the speakers and their sessions are as in the placement'

@@ -1,0 +1,23 @@
+#!/bin/sh
+# Takes back what the scripts have done; see README.txt.
+set -eu
+cd -- "$(dirname -- "$0")"
+namespace=openelb-system
+pods=app=openelb,component=speaker
+peers=bgppeers.network.kubesphere.io
+sessions='{{range .items}}{{$peer := .metadata.name}}{{with .status}}{{range $node, $status := .nodesPeerStatus}}{{with $status.peerState}}{{with .sessionState}}{{if eq . "ESTABLISHED"}}{{$node}} {{$peer}}{{"\n"}}{{end}}{{end}}{{end}}{{end}}{{end}}{{end}}'
+STATUS_PERIOD="${STATUS_PERIOD:-35}"
+ROLLOUT_TIMEOUT="${ROLLOUT_TIMEOUT:-780}"
+daemonset=openelb-speaker
+states=rollback/rollback-states.txt
+. ./functions.sh
+
+expect 'The DaemonSet is still as values.yaml asks: run helm rollback, then this script again.' 'DaemonSet openelb-speaker' '{.spec.template.spec.nodeSelector} {.spec.template.spec.affinity} {.spec.template.spec.tolerations}' daemonsets.apps openelb-speaker -n openelb-system
+
+wait_speakers rollback/speakers.txt 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
+wait_sessions rollback/sessions.txt 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
+
+say 'take back: start the new speakers'
+unlabel rollback/10-unlabel-nodes.txt bgp-speakers/speaker
+
+say 'done: all changes of the scripts are taken back'

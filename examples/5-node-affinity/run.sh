@@ -1,0 +1,4 @@
+#!/bin/sh
+# Run from this folder; the results go to ./out.
+bgp-speakers optimize cluster.yaml -o out/placement.json
+bgp-speakers export out/placement.json cluster.yaml --style affinity --format kustomize -o out/patches

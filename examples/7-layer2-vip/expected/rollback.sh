@@ -1,0 +1,23 @@
+#!/bin/sh
+# Takes back what apply.sh has done, all or a part of it; nothing is removed before what was there is up again.
+set -eu
+cd -- "$(dirname -- "$0")"
+namespace=openelb-system
+pods=app=openelb,component=speaker
+peers=bgppeers.network.kubesphere.io
+sessions='{{range .items}}{{$peer := .metadata.name}}{{with .status}}{{range $node, $status := .nodesPeerStatus}}{{with $status.peerState}}{{with .sessionState}}{{if eq . "ESTABLISHED"}}{{$node}} {{$peer}}{{"\n"}}{{end}}{{end}}{{end}}{{end}}{{end}}{{end}}'
+STATUS_PERIOD="${STATUS_PERIOD:-35}"
+ROLLOUT_TIMEOUT="${ROLLOUT_TIMEOUT:-660}"
+daemonset=openelb-speaker
+states=rollback/rollback-states.txt
+. ./functions.sh
+
+say 'take back: let the DaemonSet run where the label is; its pods restart one at a time'
+patch_merge rollback/10-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
+
+wait_speakers rollback/speakers.txt 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
+
+say 'take back: start the new speakers'
+unlabel rollback/20-unlabel-nodes.txt bgp-speakers/speaker
+
+say 'done: all changes are taken back'

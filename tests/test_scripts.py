@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from optimizer.export import export
+from optimizer.manifests import objects_of
+from optimizer.plan import STYLES, Style
+from tests.api_server import World, serving
+from tests.export_inputs import (
+    DAEMONSET,
+    KEY,
+    OURS,
+    POLICY,
+    VALUE,
+    cluster,
+    node,
+    placed,
+)
+from tests.export_shell import (
+    Shell,
+    moving,
+    moving_with,
+    needs_kubectl,
+    plain,
+    real_kubectl,
+    rendered,
+    settled,
+    without_nodes,
+    written,
+)
+
+# The scripts, with a kubectl that only writes down what it is asked for.
+
+
+RECORDER = """#!/bin/sh
+printf '%s\\n' "$*" >>"$0.calls"
+case "$*" in
+*jsonpath*) echo "as it was" ;;
+"get nodes "*) shift 2; for name; do case $name in -*) break ;; *) echo "$name <none>" ;; esac; done ;;
+esac
+"""
+
+
+@pytest.fixture
+def recorder(tmp_path: Path) -> Path:
+    path = tmp_path / "kubectl"
+    path.write_text(RECORDER)
+    path.chmod(0o755)
+    return path
+
+
+def calls_of(recorder: Path) -> list[str]:
+    calls = Path(f"{recorder}.calls").read_text().splitlines()
+    return [line for line in calls if not line.startswith("get")]
+
+
+def test_apply_sh_calls_kubectl_in_order(tmp_path: Path, recorder: Path) -> None:
+    folder = written(tmp_path, export(*moving_with("taints"), "kubectl"))
+    Shell(folder, str(recorder)).ok("apply.sh", TIMEOUT="0")
+    calls = calls_of(recorder)
+    assert [" ".join(line.split()[:3]) for line in calls] == [
+        "create -f 10-1-create-bgppeer-leaf-2.yaml",
+        "patch bgppeers.network.kubesphere.io old-1",
+        "patch bgppeers.network.kubesphere.io leaf-1",
+        "label nodes a1",
+        "patch daemonsets.apps openelb-speaker",
+        "label nodes a2",
+        "patch bgppeers.network.kubesphere.io leaf-1",
+        "delete bgppeers.network.kubesphere.io old-1",
+        "taint nodes a1",
+    ]
+    assert calls[3] == f"label nodes a1 a2 a3 b1 b2 {KEY}={VALUE} --overwrite"
+
+
+def test_nodes_go_to_kubectl_a_hundred_at_a_time(tmp_path: Path, recorder: Path) -> None:
+    names = [f"node-{number:05d}.example.com" for number in range(10_000)]
+    found = cluster([node(name) for name in names])
+    folder = written(tmp_path, export(found, POLICY, placed(speakers=names), "node-selector", "kubectl"))
+    Shell(folder, str(recorder)).ok("apply.sh", TIMEOUT="0")
+    calls = [line.split() for line in calls_of(recorder) if line.startswith("label")]
+    assert (len(calls), {len(call) for call in calls}) == (100, {104})
+    assert [name for call in calls for name in call[2:-2]] == names
+
+
+def test_a_failure_of_kubectl_ends_the_script(tmp_path: Path) -> None:
+    folder = written(tmp_path, export(*moving_with("taints"), "kubectl"))
+    assert Shell(folder, "false").run("apply.sh", TIMEOUT="0").returncode != 0
+
+
+# The scripts, with the real kubectl and an API server.
+
+
+@needs_kubectl
+@pytest.mark.parametrize("style", STYLES)
+def test_apply_sh_brings_the_placement_and_rollback_sh_takes_it_back(style: Style, tmp_path: Path) -> None:
+    found, placement = moving()
+    out = written(tmp_path, export(found, POLICY, placement, style, "kubectl"))
+    world = World(objects_of(found))
+    start, wished = plain(world.objects), plain(World(settled(found, placement, style)).objects)
+    with serving(world) as url:
+        shell = Shell(out, real_kubectl(url, tmp_path))
+        shell.ok("apply.sh")
+        assert plain(world.objects) == wished
+        assert world.speakers() == list(placement.speakers)
+        shell.ok("apply.sh")
+        assert plain(world.objects) == wished
+        for _ in range(2):
+            shell.ok("rollback.sh")
+            assert plain(world.objects) == start
+
+
+@needs_kubectl
+@pytest.mark.parametrize("allowed", [1, 3, 8, 9, 12])
+def test_after_an_interruption_apply_sh_goes_on_and_rollback_sh_goes_back(allowed: int, tmp_path: Path) -> None:
+    found, placement = moving()
+    out = written(tmp_path, export(found, POLICY, placement, "taints", "kubectl"))
+    wished = plain(World(settled(found, placement, "taints")).objects)
+    for script, goal in (("apply.sh", wished), ("rollback.sh", None)):
+        world = World(objects_of(found))
+        start = plain(world.objects)
+        with serving(world) as url:
+            shell = Shell(out, real_kubectl(url, tmp_path))
+            world.allowed = allowed
+            assert shell.run("apply.sh").returncode != 0
+            world.allowed = None
+            shell.ok(script)
+            assert plain(world.objects) == (goal or start)
+
+
+@needs_kubectl
+def test_apply_sh_stops_before_anything_is_removed_while_a_session_is_missing(tmp_path: Path) -> None:
+    found, placement = moving()
+    out = written(tmp_path, export(found, POLICY, placement, "node-selector", "kubectl"))
+    world = World(objects_of(found))
+    world.down = {("a3", "10.0.0.1")}
+    with serving(world) as url:
+        shell = Shell(out, real_kubectl(url, tmp_path))
+        done = shell.run("apply.sh", TIMEOUT="1")
+        assert done.returncode == 1
+        assert "a3 leaf-1\nstopped: 1 of 4 established sessions are missing after 1 s" in done.stderr
+        assert "Nothing has been removed yet" in done.stderr
+        assert {"a1", "a2"} <= set(world.speakers())
+        assert ("a2", "10.0.0.1") in world.sessions()
+        world.down = set()
+        shell.ok("apply.sh")
+        assert world.speakers() == list(placement.speakers)
+
+
+@needs_kubectl
+def test_nodes_that_are_gone_need_no_removal(tmp_path: Path) -> None:
+    nodes = [node("a1", chosen=True, taints=[OURS]), node("a2", chosen=True, taints=[OURS]), node("a3", chosen=True)]
+    found = cluster(nodes, pod={"nodeSelector": {KEY: VALUE}})
+    out = written(tmp_path, export(found, POLICY, placed(speakers=["a1"]), "node-selector", "kubectl"))
+    world = World(objects_of(found))
+    del world.objects["Node", "", "a2"]
+    with serving(world) as url:
+        Shell(out, real_kubectl(url, tmp_path)).ok("apply.sh")
+    assert world.speakers() == ["a1"]
+    assert world.log == ["patch Node a1", "patch Node a3"]
+
+
+@needs_kubectl
+@pytest.mark.parametrize("style", STYLES)
+def test_helm_scripts_around_an_upgrade_and_a_rollback(style: Style, tmp_path: Path) -> None:
+    found, placement = moving()
+    out = written(tmp_path, export(found, POLICY, placement, style, "helm"))
+    values = yaml.safe_load((out / "values.yaml").read_text())["speaker"]
+    world = World(objects_of(found))
+    start = plain(world.objects)
+    with serving(world) as url:
+        shell = Shell(out, real_kubectl(url, tmp_path))
+        shell.ok("before.sh")
+        early = shell.run("after.sh")
+        assert (early.returncode, "run helm upgrade" in early.stderr) == (1, True)
+        template = world.objects[DAEMONSET]["spec"]["template"]
+        before = template["spec"]
+        template["spec"] = {**before, **values}
+        shell.ok("after.sh")
+        assert plain(world.objects) == plain(World(settled(found, placement, style)).objects)
+        late = shell.run("rollback.sh")
+        assert (late.returncode, "run helm rollback" in late.stderr) == (1, True)
+        world.objects[DAEMONSET]["spec"]["template"]["spec"] = before
+        shell.ok("rollback.sh")
+        assert plain(world.objects) == start
+
+
+@needs_kubectl
+@pytest.mark.parametrize("style", STYLES)
+def test_kustomize_scripts_around_the_component(style: Style, tmp_path: Path) -> None:
+    found, placement = moving()
+    out = written(tmp_path, export(found, POLICY, placement, style, "kustomize"))
+    world = World(objects_of(found))
+    base, start = without_nodes(objects_of(found)), plain(world.objects)
+
+    def apply(name: str) -> None:
+        made = World(rendered(tmp_path, base, out, name) if name else base).objects
+        world.objects.update(made)
+        # Like an apply without pruning, but for what was created and is gone from the kustomization.
+        world.objects = {key: each for key, each in world.objects.items() if name or key != ("BgpPeer", "", "leaf-2")}
+
+    with serving(world) as url:
+        shell = Shell(out, real_kubectl(url, tmp_path))
+        shell.ok("nodes-before.sh")
+        assert "apply your kustomization" in shell.run("nodes-after.sh").stderr
+        apply("component-transition")
+        shell.ok("nodes-after.sh")
+        apply("component")
+        assert plain(world.objects) == plain(World(settled(found, placement, style)).objects)
+        assert "apply your earlier kustomization" in shell.run("rollback.sh").stderr
+        apply("")
+        shell.ok("rollback.sh")
+        assert plain(world.objects) == start

@@ -23,7 +23,7 @@ from .errors import InputError
 T = TypeVar("T")
 
 BOMS = ((codecs.BOM_UTF8, "UTF-8"), (codecs.BOM_UTF16_LE, "UTF-16"), (codecs.BOM_UTF16_BE, "UTF-16"))
-SEPARATORS = re.compile(r"(?:\s|^---(?=\s|\Z))*", re.MULTILINE)
+SEPARATORS = re.compile(r"(?:\s+|^---(?=\s|\Z))*", re.MULTILINE)
 MAX_DEPTH = 200
 """Levels of nesting in YAML; Kubernetes objects have a few dozen."""
 

@@ -38,17 +38,18 @@ class NodeIndex:
         """The matching nodes, sorted; the same tuple of all nodes wherever all match."""
         if selector is None or not (selector.match_labels or selector.match_expressions):
             return self.every
+        labels, expressions = dict(selector.match_labels), list(selector.match_expressions)
         candidates: Iterable[str] = self.every
-        for key, value in selector.match_labels.items():
+        wanted = next((each for each in expressions if each.operator == "In"), None)
+        if labels:
+            key, value = labels.popitem()
             candidates = self.values(key).get(value, ())
-            break
-        else:
-            for wanted in selector.match_expressions:
-                if wanted.operator == "In":
-                    known = self.values(wanted.key)
-                    candidates = sorted(name for value in set(wanted.values) for name in known.get(value, ()))
-                    break
-        return tuple(name for name in candidates if kube.selects(selector, self.nodes[name].labels))
+        elif wanted is not None:
+            expressions.remove(wanted)
+            known = self.values(wanted.key)
+            candidates = sorted(name for value in set(wanted.values) for name in known.get(value, ()))
+        rest = LabelSelector(labels, tuple(expressions))
+        return tuple(name for name in candidates if kube.selects(rest, self.nodes[name].labels))
 
     @cached_property
     def by_address(self) -> dict[int, list[tuple[int, str]]]:

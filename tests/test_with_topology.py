@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from optimizer import kube
 from optimizer.errors import InputError
-from optimizer.model import Cluster, LabelSelector, Node, Survive
+from optimizer.model import Cluster, LabelSelector, Node, Requirement, Survive
 from optimizer.node_index import NodeIndex
 from optimizer.read_topology import parse_topology, with_topology
 
@@ -224,9 +225,17 @@ def test_the_domains_of_a_router_must_be_of_a_known_kind(tmp_path: Path) -> None
 
 
 def test_the_index_finds_the_nodes_that_a_scan_finds() -> None:
-    nodes = [Node(f"n{i}", {"rack": f"r{i % 3}"}, addresses=(f"10.0.{i % 2}.{i}", f"fd00::{i}")) for i in range(20)]
+    rows = [{"row": "a"}, {"row": "b"}, {}, {}]
+    nodes = [
+        Node(f"n{i}", {"rack": f"r{i % 3}"} | rows[i % 4], addresses=(f"10.0.{i % 2}.{i}", f"fd00::{i}"))
+        for i in range(20)
+    ]
     index = NodeIndex(nodes)
     assert index.select(LabelSelector({"rack": "r1"})) == tuple(sorted(f"n{i}" for i in range(20) if i % 3 == 1))
     assert index.select(None) is index.select(LabelSelector()) is index.every
+    both = LabelSelector({"rack": "r1", "row": "a"}, (Requirement("rack", "In", ("r1", "r2")),))
+    assert index.select(both) == tuple(sorted(each.name for each in nodes if kube.selects(both, each.labels)))
+    several = LabelSelector({}, (Requirement("row", "Exists"), Requirement("rack", "In", ("r2", "r1", "r2"))))
+    assert index.select(several) == tuple(sorted(each.name for each in nodes if kube.selects(several, each.labels)))
     assert index.in_ranges(["10.0.1.0/28"]) == {f"n{i}" for i in range(16) if i % 2}
     assert index.in_ranges(["fd00::/125", "10.0.0.0/29"]) == {f"n{i}" for i in range(8)}

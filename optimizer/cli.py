@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 
 from . import __version__
 from .errors import OptimizerError, OutputError, ViolationError
-from .model import Cluster, Placement, Policy
+from .model import Cluster, Mode, Peering, Placement, Policy
 from .placement_file import placement_to_json, read_placement
 from .read_cluster import read_cluster
 from .read_policy import read_policy
-from .read_topology import Topology, read_topology, with_topology
+from .read_topology import Topology, check_speaker_label, read_topology, with_topology
 
 F = TypeVar("F", bound=Callable[..., Any])
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -35,6 +37,11 @@ class Group(click.Group):
         except OptimizerError as error:
             click.echo(f"bgp-speakers: {error}", err=True)
             ctx.exit(error.exit_code)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise
+            click.echo(f"bgp-speakers: the output cannot be written ({error.strerror})", err=True)
+            ctx.exit(1)
 
 
 @click.group(
@@ -51,16 +58,32 @@ def main() -> None:
 
 
 class Progress:
-    """Tells on stderr what is going on: everything with -v, otherwise what happens after the first second."""
+    """Tells on stderr what is going on: everything with -v, otherwise once a second, from the first second on."""
 
     def __init__(self, verbose: bool) -> None:
-        self.verbose, self.start = verbose, time.monotonic()
+        self.verbose, self.start, self.told, self.latest = verbose, time.monotonic(), 0.0, ""
+        # A step may take long without a word: then the one that goes on after a second is told.
+        self.timer = threading.Timer(1.0, self.tell)
+        self.timer.daemon = True
+
+    def __enter__(self) -> Progress:
+        if not self.verbose:
+            self.timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.timer.cancel()
 
     def __call__(self, what: str) -> None:
         """Tell one step."""
-        passed = time.monotonic() - self.start
-        if self.verbose or passed > 1:
-            click.echo(f"{passed:6.1f} s  {what}", err=True)
+        self.latest = what
+        if self.verbose or time.monotonic() - max(self.start, self.told) > 1:
+            self.tell()
+
+    def tell(self) -> None:
+        """Print the latest step."""
+        self.told = time.monotonic()
+        click.echo(f"{self.told - self.start:6.1f} s  {self.latest}", err=True)
 
 
 @main.command(
@@ -72,16 +95,20 @@ class Progress:
 @click.option("-o", "--output", type=FILE, help="Write the placement, for export, to this file.")
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", help="What stdout gets.")
 @click.option("--speakers-per-router", type=int, help="Sessions that every router keeps, each from another node [2].")
-@click.option("--peering", help="all-attached: a speaker peers with all its routers; selected: sessions are chosen.")
+@click.option(
+    "--peering",
+    type=click.Choice(get_args(Peering)),
+    help="all-attached: a speaker peers with all its routers; selected: sessions are chosen.",
+)
 @click.option(
     "--survive",
     multiple=True,
     metavar="KIND[=N]",
     help="Keep N sessions [1] whichever one domain of the kind fails; may be given again.",
 )
-@click.option("--mode", help="bgp, layer2 or vip.")
+@click.option("--mode", type=click.Choice(get_args(Mode)), help="How services are announced [bgp].")
 @click.option("--time-limit", type=float, metavar="SECONDS", help="Stop proving after this long [60].")
-@click.option("--max-moves", type=int, help="The most speakers that may start or stop.")
+@click.option("--max-moves", type=int, help="The most speakers that may start or stop on eligible nodes.")
 @click.option("--pin", multiple=True, metavar="NODE", help="A node that must run a speaker; may be given again.")
 @click.option("--ban", multiple=True, metavar="NODE", help="A node that must not run a speaker; may be given again.")
 @click.option("--best-effort", is_flag=True, default=None, help="Where not all rules can hold, miss as few as can be.")
@@ -112,12 +139,15 @@ def optimize(
     from . import report
     from .optimize import optimize as find_placement
 
-    progress = Progress(verbose)
-    asked = read_policy(policy, policy_options(options))
-    given = read_topology(topology) if topology else Topology()
-    progress("reading")
-    cluster = read_inputs(inputs, asked, given)
-    placement = find_placement(cluster, asked, progress)
+    for path in (*map(Path, inputs), topology, policy):
+        if output and path and output.exists() and path.exists() and output.samefile(path):
+            raise click.UsageError(f"--output {output} is one of the inputs")
+    with Progress(verbose) as progress:
+        asked = read_policy(policy, policy_options(options))
+        given = read_topology(topology) if topology else Topology()
+        progress("reading")
+        cluster = read_inputs(inputs, asked, given)
+        placement = find_placement(cluster, asked, progress)
     data = placement_to_json(placement, asked, given)
     if output:
         write_file(output, data)
@@ -163,30 +193,33 @@ def verify(placement: Path, inputs: tuple[str, ...], verbose: bool) -> None:
     """Check a placement against INPUT, rule by rule; exit code 4 where one is broken."""
     chosen, _, _ = checked_placement(placement, inputs, verbose)
     click.echo(f"every rule holds: {len(chosen.speakers)} speakers, {len(chosen.sessions)} sessions")
+    click.echo("(that there can be no fewer was proved by optimize, and is not proved again here)")
 
 
 def checked_placement(path: Path, inputs: tuple[str, ...], verbose: bool) -> tuple[Placement, Policy, Cluster]:
     """The placement, its policy and the cluster that it was checked against. Raises ViolationError."""
     from .verify import check_placement
 
-    progress = Progress(verbose)
     placement, policy, topology = read_placement(path)
     if placement.status == "infeasible":
         raise ViolationError((f"{path} holds no placement: its status is infeasible",))
-    progress("reading")
-    cluster = read_inputs(inputs, policy, topology)
-    progress("verifying")
-    violations = check_placement(cluster, policy, placement, claims=False)
+    with Progress(verbose) as progress:
+        progress("reading")
+        cluster = read_inputs(inputs, policy, topology)
+        progress("verifying")
+        violations = check_placement(cluster, policy, placement, claims=False)
     if violations:
         raise ViolationError(violations)
     for stale in check_placement(cluster, policy, placement):
-        click.echo(f"warning       the cluster has changed since the placement was made: {stale}", err=True)
+        click.echo(f"warning       the cluster, or the file, is not as when the placement was made: {stale}", err=True)
     return placement, policy, cluster
 
 
 def read_inputs(inputs: tuple[str, ...], policy: Policy, topology: Topology) -> Cluster:
     """The cluster with its topology."""
-    return with_topology(read_cluster(inputs, policy.speaker.daemonset), topology, policy.survive)
+    check_speaker_label(topology, policy.speaker.label[0])
+    cluster = read_cluster(inputs, policy.speaker.daemonset)
+    return with_topology(cluster, topology, policy.survive, layer2=policy.mode != "bgp")
 
 
 def policy_options(options: dict[str, Any]) -> dict[str, Any]:
@@ -214,21 +247,26 @@ def survive_entry(text: str) -> dict[str, Any]:
     kind, equals, number = text.partition("=")
     if not equals:
         return {"kind": kind}
-    if not number.isdecimal():
-        raise click.UsageError(f"--survive {text}: {number!r} is not a number")
-    return {"kind": kind, "survivors": int(number)}
+    try:
+        return {"kind": kind, "survivors": int(number)}
+    except ValueError:
+        raise click.UsageError(f"--survive {text}: {number!r} is not a number") from None
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write the file whole or not at all. Raises OutputError."""
+    """Write the file whole or not at all; links are followed, devices and pipes written to. Raises OutputError."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)
+            return
+        target = path.resolve()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name[:100]}.", delete=False) as file:
             try:
                 file.write(data)
                 file.close()
                 Path(file.name).chmod(0o666 & ~umask())
-                Path(file.name).replace(path)
+                Path(file.name).replace(target)
             except BaseException:
                 Path(file.name).unlink(missing_ok=True)
                 raise

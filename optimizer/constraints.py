@@ -134,6 +134,7 @@ class Model:
         return total(
             len(each.names) - x if each.traits.runs else x
             for each, x in zip(self.component.classes, self.x, strict=True)
+            if not each.traits.retained
         )
 
     def session_moves(self) -> Expression:
@@ -164,6 +165,8 @@ class Model:
                 return total(slack for rule, slack in self.slack.items() if rule.kind == "redundancy")
             case "exposure":
                 return total(slack for rule, slack in self.slack.items() if rule.kind == "survival")
+            case "retained":
+                return total(x for each, x in classes if each.traits.retained)
             case "sessions":
                 return total(variable for sessions in self.s for variable in sessions.values())
             case "speakers":

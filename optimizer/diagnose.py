@@ -48,7 +48,7 @@ def diagnose(cluster: Cluster, problem: Problem, infeasible: Sequence[Component]
         Conflict(
             routers=(),
             rules=(f"{name} is pinned",),
-            counts=(f"{name}: {problem.causes[name]}",),
+            counts=(f"{name}: {', '.join(problem.causes[name])}",),
             change=f"unpin {name}, or lift what is against it",
         )
         for name in problem.policy.nodes.pin
@@ -154,7 +154,7 @@ def attached_nodes(cluster: Cluster, problem: Problem, router: str) -> Sequence[
 def candidates(cluster: Cluster, problem: Problem, router: str) -> str:
     """`leaf-7: 1 eligible of 40 attached: 31 cordoned, 8 short of 100m CPU`."""
     attached = attached_nodes(cluster, problem, router)
-    causes = Counter(problem.causes[name] for name in attached if name in problem.causes)
+    causes = Counter(problem.causes[name][0] for name in attached if name in problem.causes)
     listed = ", ".join(f"{number} {cause}" for cause, number in sorted(causes.items(), key=lambda c: (-c[1], c[0])))
     summary = f"{router}: {len(attached) - sum(causes.values())} eligible of {len(attached)} attached"
     return f"{summary}: {listed}" if listed else summary
@@ -188,7 +188,7 @@ def change(
     for rule in filter(is_soft, smallest):
         nodes = helpful(cluster, problem, rule, least, set(aside) - set(clash.aside), clock)
         if nodes:
-            return "make eligible: " + ", ".join(f"{name} ({problem.causes[name]})" for name in nodes)
+            return "make eligible: " + ", ".join(f"{name} ({', '.join(problem.causes[name])})" for name in nodes)
     return relaxed(smallest[0], least, alone=len(clash.rules) == 1)
 
 
@@ -202,13 +202,13 @@ def relaxed(rule: Rule, amount: int, alone: bool) -> str:
     attach = f"attach nodes to {rule.router} for {plural(amount, 'more session')}"
     match rule.kind:
         case "redundancy":
-            lower = f"ask for {plural(rule.number - amount, 'session')} at {rule.router}"
-            options = ([attach] if alone else []) + ([lower] if rule.number > amount else [])
-            return ", or ".join(options) or "none of these rules alone: several must change together"
+            accept = f"accept {plural(rule.number - amount, 'session')} at {rule.router} with --best-effort"
+            return f"{attach}, or {accept}" if alone else accept
         case "survival":
             where = f"from outside its fullest {rule.domain}"
             own = f"where {rule.router} itself is in that {rule.domain}, say so in its domains"
-            return f"{attach} {where}, or, {own}" if alone else f"do without survival of {rule.domain} at {rule.router}"
+            accept = f"accept it at {rule.router} with --best-effort"
+            return f"{attach} {where}, or, {own}, or {accept}" if alone else accept
         case "limit":
             return f"raise maxSessions of {rule.router} from {rule.number} to {rule.number + amount}"
         case "change":
@@ -227,15 +227,18 @@ def helpful(
     """`amount` nodes of the router, the easiest to win first, that are shown to solve the conflict once eligible."""
 
     def ease(name: str) -> tuple[int, str]:
-        cause = problem.causes[name]
-        return next((i for i, start in enumerate(EASE) if cause.startswith(start)), len(EASE)), name
+        """How hard the hardest of its causes is to lift."""
+        causes = problem.causes[name]
+        return max(next((i for i, start in enumerate(EASE) if c.startswith(start)), len(EASE)) for c in causes), name
 
     attached = attached_nodes(cluster, problem, rule.router)
     lost = sorted((name for name in attached if name in problem.causes), key=ease)
     for start in islice(range(len(lost) - amount + 1), TRIES):
+        if clock.over:
+            break
         nodes = lost[start : start + amount]
         changed = reduce(cluster, problem.policy, granted=set(nodes))
         part = next(each for each in changed.components if any(need.name == rule.router for need in each.routers))
-        if holds(part, problem.policy, changed.survive, dropped, clock):
+        if not changed.refusal and holds(part, problem.policy, changed.survive, dropped, clock):
             return nodes
     return []

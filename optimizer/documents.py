@@ -10,7 +10,7 @@ import codecs
 import difflib
 import json
 import re
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,6 +42,7 @@ class StrictLoader(yaml.CSafeLoader):
     def __init__(self, stream: bytes) -> None:
         super().__init__(stream)
         self.depth = 0
+        self.flattened: set[int] = set()
         self.may_alias = b"&" in stream and b"*" in stream
 
     def descend_resolver(self, parent: yaml.Node | None, index: Any) -> None:  # noqa: ARG002
@@ -57,6 +58,7 @@ class StrictLoader(yaml.CSafeLoader):
 
     def get_node(self) -> Any:
         """The next document as a graph of nodes, whose aliases are checked."""
+        self.flattened.clear()
         node = super().get_node()
         if node is not None and self.may_alias:
             seen: dict[int, tuple[int, int] | None] = {}
@@ -65,16 +67,18 @@ class StrictLoader(yaml.CSafeLoader):
                 raise YAMLProblem(None, None, "its aliases unfold to far too much", node.start_mark)
         return node
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """The mapping; raises a ConstructorError for a key given twice."""
-        # A merge key may be overridden on purpose, so only keys written side by side count.
-        seen: set[str] = set()
-        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
-            if isinstance(key, yaml.ScalarNode) and key.tag != f"{TAG}merge":
-                if key.value in seen:
-                    raise YAMLProblem(None, None, f"key {key.value!r} is given twice", key.start_mark)
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Merge the merge keys in; raises a ConstructorError for a key given twice."""
+        # A merged key may be overridden on purpose, so only keys written side by side count: those before the merge.
+        if id(node) not in self.flattened:
+            self.flattened.add(id(node))
+            seen: set[str] = set()
+            for key, _ in node.value:
+                if isinstance(key, yaml.ScalarNode) and key.tag != f"{TAG}merge":
+                    if key.value in seen:
+                        raise YAMLProblem(None, None, f"key {key.value!r} is given twice", key.start_mark)
+                    seen.add(key.value)
+        super().flatten_mapping(node)
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
         """A whole number; raises a ConstructorError for one that no field could hold."""

@@ -227,6 +227,13 @@ def check_label_value(value: str) -> None:
         raise ValueError(f"{value[:80]!r} is not a label value (letters, digits, '-', '_', '.'; at most 63 characters)")
 
 
+def check_taint(taint: Taint) -> None:
+    """Raise ValueError for a taint that no node can carry."""
+    if taint.effect not in ("NoSchedule", "PreferNoSchedule", "NoExecute"):
+        raise ValueError(f"effect {taint.effect!r} is not one of NoSchedule, PreferNoSchedule, NoExecute")
+    check_labels({taint.key: taint.value})
+
+
 def is_dns_subdomain(name: str) -> bool:
     """Whether `name` can be the name of a Node or a BgpPeer: a DNS subdomain of at most 253 characters."""
     return len(name) <= 253 and DNS_SUBDOMAIN.fullmatch(name) is not None

@@ -146,7 +146,7 @@ class DaemonSetSpec(Partial):
 
 
 class DaemonSetStatus(Partial):
-    current_number_scheduled: int = 0
+    current_number_scheduled: int | None = None
 
 
 class DaemonSetObject(Partial):

@@ -13,7 +13,7 @@ from .documents import nearest
 from .errors import InputError, InternalError
 from .model import Cluster, Count, Objective, Placement, Policy, Session, Shortfall
 from .reduce import Component, Problem, expand, reduce
-from .rules import shortfalls
+from .rules import plural, shortfalls
 from .solve import Answer, goal_names, solve
 from .speakers import openelb
 from .verify import check_placement
@@ -98,15 +98,42 @@ def build(
         sessions=tuple(sorted(sessions)),
         today=Count(len(cluster.today.speakers), sum(len(nodes) for nodes in cluster.today.sessions.values())),
         eligible=len(cluster.nodes) - len(problem.causes),
-        ineligible=dict(sorted(Counter(problem.causes.values()).items(), key=lambda cause: (-cause[1], cause[0]))),
+        ineligible=causes(problem),
         shortfalls=tuple(sorted(missed, key=lambda each: (each.router, each.rule))),
-        warnings=(*cluster.warnings, *topology_warnings(cluster, problem)),
+        warnings=(*cluster.warnings, *topology_warnings(cluster, problem), *domain_warnings(cluster, problem)),
     )
+    staying = [name for name in placement.speakers if name in problem.causes]
+    if staying:
+        told = (
+            f"speakers stay on {plural(len(staying), 'node')} that are not eligible, such as {staying[0]} "
+            f"({', '.join(problem.causes[staying[0]])}), because nothing can replace them"
+        )
+        placement = structs.replace(placement, warnings=(*placement.warnings, told))
     return structs.replace(
         placement,
         paths=openelb.paths(cluster, placement) if in_bgp else (),
         hazards=openelb.hazards(cluster, problem.policy, placement),
     )
+
+
+def domain_warnings(cluster: Cluster, problem: Problem) -> list[str]:
+    """Candidates that no failure of a protected kind seems to hit, because their domain is not known."""
+    found = []
+    for rule in problem.survive:
+        candidates = [node for node in cluster.nodes if node.name not in problem.causes]
+        unknown = [node.name for node in candidates if rule.kind not in node.domains]
+        if unknown:
+            found.append(
+                f"{len(unknown)} of {len(candidates)} eligible nodes are in no known {rule.kind}, such as "
+                f"{unknown[0]}: they are taken to survive whichever {rule.kind} fails"
+            )
+    return found
+
+
+def causes(problem: Problem) -> dict[str, int]:
+    """How many nodes are no candidates, by their first cause, the most frequent first."""
+    numbers = Counter(found[0] for found in problem.causes.values())
+    return dict(sorted(numbers.items(), key=lambda cause: (-cause[1], cause[0])))
 
 
 def topology_warnings(cluster: Cluster, problem: Problem) -> list[str]:
@@ -119,7 +146,7 @@ def topology_warnings(cluster: Cluster, problem: Problem) -> list[str]:
     example: dict[object, str] = {}
     for component in problem.components:
         for each in component.classes:
-            for name in each.names:
+            for name in each.names if not each.traits.retained else ():
                 key = (each.traits.routers, tuple(sorted(nodes[name].domains.items())))
                 groups[key] += 1
                 example.setdefault(key, name)

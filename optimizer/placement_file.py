@@ -18,11 +18,13 @@ API_VERSION = "bgp-speakers/v1"
 
 
 class PlacementFile(Struct, frozen=True, rename="camel"):
-    """The file format v1, in the order in which the fields are written."""
+    """The file format v1."""
 
+    api_version: Literal["bgp-speakers/v1"]
+    kind: Literal["Placement"]
     status: Status
-    api_version: Literal["bgp-speakers/v1"] = "bgp-speakers/v1"
-    kind: Literal["Placement"] = "Placement"
+    policy: dict[str, Any]
+    topology: dict[str, Any]
     objectives: tuple[Objective, ...] = ()
     speakers: tuple[str, ...] = ()
     sessions: tuple[Session, ...] = ()
@@ -34,18 +36,23 @@ class PlacementFile(Struct, frozen=True, rename="camel"):
     paths: tuple[Paths, ...] = ()
     warnings: tuple[str, ...] = ()
     hazards: tuple[str, ...] = ()
-    policy: dict[str, Any] = {}
-    topology: dict[str, Any] = {}
 
 
 def placement_to_json(placement: Placement, policy: Policy, topology: Topology) -> bytes:
     """The file's bytes: indented JSON, the same for the same answer."""
     fields = {name: getattr(placement, name) for name in placement.__struct_fields__}
     fields["ineligible"] = dict(placement.ineligible)
-    file = PlacementFile(**fields, policy=policy_to_data(policy), topology=msgspec.to_builtins(topology))
+    file = PlacementFile(
+        **fields,
+        api_version="bgp-speakers/v1",
+        kind="Placement",
+        policy=policy_to_data(policy),
+        topology=msgspec.to_builtins(topology),
+    )
     plain = msgspec.to_builtins(file)
-    ordered = {key: plain.pop(key) for key in ("apiVersion", "kind", "status")} | plain
-    return msgspec.json.format(msgspec.json.encode(ordered), indent=2) + b"\n"
+    # What was asked for comes last: readers look for the answer.
+    asked = {key: plain.pop(key) for key in ("policy", "topology")}
+    return msgspec.json.format(msgspec.json.encode(plain | asked), indent=2) + b"\n"
 
 
 def read_placement(path: Path) -> tuple[Placement, Policy, Topology]:

@@ -6,7 +6,7 @@ Nodes, Pods, DaemonSets, OpenELB's BgpPeers and BgpConf are read; other kinds ar
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -69,7 +69,7 @@ def read_cluster(inputs: Sequence[str], daemonset: str | None = None) -> Cluster
 def build(items: Mapping[str, Mapping[tuple[str, str], Item]], wanted: str | None) -> Cluster:
     """The cluster from the objects, sorted by kind."""
     warnings: list[str] = []
-    daemonsets = [item.load(dict) for item in by_name(items["DaemonSet"])]
+    daemonsets = [item.manifest() for item in by_name(items["DaemonSet"])]
     chosen = choose_daemonset(items["DaemonSet"], wanted)
     speaker = read_speaker(chosen) if chosen else None
     if speaker is None:
@@ -81,20 +81,15 @@ def build(items: Mapping[str, Mapping[tuple[str, str], Item]], wanted: str | Non
     running, requested = read_pods(items["Pod"].values(), chosen)
     if not items["Pod"]:
         warnings.append("no Pods in the input: room on nodes is taken as all that is allocatable")
-        running = selected_by(speaker, nodes.values())
-    elif chosen and not running:
-        scheduled = chosen.load(DaemonSetObject).status
-        if scheduled and scheduled.current_number_scheduled:
-            warnings.append(
-                f"{chosen.place}: its status counts {scheduled.current_number_scheduled} pods, but the input has "
-                "none of them; were the pods of all namespaces dumped (-A)?"
-            )
-    without_condition = sum(node.ready is None for node in nodes.values())
-    if without_condition:
-        warnings.append(f"{without_condition} of {len(nodes)} nodes have no Ready condition: they are taken as Ready")
+    if not running:
+        running = expected_speakers(chosen, speaker, nodes.values(), bool(items["Pod"]), warnings)
     lost = sorted(set(running) - set(nodes))
     if lost:
-        warnings.append(f"speakers run on {len(lost)} nodes that are not in the input, such as {lost[0]}")
+        raise InputError(
+            f"speakers run on {len(lost)} nodes that are not in the input, such as {lost[0]}: dump all nodes, since "
+            "the change would reach these speakers as well"
+        )
+    warnings += node_warnings(nodes.values())
     return Cluster(
         nodes=tuple(
             msgspec.structs.replace(node, requested=requested[name]) if name in requested else node
@@ -104,9 +99,45 @@ def build(items: Mapping[str, Mapping[tuple[str, str], Item]], wanted: str | Non
         speaker=speaker,
         as_per_rack=read_conf(items["BgpConf"], warnings),
         daemonsets=tuple(daemonsets),
-        today=Today(speakers=tuple(sorted(set(running) & set(nodes)))),
+        today=Today(speakers=tuple(sorted(set(running)))),
         warnings=tuple(warnings),
     )
+
+
+def expected_speakers(
+    daemonset: Item | None, speaker: Speaker | None, nodes: Iterable[Node], with_pods: bool, warnings: list[str]
+) -> list[str]:
+    """Where speakers run when no pod tells: where the DaemonSet selects nodes, unless its status counts no pod."""
+    running = selected_by(speaker, nodes)
+    status = daemonset.load(DaemonSetObject).status if daemonset else None
+    if status and status.current_number_scheduled == 0:
+        return []
+    if with_pods and daemonset and running:
+        warnings.append(
+            f"{daemonset.place}: none of its pods is in the input (were the pods of all namespaces dumped, -A?), so it "
+            f"is taken to run on the {len(running)} nodes that it selects"
+        )
+    return running
+
+
+def node_warnings(nodes: Collection[Node]) -> list[str]:
+    """What trimmed dumps leave open."""
+    found = []
+    unknown = [node.name for node in nodes if node.ready is None]
+    if unknown:
+        found.append(f"{len(unknown)} of {len(nodes)} nodes have no Ready condition: they are taken as Ready")
+    endless = [node.name for node in nodes if node.allocatable is None or kube.MAX_QUANTITY in amounts(node)]
+    if endless:
+        found.append(
+            f"{len(endless)} of {len(nodes)} nodes do not say how much CPU, memory or how many pods are allocatable, "
+            f"such as {endless[0]}: what is not said is taken as unlimited"
+        )
+    return found
+
+
+def amounts(node: Node) -> tuple[int, ...]:
+    """The allocatable amounts of a node that has them."""
+    return (node.allocatable.cpu, node.allocatable.memory, node.allocatable.pods) if node.allocatable else ()
 
 
 def by_name(items: Mapping[tuple[str, str], Item]) -> list[Item]:
@@ -128,17 +159,20 @@ def read_node(item: Item) -> Node:
     spec, status = found.spec or NodeSpec(), found.status or NodeStatus()
     ready = [condition.status == "True" for condition in status.conditions or () if condition.type == "Ready"]
     # "Allocatable ... Defaults to Capacity" (Node API).
-    amounts = status.allocatable or status.capacity
+    listed = status.allocatable or status.capacity
     allocatable = None
-    if amounts:
-        given = checked(f"{item.place}: status.allocatable", lambda: kube.parse_resources(amounts))
+    if listed:
+        given = checked(f"{item.place}: status.allocatable", lambda: kube.parse_resources(listed))
         allocatable = Resources(
-            *(getattr(given, key) if key in amounts else kube.MAX_QUANTITY for key in ("cpu", "memory", "pods"))
+            *(getattr(given, key) if key in listed else kube.MAX_QUANTITY for key in ("cpu", "memory", "pods"))
         )
+    taints = tuple(Taint(taint.key, taint.effect, taint.value or "") for taint in spec.taints or ())
+    for taint in taints:
+        checked(f"{item.place}: spec.taints", partial(kube.check_taint, taint))
     return Node(
         name=item.name,
         labels=found.metadata.labels or {},
-        taints=tuple(Taint(taint.key, taint.effect, taint.value or "") for taint in spec.taints or ()),
+        taints=taints,
         unschedulable=bool(spec.unschedulable),
         deleting=found.metadata.deletion_timestamp is not None,
         ready=ready[0] if ready else None,
@@ -157,6 +191,8 @@ def read_pods(pods: Iterable[Item], daemonset: Item | None) -> tuple[list[str], 
         node = pod.spec.node_name
         if not node or (pod.status and pod.status.phase in ("Succeeded", "Failed")):
             continue
+        if not kube.is_dns_subdomain(node):
+            raise InputError(f"{item.place}: spec.nodeName: {node!r} cannot be the name of a node")
         if is_speaker(pod.metadata):
             if pod.metadata.deletion_timestamp is None:
                 running.append(node)
@@ -231,6 +267,7 @@ def read_speaker(item: Item) -> Speaker:
     """The DaemonSet's own rules of where its pods run, and what one of them requests."""
     found = item.load(DaemonSetObject)
     spec, place = found.spec.template.spec, f"{item.place}: spec.template.spec"
+    checked(f"{place}.nodeSelector", partial(kube.check_labels, spec.node_selector or {}))
     affinity = None
     if spec.affinity and spec.affinity.node_affinity and spec.affinity.node_affinity.required:
         terms = spec.affinity.node_affinity.required.node_selector_terms or []
@@ -256,7 +293,7 @@ def read_speaker(item: Item) -> Speaker:
         ),
         requests=needs(spec, place),
         host_network=bool(spec.host_network),
-        manifest=item.load(dict),
+        manifest=item.manifest(),
     )
 
 
@@ -303,7 +340,7 @@ def read_peer(item: Item) -> Peer:
         address=parse_address(conf.neighbor_address, f"{item.place}: spec.conf.neighborAddress"),
         asn=check_asn(conf.peer_as, f"{item.place}: spec.conf.peerAs"),
         selector=read_selector(found.spec.node_selector, f"{item.place}: spec.nodeSelector"),
-        manifest=item.load(dict),
+        manifest=item.manifest(),
     )
 
 

@@ -46,6 +46,14 @@ class Item(Struct):
         loaded: T = decode(self.content, type_, self.place)
         return loaded
 
+    def manifest(self) -> dict[str, Any]:
+        """The whole object, with the kind and namespace that a member of a typed list leaves to the list."""
+        content: dict[str, Any] = self.load(dict)
+        content = {**content, "apiVersion": f"{self.group}/{self.version}".removeprefix("/"), "kind": self.kind}
+        if self.namespace:
+            content["metadata"] = {**content["metadata"], "namespace": self.namespace}
+        return content
+
 
 def decode(content: Raw, type_: Any, place: str) -> Any:
     """JSON as `type_`. Raises InputError naming `place` and the field."""
@@ -62,12 +70,15 @@ def sources(inputs: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     seen: set[str] = set()
     for given in inputs:
         if given == "-":
+            if sys.stdin is None:
+                raise InputError("-: there is no standard input")
             yield "stdin", sys.stdin.buffer.read()
             continue
         path = Path(given)
         files = [path]
         if path.is_dir():
-            files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+            found = (file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+            files = sorted(file for file in found if file.is_file() or file.is_symlink())
             if not files:
                 raise InputError(f"{path}: the folder holds no .json, .yaml or .yml file")
         for file in files:

@@ -205,6 +205,9 @@ def parse_label(text: str, place: str) -> tuple[str, str]:
         kube.check_label_value(value)
     except ValueError as error:
         raise InputError(f"{place}: {error}") from None
+    prefix = key.rpartition("/")[0]
+    if prefix.endswith(("kubernetes.io", "k8s.io")) and prefix != "node-role.kubernetes.io":
+        raise InputError(f"{place}: {key} is a label of Kubernetes itself, which a change would spoil")
     return key, value
 
 

@@ -156,6 +156,8 @@ def read_attachments(path: Path) -> tuple[tuple[str, str], ...]:
         node = [cell.lower() for cell in rows[0][1]].index("node")
         router = 1 - node
         rows = rows[1:]
+    if not rows:
+        raise InputError(f"{path}: holds no attachment")
     pairs = []
     for line, row in rows:
         if len(row) != 2 or not all(row):
@@ -165,8 +167,10 @@ def read_attachments(path: Path) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
-def with_topology(cluster: Cluster, topology: Topology, survive: Sequence[Survive] = ()) -> Cluster:
-    """The cluster with routers, attachments, domains and today's sessions.
+def with_topology(
+    cluster: Cluster, topology: Topology, survive: Sequence[Survive] = (), layer2: bool = False
+) -> Cluster:
+    """The cluster with routers, attachments, domains and today's sessions; with `layer2` the zones count unasked.
 
     A BgpPeer and a router of the topology are one when their addresses are equal, or else their names. The
     attached nodes are those that the topology gives; where it gives none, those that the BgpPeer's selector gives.
@@ -189,7 +193,15 @@ def with_topology(cluster: Cluster, topology: Topology, survive: Sequence[Surviv
             warnings.append(f"router {name}: nothing says which nodes are attached to it")
         attachments[name] = nodes
         finished.append(msgspec.structs.replace(router, selector=selector))
+    listed = [router.name for router in finished if router.name not in linked and by_hostname(router.selector)]
+    if listed:
+        warnings.append(
+            f"{len(listed)} BgpPeers, such as that of router {listed[0]}, select nodes by host name, and no topology "
+            "says more: only these nodes are taken as attached"
+        )
     domains = domain_labels(topology, survive, index, finished)
+    if layer2 and not survive and index.values(WELL_KNOWN_KINDS["zone"]):
+        domains.setdefault("zone", WELL_KNOWN_KINDS["zone"])
     return msgspec.structs.replace(
         cluster,
         nodes=tuple(with_domains(node, domains) for node in cluster.nodes),
@@ -198,6 +210,24 @@ def with_topology(cluster: Cluster, topology: Topology, survive: Sequence[Surviv
         today=msgspec.structs.replace(cluster.today, sessions=today_sessions(cluster, index, finished)),
         warnings=tuple(warnings),
     )
+
+
+def by_hostname(selector: LabelSelector | None) -> bool:
+    """Whether a selector only lists host names, as an export writes it for the speakers of a router."""
+    return selector is not None and {
+        *selector.match_labels,
+        *(each.key for each in selector.match_expressions),
+    } == {WELL_KNOWN_KINDS["hostname"]}
+
+
+def check_speaker_label(topology: Topology, key: str) -> None:
+    """Raise InputError where the topology reads the label that marks speakers: an export would change its meaning."""
+    selectors = [router.nodes.selector for router in topology.routers if router.nodes and router.nodes.selector]
+    read = {domain.node_label for domain in topology.failure_domains} | {topology.routers_from_label}
+    for selector in selectors:
+        read |= {*(selector.match_labels or {}), *(each.key for each in selector.match_expressions or ())}
+    if key in read:
+        raise InputError(f"--speaker-label: the topology reads the label {key}, so it cannot mark speakers")
 
 
 Attached = tuple[LabelSelector | None, tuple[str, ...]]
@@ -286,6 +316,11 @@ def match_peers(
         )
         by_address[peer.address] = name
         peer_of[name] = peer
+    nameless = [name for name, router in routers.items() if router.address is None]
+    if nameless and any(router.address for router in routers.values()):
+        warnings.append(
+            f"{len(nameless)} routers have neither an address nor a BgpPeer, such as {min(nameless)}: is it misspelt?"
+        )
     return routers, peer_of
 
 

@@ -6,10 +6,11 @@ problem falls apart into connected components. Every step keeps the optimum (the
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import islice
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from . import graph, kube
 from .model import Cluster, Node, NodeSelectorTerm, Policy, Resources, Router, Session, Speaker, Survive, Taint
@@ -39,7 +40,8 @@ class RouterNeed(Struct, frozen=True):
 
 class Traits(Struct, frozen=True, order=True):
     """All that the rules and goals see of a candidate node; `today` are the routers it holds a session with now,
-    `capacity` is the most sessions that it can hold."""
+    `capacity` is the most sessions that it can hold. `retained` nodes are none to choose, but run a speaker that a
+    best-effort placement may leave there."""
 
     routers: tuple[str, ...]
     domains: Domains
@@ -48,6 +50,16 @@ class Traits(Struct, frozen=True, order=True):
     runs: bool
     today: tuple[str, ...]
     pinned: bool
+    retained: bool = False
+
+
+class Candidate(Struct, frozen=True):
+    """A node that may run a speaker, the routers that it may peer with, and the most sessions it has room for."""
+
+    node: Node
+    routers: tuple[str, ...]
+    room: int
+    retained: bool = False
 
 
 class NodeClass(Struct, frozen=True):
@@ -65,7 +77,8 @@ class Component(Struct, frozen=True):
 
 
 class Problem(Struct, frozen=True):
-    """The reduced problem. `causes` says for every node that is no candidate why not; `survive` is what is protected.
+    """The reduced problem. `causes` says for every node that is no candidate all that is against it, the first cause
+    first; `survive` is what is protected.
 
     `refusal` is set where the mode does not fit the topology at all.
     """
@@ -73,7 +86,7 @@ class Problem(Struct, frozen=True):
     policy: Policy
     survive: tuple[Survive, ...]
     components: tuple[Component, ...]
-    causes: Mapping[str, str]
+    causes: Mapping[str, tuple[str, ...]]
     refusal: str | None = None
 
 
@@ -94,66 +107,87 @@ def reduce(cluster: Cluster, policy: Policy, granted: Collection[str] = ()) -> P
     for router in cluster.routers:
         for name in cluster.attachments[router.name]:
             attached[name].append(router.name)
-    why_not = eligibility(cluster, policy)
-    causes: dict[str, str] = {}
-    candidates: list[tuple[Node, int]] = []
+    against = eligibility(cluster, policy)
+    running = set(cluster.today.speakers)
+    causes: dict[str, tuple[str, ...]] = {}
+    candidates: list[Candidate] = []
     for node in cluster.nodes:
-        degree = len(attached[node.name])
+        routers = tuple(attached[node.name])
         room = session_capacity(node, cluster.speaker, policy)
-        cause = why_not(node) or lack(node, cluster.speaker, policy, degree, room)
+        found = (*against(node), *lack(node, cluster.speaker, policy, len(routers), room))
         if node.name in granted:
-            candidates.append((node, degree))
-        elif cause:
-            causes[node.name] = cause
+            candidates.append(Candidate(node, routers, len(routers)))
+        elif not found:
+            candidates.append(Candidate(node, routers, min(room, len(routers))))
         else:
-            candidates.append((node, min(room, degree)))
-    survive = policy.survive
-    routers: Sequence[Router] = cluster.routers
-    refusal = None
+            causes[node.name] = found
+            if policy.best_effort and node.name in running:
+                candidates += retained(node, routers, cluster, policy, against)
+    survive, refusal, routers_ = policy.survive, None, cluster.routers
     if policy.mode != "bgp":
-        nodes = [node for node, _ in candidates]
-        refusal = several_segments(policy, nodes, attached)
-        survive = layer2_survival(policy, nodes)
+        eligible = [each for each in candidates if not each.retained]
+        refusal = several_segments(policy, eligible)
+        survive = layer2_survival(policy, eligible)
         # One made-up router that every candidate is attached to: its sessions are the speakers.
-        routers = (Router(policy.mode),)
-        attached = {node.name: [policy.mode] for node in nodes}
-        candidates = [(node, 1) for node in nodes]
-    classes = classify(cluster, policy, survive, candidates, attached)
-    parts = split(classes, routers, cluster, policy, survive)
+        routers_ = (Router(policy.mode),)
+        candidates = [structs.replace(each, routers=(policy.mode,), room=1) for each in candidates]
+    classes = classify(cluster, policy, survive, candidates)
+    parts = split(classes, routers_, cluster, policy, survive)
     return Problem(policy, survive, parts, causes, refusal)
 
 
-def eligibility(cluster: Cluster, policy: Policy) -> Callable[[Node], str | None]:
-    """A function that says why a node is not eligible, or None. The first cause counts."""
+def retained(
+    node: Node,
+    attached: tuple[str, ...],
+    cluster: Cluster,
+    policy: Policy,
+    against: Callable[[Node], list[str]],
+) -> list[Candidate]:
+    """The node as one whose running speaker may stay, as long as only a cordon or a lack of room is against it; under
+    `selected` with no other sessions than it has. Empty where it may not."""
+    if against(structs.replace(node, unschedulable=False)):
+        return []
+    if policy.mode != "bgp":
+        return [Candidate(node, attached, 0, retained=True)]
+    held = tuple(router for router in attached if node.name in cluster.today.sessions.get(router, ()))
+    routers = attached if held and policy.peering == "all-attached" else held
+    return [Candidate(node, routers, len(routers), retained=True)] if routers else []
+
+
+def eligibility(cluster: Cluster, policy: Policy) -> Callable[[Node], list[str]]:
+    """A function that lists all that is against a node, leaving its room aside; empty for an eligible one."""
     speaker = cluster.speaker
     node_selector, affinity = restrictions(speaker, policy.speaker.label[0]) if speaker else ({}, None)
     banned = set(policy.nodes.ban)
     key, value = policy.speaker.label
     ours = Taint(key, "NoSchedule", value)
 
-    def why_not(node: Node) -> str | None:
+    def against(node: Node) -> list[str]:
+        found = []
         if node.deleting:
-            return "being deleted"
+            found.append("being deleted")
         if node.ready is False:
-            return "not Ready"
+            found.append("not Ready")
         if node.unschedulable:
-            return "cordoned"
+            found.append("cordoned")
         if node.name in banned:
-            return "banned"
+            found.append("banned")
         if any(kube.selects(selector, node.labels) for selector in policy.nodes.exclude):
-            return "excluded by the policy"
+            found.append("excluded by the policy")
         if speaker is None:
-            return None
-        for key, value in node_selector.items():
-            if node.labels.get(key) != value:
-                return f"not selected by the DaemonSet ({key}={value})"
+            return found
+        for name, wanted in node_selector.items():
+            if node.labels.get(name) != wanted:
+                found.append(f"not selected by the DaemonSet ({name}={wanted})")
         if not kube.affinity_selects(affinity, node.name, node.labels):
-            return "not selected by the DaemonSet (node affinity)"
+            found.append("not selected by the DaemonSet (node affinity)")
         foreign = (taint for taint in node.taints if taint != ours)
         taint = kube.untolerated(foreign, speaker.tolerations, speaker.host_network)
-        return f"taint {taint.key}:{taint.effect} not tolerated" if taint else None
+        if taint:
+            found.append(f"taint {taint.key}:{taint.effect} not tolerated")
+        return found
 
-    return why_not
+    return against
 
 
 def restrictions(speaker: Speaker, key: str) -> tuple[dict[str, str], tuple[NodeSelectorTerm, ...] | None]:
@@ -203,21 +237,21 @@ def free(allocatable: Resources, requested: Resources) -> Resources:
     return Resources(max(0, left.cpu), max(0, left.memory), max(0, left.pods))
 
 
-def lack(node: Node, speaker: Speaker | None, policy: Policy, degree: int, room: int) -> str | None:
-    """Why an otherwise eligible node with `degree` attachments and room for `room` sessions is no candidate."""
+def lack(node: Node, speaker: Speaker | None, policy: Policy, degree: int, room: int) -> list[str]:
+    """What a node with `degree` attachments and room for `room` sessions lacks; empty where it can hold a speaker."""
     if policy.mode == "bgp" and degree == 0:
-        return "attached to no router"
+        return ["attached to no router"]
     if room < 0 and node.allocatable is not None:
         need, left = speaker_requests(speaker, policy), free(node.allocatable, node.requested)
         if left.cpu < need.cpu:
-            return f"short of {need.cpu}m CPU"
+            return [f"short of {need.cpu}m CPU"]
         if left.memory < need.memory:
-            return f"short of {-(-need.memory // 2**20)}Mi memory"
-        return "full of pods"
+            return [f"short of {-(-need.memory // 2**20)}Mi memory"]
+        return ["full of pods"]
     if policy.mode != "bgp":
-        return None
+        return []
     least = degree if policy.peering == "all-attached" else 1
-    return f"room for {room} of {least} sessions" if room < least else None
+    return [f"room for {room} of {least} sessions"] if room < least else []
 
 
 def node_cost(node: Node, policy: Policy) -> int:
@@ -234,14 +268,15 @@ def node_cost(node: Node, policy: Policy) -> int:
     return cost
 
 
-def several_segments(policy: Policy, nodes: Iterable[Node], attached: Mapping[str, Sequence[str]]) -> str | None:
-    """Why layer 2 or VIP mode cannot work: the candidates sit under different routers, so in different segments."""
-    under: dict[tuple[str, ...], list[str]] = {}
-    for node in nodes:
-        under.setdefault(tuple(attached[node.name]), []).append(node.name)
+def several_segments(policy: Policy, candidates: Iterable[Candidate]) -> str | None:
+    """Why layer 2 or VIP mode cannot work: the candidates sit under different routers, so in different segments.
+
+    A node without a router tells nothing of where it sits.
+    """
+    under = Counter(each.routers for each in candidates if each.routers)
     if len(under) < 2:
         return None
-    parts = [f"{', '.join(routers[:3]) or 'no router'}: {len(names)} nodes" for routers, names in sorted(under.items())]
+    parts = [f"{', '.join(routers[:3])}: {number} nodes" for routers, number in sorted(under.items())]
     more = f" and {len(parts) - 3} more groups" if len(parts) > 3 else ""
     return (
         f"mode {policy.mode} needs all speakers in one layer-2 network, but the nodes sit under different leaf "
@@ -249,23 +284,24 @@ def several_segments(policy: Policy, nodes: Iterable[Node], attached: Mapping[st
     )
 
 
-def layer2_survival(policy: Policy, nodes: Iterable[Node]) -> tuple[Survive, ...]:
-    """Speakers in different failure domains: of the kinds asked for, else of every known kind, one failure may
-    take one speaker only."""
-    kinds = {entry.kind: entry.survivors for entry in policy.survive}
-    if not kinds:
-        kinds = dict.fromkeys(sorted({kind for node in nodes for kind in node.domains}), 0)
+def layer2_survival(policy: Policy, candidates: Iterable[Candidate]) -> tuple[Survive, ...]:
+    """Speakers in different failure domains: one failure may take one speaker only.
+
+    That is so for the kinds asked for, else for every known kind that has enough domains for it.
+    """
     least = policy.speakers_per_router - 1
-    found = (Survive(kind, max(least, survivors)) for kind, survivors in kinds.items())
-    return tuple(each for each in found if each.survivors)
+    kinds = {entry.kind: max(least, entry.survivors) for entry in policy.survive}
+    if not policy.survive:
+        values: dict[str, set[str]] = {}
+        for each in candidates:
+            for kind, value in each.node.domains.items():
+                values.setdefault(kind, set()).add(value)
+        kinds = {kind: least for kind in sorted(values) if len(values[kind]) > least}
+    return tuple(Survive(kind, survivors) for kind, survivors in kinds.items() if survivors)
 
 
 def classify(
-    cluster: Cluster,
-    policy: Policy,
-    survive: Sequence[Survive],
-    candidates: Iterable[tuple[Node, int]],
-    attached: Mapping[str, Sequence[str]],
+    cluster: Cluster, policy: Policy, survive: Sequence[Survive], candidates: Iterable[Candidate]
 ) -> list[NodeClass]:
     """The candidates, grouped by traits.
 
@@ -276,18 +312,19 @@ def classify(
     today = {name: set(nodes) for name, nodes in cluster.today.sessions.items()}
     running, pinned = set(cluster.today.speakers), set(policy.nodes.pin)
     groups: dict[Traits, list[str]] = {}
-    for node, room in candidates:
-        routers = tuple(attached[node.name])
+    for each in candidates:
+        node, routers = each.node, each.routers
         runs = node.name in running
         held = routers if layer2 else tuple(router for router in routers if node.name in today.get(router, ()))
         traits = Traits(
             routers=routers,
-            domains=tuple((each.kind, node.domains[each.kind]) for each in survive if each.kind in node.domains),
-            capacity=room,
+            domains=tuple((rule.kind, node.domains[rule.kind]) for rule in survive if rule.kind in node.domains),
+            capacity=each.room,
             cost=node_cost(node, policy),
             runs=runs,
             today=held if runs else (),
             pinned=node.name in pinned,
+            retained=each.retained,
         )
         groups.setdefault(traits, []).append(node.name)
     return [NodeClass(traits, tuple(sorted(groups[traits]))) for traits in sorted(groups)]

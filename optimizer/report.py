@@ -65,7 +65,7 @@ def status(placement: Placement) -> str:
     short = ", but rules are missed (best effort)" if placement.shortfalls else ""
     if placement.status == "optimal":
         return f"optimal: every goal proved, in order{short}"
-    return f"feasible: not proved within the time limit{short}"
+    return f"feasible: the search ended before every goal was proved{short}"
 
 
 def asked(cluster: Cluster, policy: Policy) -> str:
@@ -114,13 +114,14 @@ def proof(goal: Objective) -> str:
 
 
 def reason(cluster: Cluster, policy: Policy, goal: Objective) -> str:
-    """Why there can be no fewer sessions."""
+    """How the number of sessions compares with what the routers ask for, and why there can be no fewer."""
     least = sum(max(policy.speakers_per_router, router.min_speakers or 0) for router in cluster.routers)
-    if policy.best_effort and goal.value < least:
-        return f"the routers ask for {least}"
-    if goal.value == least:
-        return f"the routers ask for {least} in all, so there can be no fewer"
-    return f"the routers ask for {least} in all; the other rules force {goal.value - least} more"
+    asked = f"the routers ask for {least} in all"
+    if goal.value == least == goal.bound:
+        return f"{asked}, so there can be no fewer"
+    if goal.value == goal.bound > least and policy.goals[0] == "sessions":
+        return f"{asked}; the other rules force {goal.value - least} more"
+    return asked
 
 
 def changed(cluster: Cluster, placement: Placement) -> tuple[list[str], list[str]]:

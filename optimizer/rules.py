@@ -129,3 +129,13 @@ def shortfalls(component: Component, survive: Sequence[Survive], solution: Solut
         for rule in soft_rules(component, survive)
     ]
     return [(rule, number) for rule, number in missed if number]
+
+
+def best_effort_values(component: Component, survive: Sequence[Survive], solution: Solution) -> dict[str, int]:
+    """The true values of the goals `worsened`, `shortfall` and `exposure` for a solution."""
+    values = {"worsened": 0, "shortfall": 0, "exposure": 0}
+    routers = {router.name: router for router in component.routers}
+    for rule, number in shortfalls(component, survive, solution):
+        values["shortfall" if rule.kind == "redundancy" else "exposure"] += number
+        values["worsened"] += max(0, number - missing_today(rule, routers[rule.router], component.classes))
+    return values

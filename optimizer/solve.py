@@ -17,9 +17,9 @@ from .constraints import Model
 from .errors import NoAnswerError
 from .model import Objective, Policy, Survive
 from .reduce import Component, Domains, Problem, Solution
-from .rules import Rule, soft_rules
+from .rules import Rule, best_effort_values, soft_rules
 
-BEST_EFFORT_GOALS = ("worsened", "shortfall", "exposure")
+BEST_EFFORT_GOALS = ("worsened", "shortfall", "exposure", "retained")
 
 
 class Answer(Struct, frozen=True):
@@ -36,28 +36,71 @@ def goal_names(policy: Policy) -> list[str]:
 
 
 class Clock:
-    """What is left of the time limit."""
+    """What is left of the time limit; a part of it has a clock of its own."""
 
-    def __init__(self, seconds: float) -> None:
-        self.end = time.monotonic() + seconds
+    def __init__(self, seconds: float, whole: Clock | None = None) -> None:
+        self.end, self.whole = time.monotonic() + seconds, whole
+
+    @property
+    def over(self) -> bool:
+        """Whether the time is over."""
+        return time.monotonic() >= self.end
 
     def left(self) -> float:
         """Seconds left, never less than a moment, so that a search can still say what it knows."""
         return max(0.05, self.end - time.monotonic())
 
-
-def solver(seconds: float, linearization_level: int = 2, stop_after_first_solution: bool = False) -> cp_model.CpSolver:
-    """A deterministic CP-SAT search (unless the time ends it)."""
-    search = cp_model.CpSolver()
-    search.parameters.num_workers = 1
-    search.parameters.linearization_level = linearization_level
-    search.parameters.stop_after_first_solution = stop_after_first_solution
-    search.parameters.random_seed = 0
-    search.parameters.max_time_in_seconds = seconds
-    return search
+    def stop(self) -> None:
+        """End the time now, also that of the whole."""
+        self.end = time.monotonic()
+        if self.whole:
+            self.whole.stop()
 
 
-def solve_component(component: Component, policy: Policy, survive: Sequence[Survive], clock: Clock) -> Answer:
+class Search:
+    """One deterministic CP-SAT search (unless the time ends it)."""
+
+    def __init__(self, model: cp_model.CpModel, clock: Clock, share: float = 1.0) -> None:
+        self.model, self.clock, self.seconds = model, clock, clock.left() * share
+        self.solver = cp_model.CpSolver()
+        self.solver.parameters.num_workers = 1
+        self.solver.parameters.linearization_level = 2
+        self.solver.parameters.random_seed = 0
+        self.solver.parameters.max_time_in_seconds = self.seconds
+
+    def run(self, told: cp_model.CpSolverSolutionCallback | None = None) -> cp_model.CpSolverStatus:
+        """The outcome. CP-SAT takes Ctrl-C itself and ends early; then all the time is over."""
+        status = self.solver.solve(self.model, told)
+        if status in (cp_model.FEASIBLE, cp_model.UNKNOWN) and self.solver.wall_time < 0.9 * self.seconds - 0.1:
+            self.clock.stop()
+        return status
+
+    def first(self) -> cp_model.CpSolverStatus:
+        """Any solution: without the linear relaxation it comes at once, also where the relaxation is large."""
+        self.solver.parameters.linearization_level = 0
+        self.solver.parameters.stop_after_first_solution = True
+        return self.solver.solve(self.model)
+
+
+class Told(cp_model.CpSolverSolutionCallback):
+    """Tells of each better solution."""
+
+    def __init__(self, name: str, progress: Callable[[str], None]) -> None:
+        super().__init__()
+        self.name, self.progress = name, progress
+
+    def on_solution_callback(self) -> None:
+        """Called by CP-SAT."""
+        self.progress(f"{self.name}: {self.objective_value:.0f} found, at least {self.best_objective_bound:.0f} needed")
+
+
+def solve_component(
+    component: Component,
+    policy: Policy,
+    survive: Sequence[Survive],
+    clock: Clock,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Answer:
     """The best solution of a component, its goals made as small as possible one after another.
 
     Each goal is fixed at the value reached before the next is tried. Raises NoAnswerError where the time ends
@@ -69,14 +112,14 @@ def solve_component(component: Component, policy: Policy, survive: Sequence[Surv
     # All goals are written down first, as some of them bring variables of their own.
     goal = {name: model.goal(name) for name in names}
     bounds: list[int] = []
-    # Without the linear relaxation a first placement comes at once, also where the relaxation is large.
     model.cp.minimize(goal[names[0]])
-    best = solver(clock.left(), linearization_level=0, stop_after_first_solution=True)
-    status = best.solve(model.cp)
+    search = Search(model.cp, clock)
+    status = search.first()
     if status == cp_model.INFEASIBLE:
         return Answer(None)
     if status == cp_model.UNKNOWN:
         raise NoAnswerError("the time limit ended before a first placement was found; raise --time-limit")
+    best = search.solver
     for number, name in enumerate(names):
         expression = goal[name]
         if best.value(expression) == 0:
@@ -86,23 +129,28 @@ def solve_component(component: Component, policy: Policy, survive: Sequence[Surv
         hint(model.cp, best)
         model.cp.minimize(expression)
         # A goal that cannot be proved must leave time for those after it.
-        search = solver(clock.left() * (1.0 if number + 1 == len(names) else 0.6))
-        if search.solve(model.cp) in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-            best = search
-        bounds.append(max(0, math.ceil(search.best_objective_bound - 1e-6)))
+        search = Search(model.cp, clock, share=1.0 if number + 1 == len(names) else 0.6)
+        if search.run(Told(name, progress)) in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+            best = search.solver
+        bounds.append(max(0, math.ceil(search.solver.best_objective_bound - 1e-6)))
         model.cp.add(expression <= best.value(expression))
-    # A search for a later goal may have improved an earlier one that was not proved.
-    values = [best.value(goal[name]) for name in names]
-    return Answer(
-        Solution(
-            tuple(best.value(x) for x in model.x),
-            tuple(
-                tuple(best.value(sessions[router]) for router in each.traits.routers)
-                for each, sessions in zip(component.classes, model.s, strict=True)
-            ),
-        ),
+    solution = Solution(
+        tuple(best.value(x) for x in model.x),
         tuple(
-            Objective(name, value, min(value, bound)) for name, value, bound in zip(names, values, bounds, strict=True)
+            tuple(best.value(sessions[router]) for router in each.traits.routers)
+            for each, sessions in zip(component.classes, model.s, strict=True)
+        ),
+    )
+    # A search for a later goal may have improved an earlier one that was not proved, and a slack may be larger than
+    # what is really missed.
+    values = {name: best.value(goal[name]) for name in names} | best_effort_values(component, survive, solution)
+    least = sum(router.needed for router in component.routers)
+    known = {"sessions": least - values["shortfall"]}
+    return Answer(
+        solution,
+        tuple(
+            Objective(name, values[name], min(values[name], max(bound, known.get(name, 0))))
+            for name, bound in zip(names, bounds, strict=True)
         ),
     )
 
@@ -121,24 +169,32 @@ def solve(problem: Problem, progress: Callable[[str], None] = lambda _: None) ->
     they do not, the budget changes nothing. Raises NoAnswerError.
     """
     policy, clock = problem.policy, Clock(problem.policy.time_limit)
-    apart = structs.replace(policy, max_moves=None)
+    if len(problem.components) == 1 or policy.max_moves is None:
+        return solve_apart(problem, policy, clock, progress)
+    answers = solve_apart(problem, structs.replace(policy, max_moves=None), Clock(clock.left() / 2, clock), progress)
+    used = sum(moves(component, answer.solution) for component, answer in answers if answer.solution)
+    if used <= policy.max_moves or any(answer.solution is None for _, answer in answers):
+        return answers
+    progress("the budget of moves links all components: solving them as one")
+    whole = joined(problem.components)
+    return [(whole, solve_component(whole, policy, problem.survive, clock, progress))]
+
+
+def solve_apart(
+    problem: Problem, policy: Policy, clock: Clock, progress: Callable[[str], None]
+) -> list[tuple[Component, Answer]]:
+    """Each component on its own, or the answer of one of its shape."""
     known: dict[object, Answer] = {}
     answers: list[tuple[Component, Answer]] = []
     for number, component in enumerate(problem.components):
         key = shape(component)
         if key not in known:
             # Components that come late may be hard too, so none may take more than a part of what is left.
-            share = Clock(clock.left() / max(1, min(len(problem.components) - number, 10)))
-            known[key] = solve_component(component, apart, problem.survive, share)
+            share = Clock(clock.left() / max(1, min(len(problem.components) - number, 10)), clock)
+            known[key] = solve_component(component, policy, problem.survive, share, progress)
             progress(f"solved {number + 1} of {len(problem.components)} components")
         answers.append((component, known[key]))
-    if policy.max_moves is None or any(answer.solution is None for _, answer in answers):
-        return answers
-    if sum(moves(component, answer.solution) for component, answer in answers if answer.solution) <= policy.max_moves:
-        return answers
-    progress("the budget of moves links all components: solving them as one")
-    whole = joined(problem.components)
-    return [(whole, solve_component(whole, policy, problem.survive, clock))]
+    return answers
 
 
 def joined(components: Iterable[Component]) -> Component:
@@ -155,6 +211,7 @@ def moves(component: Component, solution: Solution) -> int:
     return sum(
         len(each.names) - count if each.traits.runs else count
         for each, count in zip(component.classes, solution.speakers, strict=True)
+        if not each.traits.retained
     )
 
 
@@ -180,6 +237,7 @@ def shape(component: Component) -> object:
                 each.traits.runs,
                 tuple(position[router] for router in each.traits.today),
                 each.traits.pinned,
+                each.traits.retained,
                 len(each.names),
             )
             for each in component.classes
@@ -201,10 +259,10 @@ def conflict(
     def clashing(rules: Collection[Rule]) -> list[Rule] | None:
         model.cp.clear_assumptions()
         model.cp.add_assumptions([model.literals[rule] for rule in sorted(rules)])
-        search = solver(clock.left())
-        if search.solve(model.cp) != cp_model.INFEASIBLE:
+        search = Search(model.cp, clock)
+        if search.run() != cp_model.INFEASIBLE:
             return None
-        named = [rule_of[index] for index in search.sufficient_assumptions_for_infeasibility()]
+        named = [rule_of[index] for index in search.solver.sufficient_assumptions_for_infeasibility()]
         return sorted(set(named)) or sorted(rules)
 
     core = clashing(list(model.literals))
@@ -233,8 +291,8 @@ def least_relief(
     if rule not in model.slack:
         return None
     model.cp.minimize(model.slack[rule])
-    search = solver(clock.left())
-    return search.value(model.slack[rule]) if search.solve(model.cp) == cp_model.OPTIMAL else None
+    search = Search(model.cp, clock)
+    return search.solver.value(model.slack[rule]) if search.run() == cp_model.OPTIMAL else None
 
 
 def holds(
@@ -242,4 +300,4 @@ def holds(
 ) -> bool:
     """Whether the component's rules but the dropped ones are shown to hold together."""
     model = Model(component, policy, survive, dropped=dropped)
-    return solver(clock.left()).solve(model.cp) in (cp_model.OPTIMAL, cp_model.FEASIBLE)
+    return Search(model.cp, clock).run() in (cp_model.OPTIMAL, cp_model.FEASIBLE)

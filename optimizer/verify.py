@@ -30,7 +30,10 @@ Gap = tuple[Shortfall, str]
 
 
 class Case(Struct, frozen=True):
-    """A placement beside its input, looked up both ways; `values` are the domains of each kind."""
+    """A placement beside its input, looked up both ways; `values` are the domains of each kind.
+
+    `kept` are the nodes that are not eligible but whose running speaker may stay under best effort.
+    """
 
     cluster: Cluster
     policy: Policy
@@ -42,6 +45,7 @@ class Case(Struct, frozen=True):
     by_router: Mapping[str, set[str]]
     values: Mapping[str, set[str]]
     eligible: frozenset[str] = frozenset()
+    kept: frozenset[str] = frozenset()
 
 
 def check_placement(cluster: Cluster, policy: Policy, placement: Placement, claims: bool = True) -> tuple[str, ...]:
@@ -80,7 +84,25 @@ def look_up(cluster: Cluster, policy: Policy, placement: Placement) -> Case:
     refused = {name: reason for name, reason in reasons if reason}
     nodes = {node.name: node for node in cluster.nodes}
     case = Case(cluster, policy, placement, nodes, attached, refused, by_node, by_router, values)
-    return replace(case, eligible=frozenset(name for name in nodes if is_candidate(case, name)))
+    case = replace(case, eligible=frozenset(name for name in nodes if is_candidate(case, name)))
+    return replace(case, kept=frozenset(name for name in cluster.today.speakers if may_stay(case, name, foreign)))
+
+
+def may_stay(case: Case, name: str, foreign: Speaker | None) -> bool:
+    """Whether best effort may leave a running speaker on a node that is not eligible.
+
+    Only a cordon or a lack of room is against the node, and it holds a session that can go on.
+    """
+    if not case.policy.best_effort or name not in case.nodes or name in case.eligible:
+        return False
+    if refusal(replace(case.nodes[name], unschedulable=False), case.policy, foreign):
+        return False
+    return case.policy.mode != "bgp" or bool(sessions_now(case, name))
+
+
+def sessions_now(case: Case, name: str) -> set[str]:
+    """The attached routers with which the node's speaker has a session today."""
+    return {router for router in case.attached.get(name, ()) if name in case.cluster.today.sessions.get(router, ())}
 
 
 def unmanaged(speaker: Speaker, key: str) -> Speaker:
@@ -156,16 +178,21 @@ def check_listed_once(case: Case) -> Sentences:
 
 
 def check_eligible(case: Case) -> Sentences:
-    """Speakers are on eligible nodes only."""
+    """Speakers are on eligible nodes only, but for those that stay under best effort, which open no session then."""
     for name in case.placement.speakers:
-        if name in case.refused:
+        if name in case.kept:
+            opened = case.by_node.get(name, set()) - sessions_now(case, name)
+            if opened and case.policy.peering == "selected":
+                yield f"node {name} is not eligible, its speaker stays but opens a session with {min(opened)}"
+        elif name in case.refused:
             yield f"node {name} has a speaker but is not eligible: {case.refused[name]}"
 
 
 def check_capacity(case: Case) -> Sentences:
     """Requests and sessions of a speaker fit what its node has free, and the limit of sessions of a speaker."""
     for name in case.placement.speakers:
-        yield from overload(case, name, chosen=len(case.by_node.get(name, ())))
+        if name not in case.kept:
+            yield from overload(case, name, chosen=len(case.by_node.get(name, ())))
 
 
 def check_pins(case: Case) -> Sentences:
@@ -222,22 +249,36 @@ def check_layer2(case: Case) -> Sentences:
     mode = case.policy.mode
     if case.placement.sessions:
         yield f"mode {mode} has no sessions, the placement lists {len(case.placement.sessions)}"
-    networks = {frozenset(case.attached.get(name, ())): name for name in sorted(case.eligible)}
+    networks = {frozenset(case.attached[name]): name for name in sorted(case.eligible) if case.attached.get(name)}
     if len(networks) > 1:
-        some = [f"{name} under {', '.join(sorted(routers)) or 'none'}" for routers, name in networks.items()]
+        some = [f"{name} under {', '.join(sorted(routers))}" for routers, name in networks.items()]
         yield f"mode {mode}: nodes sit under different leaf routers: {some[0]}; {some[1]}"
 
 
-def gaps(case: Case) -> Iterator[Gap]:
-    """All that redundancy and survival lack, router by router; in layer 2 the mode stands for the router."""
+def gaps(case: Case, today: bool = False) -> Iterator[Gap]:
+    """All that redundancy and survival lack, router by router; in layer 2 the mode stands for the router.
+
+    With `today` in today's sessions with nodes that are eligible or may keep their speaker.
+    """
     policy, kinds = case.policy, {rule.kind: rule.survivors for rule in case.policy.survive}
+    going_on = case.eligible | case.kept
     for router in case.cluster.routers if policy.mode == "bgp" else ():
-        held, needed = case.by_router.get(router.name, set()), max(policy.speakers_per_router, router.min_speakers or 0)
+        needed = max(policy.speakers_per_router, router.min_speakers or 0)
+        attached = {name for name in case.cluster.attachments[router.name] if name in going_on}
+        before = attached.intersection(case.cluster.today.sessions.get(router.name, ()))
+        held = before if today else case.by_router.get(router.name, set())
         yield from gaps_of(case, router.name, held, needed, router.domains, kinds)
     if policy.mode != "bgp":
-        held, needed = set(case.placement.speakers), policy.speakers_per_router
-        present = kinds or {kind for name in case.eligible for kind in case.nodes[name].domains}
+        needed, values = policy.speakers_per_router, defaultdict[str, set[str]](set)
+        for name in case.eligible:
+            for kind, value in case.nodes[name].domains.items():
+                values[kind].add(value)
+        # Unless kinds are named, those count that have enough domains.
+        present = kinds or {kind for kind, found in values.items() if len(found) >= needed}
         kinds = {kind: max(kinds.get(kind, 0), needed - 1) for kind in sorted(present)}
+        held = set(case.placement.speakers)
+        if today:
+            held = {name for name in case.cluster.today.speakers if name in going_on}
         yield from gaps_of(case, policy.mode, held, needed, {}, kinds)
 
 
@@ -279,19 +320,22 @@ def node_cost(node: Node, policy: Policy) -> int:
 
 
 def goal_values(case: Case) -> dict[str, int]:
-    """The value of every goal but "worsened", counted from the placement."""
-    placement, today, found = case.placement, case.cluster.today, list(gaps(case))
+    """The value of every goal, counted from the placement."""
+    placement, today = case.placement, case.cluster.today
+    missing = {(gap.router, gap.rule): gap.missing for gap, _ in gaps(case)}
+    before = {(gap.router, gap.rule): gap.missing for gap, _ in gaps(case, today=True)}
     staying = set(placement.speakers) & set(today.speakers)
-    running = {(node, router) for router, nodes in today.sessions.items() for node in nodes}
-    before = {(node, router) for node, router in running if router in case.attached.get(node, ())}
-    changed = before ^ {(session.node, session.router) for session in placement.sessions}
+    running = {(name, router) for name in staying for router in sessions_now(case, name)}
+    changed = running ^ {(session.node, session.router) for session in placement.sessions if session.node in staying}
     return {
-        "shortfall": sum(gap.missing for gap, _ in found if gap.rule == "redundancy"),
-        "exposure": sum(gap.missing for gap, _ in found if gap.rule != "redundancy"),
+        "worsened": sum(max(0, number - before.get(rule, 0)) for rule, number in missing.items()),
+        "shortfall": sum(number for (_, rule), number in missing.items() if rule == "redundancy"),
+        "exposure": sum(number for (_, rule), number in missing.items() if rule != "redundancy"),
+        "retained": len(case.kept.intersection(placement.speakers)),
         "sessions": len(placement.sessions),
         "speakers": len(placement.speakers),
         "moves": len(moved(case)),
-        "sessionMoves": sum(node in staying for node, _ in changed),
+        "sessionMoves": len(changed),
         "cost": sum(node_cost(case.nodes[name], case.policy) for name in placement.speakers),
     }
 
@@ -300,7 +344,7 @@ def check_objectives(case: Case) -> Sentences:
     """Objectives come in goal order with true values; no bound exceeds its value, and optimal means they are equal."""
     policy, placement, true = case.policy, case.placement, goal_values(case)
     names = [objective.name for objective in placement.objectives]
-    first = [name for name in ("worsened", "shortfall", "exposure") if policy.best_effort and name in names]
+    first = ("worsened", "shortfall", "exposure", "retained") if policy.best_effort else ()
     wanted = [*first, *(goal for goal in policy.goals if policy.mode == "bgp" or not goal.startswith("session"))]
     if names != wanted:
         yield f"the objectives are {', '.join(names) or 'none'}, the goals are {', '.join(wanted) or 'none'}"

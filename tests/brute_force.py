@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from itertools import combinations, product
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from optimizer import kube
 from optimizer.model import (
@@ -30,11 +31,15 @@ Choice = tuple[str, ...] | None
 
 
 class Problem(Struct, frozen=True):
-    """The input with what does not depend on the placement; `today` are the sessions along attachments."""
+    """The input with what does not depend on the placement; `today` are the sessions along attachments.
+
+    `kept` are the nodes that are not eligible but whose running speaker may stay under best effort.
+    """
 
     cluster: Cluster
     policy: Policy
     eligible: list[Node]
+    kept: list[Node]
     today: list[tuple[str, str]]
 
 
@@ -91,24 +96,43 @@ def as_placement(problem: Problem, found: Found) -> Placement:
 def goal_names(policy: Policy) -> list[str]:
     """The goals in the order of the values."""
     goals = [goal for goal in policy.goals if policy.mode == "bgp" or goal not in ("sessions", "sessionMoves")]
-    return ["worsened", "shortfall", "exposure", *goals] if policy.best_effort else [*goals]
+    return ["worsened", "shortfall", "exposure", "retained", *goals] if policy.best_effort else [*goals]
 
 
 def problem_of(cluster: Cluster, policy: Policy) -> Problem:
     """The input with what does not depend on the placement."""
     today = [pair for pair in sessions_today(cluster) if pair[1] in attached(cluster, pair[0])]
-    return Problem(cluster, policy, eligible_nodes(cluster, policy), today)
+    eligible = eligible_nodes(cluster, policy)
+    return Problem(cluster, policy, eligible, kept_nodes(cluster, policy, eligible, today), today)
+
+
+def kept_nodes(cluster: Cluster, policy: Policy, eligible: list[Node], today: list[tuple[str, str]]) -> list[Node]:
+    """The nodes that are not eligible only for a cordon or for want of room, and run a speaker that has a session."""
+    if not policy.best_effort:
+        return []
+    return [
+        node
+        for node in cluster.nodes
+        if node not in eligible
+        and node.name in cluster.today.speakers
+        and nothing_forbids(cluster, policy, replace(node, unschedulable=False))
+        and (policy.mode != "bgp" or node.name in [name for name, _ in today])
+    ]
 
 
 def every(problem: Problem) -> Iterator[Found]:
     """All placements that hold."""
     cluster, policy = problem.cluster, problem.policy
     names = [node.name for node in problem.eligible]
-    if policy.mode != "bgp" and len({tuple(attached(cluster, name)) for name in names}) > 1:
+    networks = {tuple(attached(cluster, name)) for name in names if attached(cluster, name)}
+    if policy.mode != "bgp" and len(networks) > 1:
         return
     if not set(policy.nodes.pin) <= set(names):
         return
-    for choice in product(*([*options(cluster, policy, node)] for node in problem.eligible)):
+    names += [node.name for node in problem.kept]
+    choices = [[*options(cluster, policy, node)] for node in problem.eligible]
+    choices += [[None, *stay_options(problem, node)] for node in problem.kept]
+    for choice in product(*choices):
         speakers = [name for name, routers in zip(names, choice, strict=True) if routers is not None]
         sessions = [(name, router) for name, routers in zip(names, choice, strict=True) for router in routers or ()]
         if limits_hold(cluster, policy, sessions) and budget_holds(problem, speakers):
@@ -147,6 +171,16 @@ def speaker_options(cluster: Cluster, policy: Policy, node: Node) -> Iterator[tu
             yield choice
 
 
+def stay_options(problem: Problem, node: Node) -> list[tuple[str, ...]]:
+    """How the speaker of a kept node may stay: with what it has, in part, or with all that all-attached asks for."""
+    if problem.policy.mode != "bgp":
+        return [()]
+    if problem.policy.peering == "all-attached":
+        return [tuple(attached(problem.cluster, node.name))]
+    held = [router for name, router in problem.today if name == node.name]
+    return [some for size in range(1, len(held) + 1) for some in combinations(held, size)]
+
+
 def attached(cluster: Cluster, node: str) -> list[str]:
     """The routers that the node is attached to."""
     return [router.name for router in cluster.routers if node in cluster.attachments.get(router.name, ())]
@@ -179,14 +213,20 @@ def eligible_nodes(cluster: Cluster, policy: Policy) -> list[Node]:
     return [
         node
         for node in cluster.nodes
-        if node.ready is not False
+        if nothing_forbids(cluster, policy, node) and any(True for _ in speaker_options(cluster, policy, node))
+    ]
+
+
+def nothing_forbids(cluster: Cluster, policy: Policy, node: Node) -> bool:
+    """Whether a speaker may be on the node, its room left aside."""
+    return (
+        node.ready is not False
         and not node.unschedulable
         and not node.deleting
         and node.name not in policy.nodes.ban
         and not any(kube.selects(selector, node.labels) for selector in policy.nodes.exclude)
         and daemonset_allows(cluster, policy, node)
-        and any(True for _ in speaker_options(cluster, policy, node))
-    ]
+    )
 
 
 def daemonset_allows(cluster: Cluster, policy: Policy, node: Node) -> bool:
@@ -269,8 +309,10 @@ def all_missing(problem: Problem, speakers: list[str], sessions: list[tuple[str,
         missing.append(Missing(policy.mode, "", "", least - len(speakers)))
         rules = [(rule.kind, max(rule.survivors, least - 1)) for rule in policy.survive]
         if not rules:
-            kinds = {kind for node in problem.eligible for kind in node.domains}
-            rules = [(kind, least - 1) for kind in sorted(kinds)]
+            domains_of = {(kind, value) for node in problem.eligible for kind, value in node.domains.items()}
+            kinds = {kind for kind, _ in domains_of}
+            enough = [kind for kind in sorted(kinds) if len([pair for pair in domains_of if pair[0] == kind]) >= least]
+            rules = [(kind, least - 1) for kind in enough]
         for kind, survivors in rules:
             for value in domains(cluster, kind):
                 left = len(outside(cluster, speakers, kind, value))
@@ -279,8 +321,8 @@ def all_missing(problem: Problem, speakers: list[str], sessions: list[tuple[str,
 
 
 def missing_today(problem: Problem) -> dict[tuple[str, str], int]:
-    """What redundancy and survival lack today, counting eligible nodes only."""
-    eligible = [node.name for node in problem.eligible]
+    """What redundancy and survival lack today, counting nodes that are eligible or may keep their speaker."""
+    eligible = [node.name for node in problem.eligible + problem.kept]
     speakers = [name for name in problem.cluster.today.speakers if name in eligible]
     sessions = [pair for pair in problem.today if pair[0] in eligible]
     return worst(all_missing(problem, speakers, sessions))
@@ -318,6 +360,7 @@ def goal_values(
         "moves": count_moves(problem, speakers),
         "sessionMoves": len([pair for pair in opened + closed if pair[0] in staying]),
         "cost": sum(node_cost(node, problem.policy) for node in problem.cluster.nodes if node.name in speakers),
+        "retained": len([node for node in problem.kept if node.name in speakers]),
         "worsened": sum(max(0, number - had.get(rule, 0)) for rule, number in worst(missing).items()),
         "shortfall": sum(number for (_, kind), number in worst(missing).items() if not kind),
         "exposure": sum(number for (_, kind), number in worst(missing).items() if kind),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -83,7 +84,8 @@ def test_infeasible_is_exit_code_3_and_still_written(tmp_path: Path) -> None:
     [
         (["--pin", "r1-n2", "--ban", "r1-n2"], 1, "r1-n2 is both pinned and banned"),
         (["--pin", "r1-m2"], 1, "there is no node 'r1-m2'; did you mean"),
-        (["--peering", "all-atached"], 1, "did you mean 'all-attached'?"),
+        (["--peering", "all"], 2, "is not one of 'all-attached', 'selected'"),
+        (["--speaker-label", "topology.kubernetes.io/zone=a"], 1, "is a label of Kubernetes itself"),
         (["--survive", "rack"], 1, "'rack' is no declared kind of failure domain"),
         (["--survive", "zone=x"], 2, "'x' is not a number"),
         (["--speakers-per-router", "0"], 1, "speakersPerRouter must be from 1"),
@@ -106,7 +108,7 @@ def test_a_wrong_request_gets_one_sentence(tmp_path: Path, arguments: list[str],
 def test_a_placement_that_no_longer_holds_is_exit_code_4_and_writes_nothing(tmp_path: Path) -> None:
     run("optimize", RACKS, "-o", tmp_path / "p.json")
     changed = tmp_path / "changed.yaml"
-    changed.write_text(Path(RACKS).read_text().replace("name: r1-n2\n", "name: r1-n9\n"))
+    changed.write_text(Path(RACKS).read_text().replace("r1-n2", "r1-n9"))
     for command in (["verify"], ["export", "-o", str(tmp_path / "out")]):
         result = run(command[0], tmp_path / "p.json", changed, *command[1:])
         assert result.exit_code == 4
@@ -139,6 +141,47 @@ def test_an_unwritable_output_is_one_sentence(tmp_path: Path) -> None:
     result = run("optimize", RACKS, "-o", tmp_path / "file" / "p.json")
     assert result.exit_code == 1
     assert "cannot be written" in result.stderr
+
+
+def test_an_input_is_never_overwritten(tmp_path: Path) -> None:
+    cluster = tmp_path / "cluster.yaml"
+    cluster.write_bytes(Path(RACKS).read_bytes())
+    result = run("optimize", cluster, "-o", cluster)
+    assert result.exit_code == 2
+    assert cluster.read_bytes() == Path(RACKS).read_bytes()
+
+
+def test_a_link_is_followed_and_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link.json").symlink_to(tmp_path / "real" / "p.json")
+    assert run("optimize", RACKS, "-o", tmp_path / "link.json").exit_code == 0
+    assert (tmp_path / "link.json").is_symlink()
+    assert (tmp_path / "real" / "p.json").exists()
+
+
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    script = "cat pipe > copy & bgp-speakers optimize $RACKS -o pipe >/dev/null && wait"
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(["sh", "-ec", script], cwd=tmp_path, env=os.environ | {"RACKS": RACKS, "PATH": path}, check=True)
+    assert json.loads((tmp_path / "copy").read_text())["status"] == "optimal"
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_full_disk_behind_stdout_is_one_sentence() -> None:
+    with Path("/dev/full").open("wb") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "optimizer", "optimize", RACKS], stdout=full, stderr=-1, check=False
+        )
+    assert ran.returncode == 1
+    assert b"the output cannot be written (No space left on device)" in ran.stderr
+    assert b"Traceback" not in ran.stderr
+
+
+def test_layer2_spreads_over_the_zones_unasked() -> None:
+    story = EXAMPLES / "7-layer2-vip" / "cluster.yaml"
+    result = run("optimize", story, "--mode", "layer2", "--format", "json")
+    assert json.loads(result.stdout)["speakers"] == ["node-1", "node-3"]
 
 
 def test_help_starts_without_solver_and_graphs() -> None:

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from msgspec.structs import replace
 
 from optimizer.constraints import Model
-from optimizer.model import Cluster, Conflict, Node, NodeRules, Policy, Router, SpeakerNeeds, Survive, Today
+from optimizer.model import Cluster, Conflict, Node, NodeRules, Policy, Resources, Router, SpeakerNeeds, Survive, Today
 from optimizer.optimize import optimize
 from optimizer.reduce import reduce
 from optimizer.solve import Clock, conflict, holds
@@ -35,7 +35,7 @@ def test_too_few_eligible_nodes_are_counted_by_cause_and_the_easiest_to_win_is_n
 
 def test_a_router_with_too_few_nodes_needs_more_of_them() -> None:
     found = only_conflict(cluster_of({"leaf": ["n1"]}), Policy())
-    assert found.change == "attach nodes to leaf for 1 more session, or ask for 1 session at leaf"
+    assert found.change == "attach nodes to leaf for 1 more session, or accept 1 session at leaf with --best-effort"
 
 
 def test_nodes_in_one_zone_only_cannot_survive_it() -> None:
@@ -108,6 +108,20 @@ def test_every_broken_rack_is_diagnosed_on_its_own() -> None:
 def test_layer2_under_different_leaf_routers_is_refused_with_the_reason() -> None:
     found = only_conflict(single_tor(racks=2, size=3), Policy(mode="layer2"))
     assert "the nodes sit under different leaf routers" in found.counts[0]
+
+
+def test_a_node_with_several_causes_is_named_with_all_of_them() -> None:
+    full = Resources(cpu=50, memory=2**30, pods=10)
+    nodes = [Node("n1"), Node("n2", unschedulable=True, allocatable=full)]
+    found = only_conflict(cluster_of({"leaf": ["n1", "n2"]}, nodes), Policy())
+    assert found.counts == ("leaf: 1 eligible of 2 attached: 1 cordoned",)
+    assert found.change == "make eligible: n2 (cordoned, short of 100m CPU)"
+
+
+def test_layer2_does_not_advise_nodes_of_another_network() -> None:
+    nodes = [Node("n1", unschedulable=True), Node("n2"), Node("n3", unschedulable=True), Node("n4", unschedulable=True)]
+    found = only_conflict(cluster_of({"a": ["n3", "n4"], "b": ["n1", "n2"]}, nodes), Policy(mode="layer2"))
+    assert found.change == "make eligible: n1 (cordoned)"
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))

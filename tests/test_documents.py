@@ -94,6 +94,11 @@ def test_anchors_aliases_and_merge_keys_are_read() -> None:
     ]
 
 
+def test_a_merged_key_may_be_overridden_wherever_the_mapping_stands() -> None:
+    text = "a: &a {x: 1}\ndeep: [{b: &b {<<: *a, x: 2}}]\nc: {<<: *b, y: 3}\nd: {<<: [*b, *a]}"
+    assert load(text) == [{"a": {"x": 1}, "deep": [{"b": {"x": 2}}], "c": {"x": 2, "y": 3}, "d": {"x": 2}}]
+
+
 @pytest.mark.parametrize("text", ["", " \n\t\n", codecs.BOM_UTF8])
 def test_an_empty_file_is_refused(text: str | bytes) -> None:
     assert refused(text) == "the file is empty"
@@ -205,7 +210,7 @@ def test_whole_numbers_that_no_field_holds_are_refused(number: str) -> None:
     assert "not valid YAML" in refused(f"a: {number}")
 
 
-@pytest.mark.parametrize("text", ["a: 1\na: 2", "{a: 1, 'a': 2}", "b: {a: 1, a: 1}"])
+@pytest.mark.parametrize("text", ["a: 1\na: 2", "{a: 1, 'a': 2}", "b: {a: 1, a: 1}", "z: {a: 1}\n---\nz: {a: 1, a: 1}"])
 def test_a_yaml_key_given_twice_is_refused(text: str) -> None:
     assert "key 'a' is given twice" in refused(text)
 

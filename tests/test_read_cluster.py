@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from optimizer.errors import InputError
 from optimizer.kube import MAX_QUANTITY
 from optimizer.model import Cluster, LabelSelector, NodeSelectorTerm, Requirement, Resources, Taint, Toleration
 
@@ -66,6 +67,8 @@ def test_a_node_is_ready_by_its_condition(tmp_path: Path, status: str | None, re
         ({"allocatable": {"memory": "-1"}}, "Node n1: status.allocatable: memory: '-1' is negative"),
         ({"allocatable": {"pods": True}}, "Node n1: status.allocatable[...]: expected int | float | str, got bool"),
         ({"taints": [{"key": "a"}]}, "Node n1: spec.taints[0]: object missing required field effect"),
+        ({"taints": [{"key": "a b", "effect": "NoSchedule"}]}, "Node n1: spec.taints: 'a b' is not a label key"),
+        ({"taints": [{"key": "a", "effect": "\n"}]}, "Node n1: spec.taints: effect '\\n' is not one of NoSchedule, "),
         ({"taints": "none"}, "Node n1: spec.taints: expected array | null, got str"),
         ({"unschedulable": "yes"}, "Node n1: spec.unschedulable: expected bool | null, got str"),
     ],
@@ -131,6 +134,7 @@ def test_the_speaker_is_not_among_the_requests_of_its_node(tmp_path: Path) -> No
         (pod("a", "n1", overhead={"memory": "1KiB"}), "overhead: memory: '1KiB' is not"),
         (pod("a", "n1", resources={"requests": {"cpu": "-1"}}), "resources: cpu: '-1' is negative"),
         (pod("a", "n1", containers={}), "containers: expected array | null, got object"),
+        (pod("a", "\n"), "nodeName: '\\n' cannot be the name of a node"),
         (pod("a", "n1", nodeName=1), "nodeName: expected str | null, got int"),
     ],
 )
@@ -149,13 +153,13 @@ def test_speakers_run_where_the_daemonset_s_pods_are(tmp_path: Path) -> None:
 def test_a_pod_without_owner_is_a_speaker_by_its_labels(tmp_path: Path) -> None:
     labels = {"app": "openelb", "component": "speaker", "pod-template-generation": "1"}
     assert speakers(tmp_path, daemonset(), speaker_pod("n1", owner=None, labels=labels)) == ("n1",)
-    assert speakers(tmp_path, daemonset(), speaker_pod("n1", owner=None, labels={"app": "openelb"})) == ()
-    assert speakers(tmp_path, daemonset(), speaker_pod("n1", owner="other", labels=labels)) == ()
+    assert speakers(tmp_path, daemonset(scheduled=0), speaker_pod("n1", owner=None, labels={"app": "openelb"})) == ()
+    assert speakers(tmp_path, daemonset(scheduled=0), speaker_pod("n1", owner="other", labels=labels)) == ()
 
 
 def test_pods_of_another_namespace_are_no_speakers_and_count_as_requests(tmp_path: Path) -> None:
     given = speaker_pod("n1", namespace="test", labels={"app": "openelb", "component": "speaker"})
-    assert speakers(tmp_path, daemonset(), given) == ()
+    assert speakers(tmp_path, daemonset(scheduled=0), given) == ()
     assert requested(tmp_path, given).cpu == 100
 
 
@@ -178,10 +182,9 @@ def test_a_failed_speaker_beside_its_successor_is_counted_once(tmp_path: Path) -
     assert speakers(tmp_path, daemonset(), evicted, speaker_pod("n1")) == ("n1",)
 
 
-def test_speakers_on_nodes_that_are_not_in_the_input_are_told(tmp_path: Path) -> None:
-    cluster = read(tmp_path, node("n1"), daemonset(), speaker_pod("n1"), speaker_pod("n8"), speaker_pod("n9"))
-    assert cluster.today.speakers == ("n1",)
-    assert "speakers run on 2 nodes that are not in the input, such as n8" in cluster.warnings
+def test_speakers_on_nodes_that_are_not_in_the_input_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="speakers run on 2 nodes that are not in the input, such as n8"):
+        read(tmp_path, node("n1"), daemonset(), speaker_pod("n1"), speaker_pod("n8"), speaker_pod("n9"))
 
 
 def selected(folder: Path, *nodes: Object, **pod_spec: Any) -> tuple[str, ...]:
@@ -258,15 +261,39 @@ def test_a_daemonset_asked_for_must_be_there(tmp_path: Path) -> None:
     assert refusal(tmp_path, node("n1"), daemonset="x").endswith("(there are: none)")
 
 
-def mismatch(cluster: Cluster) -> bool:
-    return any("its status counts 3 pods, but the input has none of them" in told for told in cluster.warnings)
+def taken_as_selected(cluster: Cluster) -> bool:
+    return any("none of its pods is in the input" in told for told in cluster.warnings)
 
 
-def test_a_status_that_counts_pods_which_are_not_in_the_input_is_told(tmp_path: Path) -> None:
-    assert mismatch(read(tmp_path, node("n1"), daemonset(scheduled=3), pod("a", "n1")))
-    assert not mismatch(read(tmp_path, node("n1"), daemonset(scheduled=3), speaker_pod("n1")))
-    assert not mismatch(read(tmp_path, node("n1"), daemonset(scheduled=3)))
-    assert not mismatch(read(tmp_path, node("n1"), daemonset(scheduled=0), pod("a", "n1")))
+def test_pods_without_any_of_the_daemonset_are_taken_for_a_part_of_the_dump(tmp_path: Path) -> None:
+    cluster = read(tmp_path, node("n1"), daemonset(scheduled=3), pod("a", "n1"))
+    assert taken_as_selected(cluster)
+    assert cluster.today.speakers == ("n1",)
+    assert not taken_as_selected(read(tmp_path, node("n1"), daemonset(scheduled=3), speaker_pod("n1")))
+    assert not taken_as_selected(read(tmp_path, node("n1"), daemonset(scheduled=3)))
+
+
+def test_a_daemonset_whose_status_counts_no_pod_runs_nowhere(tmp_path: Path) -> None:
+    cluster = read(tmp_path, node("n1"), daemonset(scheduled=0), pod("a", "n1"))
+    assert not taken_as_selected(cluster)
+    assert cluster.today.speakers == ()
+
+
+def test_amounts_that_a_node_does_not_say_are_told(tmp_path: Path) -> None:
+    silent = node("n1") | {"status": {"allocatable": {"memory": "1Gi", "pods": "10"}}}
+    warnings = read(tmp_path, silent, daemonset()).warnings
+    assert any("1 of 1 nodes do not say how much CPU" in warning for warning in warnings)
+
+
+def test_members_of_a_typed_list_become_whole_manifests(tmp_path: Path) -> None:
+    bare = {key: value for key, value in daemonset(namespace="default").items() if key not in ("kind", "apiVersion")}
+    del bare["metadata"]["namespace"]
+    listed = {"apiVersion": "apps/v1", "kind": "DaemonSetList", "items": [bare]}
+    speaker = read(tmp_path, node("n1"), listed).speaker
+    assert speaker is not None
+    assert speaker.manifest["kind"] == "DaemonSet"
+    assert speaker.manifest["apiVersion"] == "apps/v1"
+    assert speaker.manifest["metadata"]["namespace"] == "default"
 
 
 EXPRESSION = {"key": "rack", "operator": "Near", "values": ["r1"]}
@@ -281,6 +308,7 @@ EXPRESSION = {"key": "rack", "operator": "Near", "values": ["r1"]}
         ),
         ({"affinity": affinity({"matchExpressions": [EXPRESSION]})}, "affinity: operator 'Near' is not one of"),
         ({"affinity": affinity({"matchFields": [EXPRESSION]})}, "affinity: field 'rack' is not metadata.name"),
+        ({"nodeSelector": {"rack": "r\n1"}}, "nodeSelector: 'r\\n1' is not a label value"),
         ({"nodeSelector": ["rack"]}, "nodeSelector: expected object | null, got array"),
         ({"containers": [needs("much")]}, "containers[0].resources: cpu: 'much' is not a Kubernetes quantity"),
     ],

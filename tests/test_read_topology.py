@@ -92,8 +92,9 @@ def test_attachments_are_read_from_csv(tmp_path: Path, content: str | bytes) -> 
 
 
 @pytest.mark.parametrize("content", ["", "\n", "node,router\n"])
-def test_a_csv_file_may_hold_no_attachment(tmp_path: Path, content: str) -> None:
-    assert attachments(tmp_path, content) == ()
+def test_a_csv_file_without_an_attachment_is_refused(tmp_path: Path, content: str) -> None:
+    with pytest.raises(InputError, match=r"links.csv: holds no attachment"):
+        attachments(tmp_path, content)
 
 
 @pytest.mark.parametrize(

@@ -55,22 +55,23 @@ def test_a_node_that_runs_a_speaker_is_in_another_class() -> None:
     ]
 
 
-def test_the_first_cause_counts() -> None:
-    why_not = eligibility(cluster_of({}), Policy(nodes=NodeRules(ban=("b",))))
-    assert why_not(Node("a", ready=False, unschedulable=True)) == "not Ready"
-    assert why_not(Node("b", unschedulable=True)) == "cordoned"
-    assert why_not(Node("b")) == "banned"
-    assert why_not(Node("c", ready=None)) is None
+def test_all_that_is_against_a_node_is_listed_and_the_first_counts() -> None:
+    against = eligibility(cluster_of({}), Policy(nodes=NodeRules(ban=("b",))))
+    assert against(Node("a", ready=False, unschedulable=True)) == ["not Ready", "cordoned"]
+    assert against(Node("b", unschedulable=True)) == ["cordoned", "banned"]
+    assert against(Node("c", ready=None)) == []
 
 
 def test_taints_and_selection_of_the_daemonset_count_but_not_our_own() -> None:
     ours = Taint("bgp-speakers/speaker", "NoSchedule", "true")
     speaker = replace(SPEAKER, node_selector={"os": "linux", "bgp-speakers/speaker": "true"})
-    why_not = eligibility(replace(cluster_of({}), speaker=speaker), Policy())
-    assert why_not(Node("a", labels={"os": "linux"}, taints=(ours,))) is None
-    assert why_not(Node("a")) == "not selected by the DaemonSet (os=linux)"
-    tainted = Node("a", labels={"os": "linux"}, taints=(Taint("gpu", "NoSchedule"),))
-    assert why_not(tainted) == "taint gpu:NoSchedule not tolerated"
+    against = eligibility(replace(cluster_of({}), speaker=speaker), Policy())
+    linux = Node("a", labels={"os": "linux"}, taints=(ours,))
+    assert against(linux) == []
+    assert against(Node("a")) == ["not selected by the DaemonSet (os=linux)"]
+    assert against(replace(linux, taints=(Taint("gpu", "NoSchedule"),))) == ["taint gpu:NoSchedule not tolerated"]
+    others = Taint("bgp-speakers/speaker", "NoSchedule", "somebody else's")
+    assert against(replace(linux, taints=(others,))) == ["taint bgp-speakers/speaker:NoSchedule not tolerated"]
 
 
 def test_an_affinity_of_ours_alone_restricts_nothing() -> None:

@@ -63,7 +63,7 @@ def test_components_of_one_shape_are_solved_once() -> None:
     problem = reduce(dual_tor(racks=9, size=20), Policy())
     answers = solve(problem, told.append)
     assert len(answers) == 9
-    assert told == ["solved 1 of 9 components"]
+    assert [line for line in told if line.startswith("solved")] == ["solved 1 of 9 components"]
     assert len({shape(component) for component, _ in answers}) == 1
 
 

@@ -20,8 +20,9 @@ from .export_kubectl import Case, kubectl_files
 from .export_kustomize import kustomize_files
 from .manifests import objects_of
 from .model import Cluster, Placement, Policy
-from .plan import Step, Style, daemonset_of, make_plan
+from .plan import Step, daemonset_of, make_plan
 from .speakers import openelb
+from .template import Style
 
 Format = Literal["kubectl", "kustomize", "helm"]
 FORMATS: tuple[Format, ...] = ("kubectl", "kustomize", "helm")

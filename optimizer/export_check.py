@@ -15,7 +15,7 @@ from .errors import InternalError
 from .export_kubectl import Case
 from .manifests import Objects, find, json_patch, key_of, merge, with_label, with_taint
 from .model import Taint
-from .plan import pod_spec
+from .template import pod_spec
 from .verify_manifests import check_manifests
 
 KINDS = {"bgppeers.network.kubesphere.io": "BgpPeer", "daemonsets.apps": "DaemonSet"}

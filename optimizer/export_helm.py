@@ -6,8 +6,8 @@ import json
 
 from .export_kubectl import STYLE_FIELDS, Case, is_template, split_files
 from .manifests import key_of
-from .plan import pod_spec
 from .scripts import commented
+from .template import pod_spec
 
 VALUES = """Values for OpenELB's Helm chart: on which nodes its speaker runs.
 Lists are whole, since Helm replaces them, so what the DaemonSet had before is among them."""

@@ -9,8 +9,10 @@ from msgspec import Struct
 
 from .manifests import Change, Objects, Patch, apply_changes, key_of
 from .model import Cluster, Placement, Policy
-from .plan import PeerEdits, Step, Style, Wait
-from .scripts import FUNCTIONS, Script, Target
+from .plan import PeerEdits, Step, Wait
+from .scripts import Goal, Script, Target
+from .shell import FUNCTIONS
+from .template import Style
 
 STYLE_FIELDS: Mapping[Style, tuple[str, ...]] = {
     "node-selector": ("nodeSelector",),

@@ -11,9 +11,9 @@ from typing import Any
 
 from .export_kubectl import STYLE_FIELDS, Case, is_template, split_files
 from .manifests import EMPTY, Change, Create, Delete, Objects, Patch, key_of
-from .plan import pod_spec
 from .scripts import commented, document
 from .speakers import openelb
+from .template import pod_spec
 
 COMPONENT = """Where the BGP speakers run and with whom they peer; list this folder among the components
 of a kustomization that has the DaemonSet and the BgpPeers among its resources."""

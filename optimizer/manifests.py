@@ -73,7 +73,16 @@ class Delete(Struct, frozen=True):
     name: str
 
 
-Change = Label | TaintNodes | Patch | Create | Delete
+class Restart(Struct, frozen=True):
+    """Restart the speakers on these nodes that still have an old template, one round after another.
+
+    Changes no object; a round begins when everything that is to be up is up.
+    """
+
+    rounds: tuple[tuple[str, ...], ...]
+
+
+Change = Label | TaintNodes | Patch | Create | Delete | Restart
 
 
 def key_of(manifest: Mapping[str, Any]) -> Key:
@@ -139,6 +148,8 @@ def make(objects: Objects, change: Change) -> None:
         case Delete(kind, namespace, name):
             find(objects, (kind, namespace, name))
             del objects[kind, namespace, name]
+        case Restart():
+            pass
 
 
 def inverse(objects: Objects, change: Change) -> tuple[Change, ...]:
@@ -156,6 +167,8 @@ def inverse(objects: Objects, change: Change) -> tuple[Change, ...]:
             return (Delete(*key_of(manifest)),)
         case Delete(kind, namespace, name):
             return (Create(find(objects, (kind, namespace, name))),)
+        case Restart():
+            return ()
 
 
 def find(objects: Objects, key: Key) -> dict[str, Any]:
@@ -227,14 +240,16 @@ def merge(target: Any, patch: Any) -> Any:
 
 
 def unmerge(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
-    """The merge patch that takes back `patch`, where `target` is as it was before.
+    """The merge patch that takes back `patch`, where `target` is as it was before; an empty map counts as absent.
 
-    >>> unmerge({"a": {"x": 1}}, {"a": {"x": 2, "y": 3}, "b": 4})
-    {'a': {'x': 1, 'y': None}, 'b': None}
+    It names the keys of `patch` alone, so that keys which somebody else has added meanwhile stay.
+
+    >>> unmerge({"a": {"x": 1}}, {"a": {"x": 2, "y": 3}, "b": 4, "c": {"z": 5}})
+    {'a': {'x': 1, 'y': None}, 'b': None, 'c': {'z': None}}
     """
     return {
-        name: unmerge(target[name], value)
-        if isinstance(value, Mapping) and isinstance(target.get(name), Mapping)
+        name: unmerge(target.get(name) or {}, value)
+        if isinstance(value, Mapping) and isinstance(target.get(name) or {}, Mapping)
         else target.get(name)
         for name, value in patch.items()
     }

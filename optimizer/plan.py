@@ -4,6 +4,9 @@ The opening steps come first: BgpPeers that admit the new sessions, labels on th
 DaemonSet. Only when the chosen speakers run and their sessions are established do the closing steps follow:
 labels off the nodes that leave, BgpPeers narrowed, taints. The label is used in every style: changing it
 disturbs no speaker but that node's, whereas an edit of the DaemonSet's template restarts all of them.
+
+Where the template is edited nevertheless, the DaemonSet is kept from restarting its pods: it would go on when a pod
+is ready, not when its sessions are established. The chosen speakers are restarted last, in rounds.
 """
 
 from __future__ import annotations
@@ -15,27 +18,12 @@ import msgspec
 from msgspec import Struct
 
 from .errors import InputError
-from .manifests import (
-    EMPTY,
-    Change,
-    Label,
-    Objects,
-    Patch,
-    TaintNodes,
-    edit,
-    find,
-    inverse,
-    make,
-    objects_of,
-)
+from .manifests import Change, Label, Objects, TaintNodes, find, inverse, make, objects_of
 from .model import Cluster, Placement, Policy, Taint
+from .restarts import hold_and_resume, restart, restart_back
+from .template import Style, foreign_demand, pod_spec, restricts, template_change
 
-Style = Literal["node-selector", "affinity", "taints"]
-STYLES: tuple[Style, ...] = ("node-selector", "affinity", "taints")
-Wait = Literal["", "rollout", "established"]
-
-POD_SPEC = "/spec/template/spec"
-REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+Wait = Literal["", "running", "established"]
 
 
 class PeerEdits(Struct, frozen=True):
@@ -52,9 +40,8 @@ class PeerEdits(Struct, frozen=True):
 class Step(Struct, frozen=True):
     """Changes that belong together, and what takes them back.
 
-    `wait` is what must hold before `changes`: every chosen speaker runs from the current template
-    ("rollout") and, for "established", the placement's sessions are up as well. `undo_wait` is the same
-    before `undo`, of today's speakers and sessions.
+    `wait` is what must hold before `changes`: every chosen speaker is ready ("running") and, for "established",
+    the placement's sessions are up as well. `undo_wait` is the same before `undo`, of today's speakers and sessions.
     """
 
     slug: str
@@ -70,35 +57,39 @@ def make_plan(
 ) -> tuple[Step, ...]:
     """The steps from today to the placement in the given style; () where nothing is to change.
 
-    Raises InputError where the input has no speaker DaemonSet or the placement names a node that it lacks.
+    Raises InputError where the input has no speaker DaemonSet or the placement names a node that it lacks, and
+    where somebody else uses the label or the taint with another value.
     """
     peers = peers or PeerEdits()
     objects = objects_of(cluster)
     daemonset = daemonset_of(cluster, objects)
+    check_label(cluster, policy)
     chosen = frozenset(placement.speakers)
     if lost := sorted(name for name in chosen if ("Node", "", name) not in objects):
         raise InputError(f"node {lost[0]} of the placement is not in the input")
     label = key, value = policy.speaker.label
     running = frozenset(cluster.today.speakers)
     labelled = frozenset(node.name for node in cluster.nodes if node.labels.get(key) == value)
-    today = {(node, router) for router, nodes in cluster.today.sessions.items() for node in chosen.intersection(nodes)}
-    news = not chosen <= running or any((new.node, new.router) not in today for new in placement.sessions)
-
-    # A template that does not yet ask for the label stops, on its edit, every speaker without the label. Where
-    # something new is to come up first, today's other speakers are labelled too, and unlabelled afterwards.
-    restricted = restricts(pod_spec(daemonset), key, value)
-    template = template_change(daemonset, label, style)
-    stops = not restricted and not news and not running <= chosen
-    for_now = chosen | (labelled & running) if restricted else chosen | running if news else chosen
+    for_now = labelled_for_now(cluster, policy, placement)
 
     taint = Taint(key, "NoSchedule", value)
+    if style == "taints":
+        check_taint(cluster, taint, chosen)
     tainted = frozenset(node.name for node in cluster.nodes if taint in node.taints)
     needless = tainted - chosen if style == "taints" else tainted
     # Without the toleration no speaker could start there. On other nodes the taint may keep one away until the end.
     blocking = frozenset[str]() if style == "taints" else tainted & (chosen | running)
 
-    edited = Step("daemonset", "let the DaemonSet run where the label is; its pods restart one at a time", template)
+    template = template_change(daemonset, label, style)
+    # An edit that stops today's other speakers closes; one that leaves all of them opens.
+    stops = not restricts(pod_spec(daemonset), key, value) and not running <= for_now
+    edited = Step("daemonset", "let the DaemonSet run where the label is; no pod that stays is restarted", template)
+    hold, resume = hold_and_resume(daemonset) if template else ((), ())
+    renewed = (restart(policy, placement),) if hold else ()
+    renewed_back = (restart_back(cluster, policy, chosen | for_now),) if hold else ()
     opening = [
+        # First, so that taken back it comes last, when all of today's speakers run again.
+        Step("hold-restarts", "keep the DaemonSet from restarting its pods by itself", hold, renewed_back),
         Step("open-peers", "let the new sessions open; none closes", peers.early),
         Step(
             "untaint-speakers", "let speakers run there without the toleration", taint_changes(taint, False, blocking)
@@ -118,8 +109,49 @@ def make_plan(
             "keep other pods off the speakers' nodes",
             taint_changes(taint, True, chosen - tainted if style == "taints" else ()),
         ),
+        Step("restart-speakers", "restart the speakers that still have the old template, in rounds", renewed),
+        Step("resume-restarts", "let the DaemonSet restart its pods by itself again; none is outdated", resume),
     ]
-    return sealed(objects, opening, closing, "established" if policy.mode == "bgp" else "rollout")
+    return sealed(objects, opening, closing, "established" if policy.mode == "bgp" else "running")
+
+
+def labelled_for_now(cluster: Cluster, policy: Policy, placement: Placement) -> frozenset[str]:
+    """The nodes that carry the label until what is new has come up: the chosen ones, and others that are to stay so long.
+
+    A template that does not yet ask for the label stops, on its edit, every speaker without the label. Where
+    something new is to come up first, all of today's speakers are labelled therefore.
+    """
+    key, value = policy.speaker.label
+    chosen, running = frozenset(placement.speakers), frozenset(cluster.today.speakers)
+    today = {(node, router) for router, nodes in cluster.today.sessions.items() for node in chosen.intersection(nodes)}
+    news = not chosen <= running or any((new.node, new.router) not in today for new in placement.sessions)
+    if news and cluster.speaker is not None and not restricts(pod_spec(cluster.speaker.manifest), key, value):
+        return chosen | running
+    return chosen | {node.name for node in cluster.nodes if node.labels.get(key) == value and node.name in running}
+
+
+def check_label(cluster: Cluster, policy: Policy) -> None:
+    """Raise InputError where the DaemonSet asks the speaker label's key for anything but the label's value."""
+    if cluster.speaker is None:
+        return
+    key, value = policy.speaker.label
+    if demand := foreign_demand(pod_spec(cluster.speaker.manifest), key, value):
+        raise InputError(
+            f"DaemonSet {cluster.speaker.namespace}/{cluster.speaker.name} asks for {demand}, which the speaker label "
+            f"{key}={value} contradicts; name another label in the policy's speaker.label"
+        )
+
+
+def check_taint(cluster: Cluster, taint: Taint, chosen: frozenset[str]) -> None:
+    """Raise InputError where a chosen node has a taint that ours would replace."""
+    for node in cluster.nodes:
+        for old in node.taints if node.name in chosen else ():
+            if (old.key, old.effect) == (taint.key, taint.effect) and old.value != taint.value:
+                raise InputError(
+                    f"node {node.name} has the taint {old.key}={old.value}:{old.effect}, which the speakers' taint "
+                    f"{taint.key}={taint.value}:{taint.effect} would replace; name another label in the policy's "
+                    "speaker.label, or take another style"
+                )
 
 
 def sealed(objects: Objects, opening: list[Step], closing: list[Step], wait: Wait) -> tuple[Step, ...]:
@@ -133,6 +165,7 @@ def sealed(objects: Objects, opening: list[Step], closing: list[Step], wait: Wai
         for change in step.changes:
             undo = [*inverse(objects, change), *undo]
             make(objects, change)
+        undo = [*step.undo, *undo]
         if step.changes:
             steps.append(
                 msgspec.structs.replace(
@@ -155,12 +188,6 @@ def daemonset_of(cluster: Cluster, objects: Objects) -> dict[str, Any]:
     return find(objects, ("DaemonSet", cluster.speaker.namespace, cluster.speaker.name))
 
 
-def pod_spec(daemonset: Mapping[str, Any]) -> dict[str, Any]:
-    """The pod spec of a DaemonSet's template."""
-    spec: dict[str, Any] = daemonset["spec"]["template"]["spec"]
-    return spec
-
-
 def label_changes(label: tuple[str, str], on: Iterable[str], off: Iterable[str]) -> tuple[Label, ...]:
     """Label changes for two sets of nodes, either of which may be empty."""
     changes = (Label(*label, tuple(sorted(on))), Label(label[0], None, tuple(sorted(off))))
@@ -171,115 +198,3 @@ def taint_changes(taint: Taint, present: bool, nodes: Iterable[str]) -> tuple[Ta
     """A taint change, or none where there are no nodes."""
     change = TaintNodes(taint, present, tuple(sorted(nodes)))
     return (change,) if change.nodes else ()
-
-
-def template_change(daemonset: Mapping[str, Any], label: tuple[str, str], style: Style) -> tuple[Patch, ...]:
-    """The one patch of the DaemonSet's template, if any: two patches would restart every speaker twice.
-
-    A node selector alone is a merge patch by key. With affinity or tolerations it is a JSON patch, which replaces
-    these lists as a whole and fails where somebody else has edited them meanwhile.
-    """
-    old, new = pod_spec(daemonset), wished_pod_spec(pod_spec(daemonset), label, style)
-    operations = edit(POD_SPEC, old, new)
-    if not operations:
-        return ()
-    metadata = daemonset["metadata"]
-    place = ("DaemonSet", metadata.get("namespace", ""), metadata["name"])
-    if all(operation["path"].startswith(f"{POD_SPEC}/nodeSelector") for operation in operations):
-        selector = {label[0]: (new.get("nodeSelector") or {}).get(label[0])}
-        return (Patch(*place, "merge", {"spec": {"template": {"spec": {"nodeSelector": selector}}}}),)
-    return (Patch(*place, "json", operations),)
-
-
-def wished_pod_spec(pod: Mapping[str, Any], label: tuple[str, str], style: Style) -> dict[str, Any]:
-    """The pod spec in the given style: other keys, terms and tolerations stay, what another style left goes."""
-    key, value = label
-    selector = {name: old for name, old in (pod.get("nodeSelector") or {}).items() if name != key}
-    if style != "affinity":
-        selector[key] = value
-    tolerations = [old for old in pod.get("tolerations") or () if not is_ours(old, key, value)]
-    ours = len(pod.get("tolerations") or ()) - len(tolerations)
-    if style == "taints":
-        # One that is there already stays in its place, so that the list does not change.
-        mine = {"key": key, "operator": "Equal", "value": value, "effect": "NoSchedule"}
-        tolerations = list(pod["tolerations"]) if ours else [*tolerations, mine]
-    affinity = pod.get("affinity") or {}
-    affinity = with_requirement(affinity, key, value) if style == "affinity" else without_requirement(affinity, key)
-    wished = dict(pod)
-    for name, new in (("nodeSelector", selector), ("affinity", affinity), ("tolerations", tolerations)):
-        if new or pod.get(name) not in EMPTY:
-            wished[name] = new
-    return wished
-
-
-def is_ours(toleration: Mapping[str, Any], key: str, value: str) -> bool:
-    """Whether a toleration is the one that the taints style writes."""
-    shown = (toleration.get("key"), toleration.get("operator") or "Equal", toleration.get("value") or "")
-    return shown == (key, "Equal", value) and toleration.get("effect") == "NoSchedule"
-
-
-def terms_of(affinity: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The required node selector terms of an affinity, those left out that match nothing."""
-    required = (affinity.get("nodeAffinity") or {}).get(REQUIRED) or {}
-    return [term for term in required.get("nodeSelectorTerms") or () if any(term.values())]
-
-
-def is_requirement(requirement: Mapping[str, Any], key: str) -> bool:
-    """Whether a requirement is one that the affinity style writes, maybe for an earlier value of the label."""
-    values = requirement.get("values") or ()
-    return requirement["key"] == key and requirement["operator"] == "In" and len(values) == 1
-
-
-def has_requirement(term: Mapping[str, Any], key: str, value: str) -> bool:
-    """Whether a term asks for our label."""
-    return {"key": key, "operator": "In", "values": [value]} in (term.get("matchExpressions") or ())
-
-
-def restricts(pod: Mapping[str, Any], key: str, value: str) -> bool:
-    """Whether the pod spec lets speakers run only on nodes with our label."""
-    terms = terms_of(pod.get("affinity") or {})
-    return (pod.get("nodeSelector") or {}).get(key) == value or (
-        bool(terms) and all(has_requirement(term, key, value) for term in terms)
-    )
-
-
-def with_requirement(affinity: Mapping[str, Any], key: str, value: str) -> dict[str, Any]:
-    """The affinity with our requirement in every term that can match, or in a new one where there is no term."""
-    required = (affinity.get("nodeAffinity") or {}).get(REQUIRED) or {}
-    ours = {"key": key, "operator": "In", "values": [value]}
-    terms = []
-    for term in required.get("nodeSelectorTerms") or ():
-        others = [part for part in term.get("matchExpressions") or () if not is_requirement(part, key)]
-        # An empty term matches nothing; our requirement alone would make it match.
-        kept = has_requirement(term, key, value) or not any(term.values())
-        terms.append(term if kept else {**term, "matchExpressions": [*others, ours]})
-    return with_terms(affinity, terms or [{"matchExpressions": [ours]}])
-
-
-def without_requirement(affinity: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """The affinity without our requirement, which an export of ours puts in every term or in none.
-
-    Where a term asks for nothing else, the terms together asked for nothing but the label, so all of them go.
-    """
-    rest = []
-    for term in terms_of(affinity):
-        others = [part for part in term.get("matchExpressions") or () if not is_requirement(part, key)]
-        if len(others) == len(term.get("matchExpressions") or ()):
-            return dict(affinity)
-        bare = {name: part for name, part in term.items() if name != "matchExpressions"}
-        rest.append({**bare, "matchExpressions": others} if others else bare)
-    if not rest:
-        return dict(affinity)
-    return with_terms(affinity, rest if all(any(term.values()) for term in rest) else [])
-
-
-def with_terms(affinity: Mapping[str, Any], terms: list[Any]) -> dict[str, Any]:
-    """The affinity with these required terms; maps that get empty are left out."""
-    result, inner = dict(affinity), dict(affinity.get("nodeAffinity") or {})
-    inner.pop(REQUIRED, None)
-    if terms:
-        inner[REQUIRED] = {"nodeSelectorTerms": terms}
-    result.pop("nodeAffinity", None)
-    if inner:
-        result["nodeAffinity"] = inner
-    return result

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from ..model import Cluster, Paths, Placement, Policy
-from ..plan import PeerEdits, Step, Style
+from ..plan import PeerEdits, Step
+from ..template import Style
 
 
 class Product(Protocol):

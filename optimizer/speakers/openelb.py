@@ -15,7 +15,7 @@ from typing import Any
 
 from .. import kube
 from ..errors import InputError
-from ..manifests import Change, Create, Delete, Patch, set_field
+from ..manifests import Change, Create, Delete, Patch, Restart, set_field
 from ..model import (
     RACK_LABEL,
     Cluster,
@@ -29,7 +29,9 @@ from ..model import (
     Taint,
     Toleration,
 )
-from ..plan import PeerEdits, Step, Style, pod_spec
+from ..plan import PeerEdits, Step, labelled_for_now
+from ..restarts import restart, strategy
+from ..template import Style, pod_spec, restricts
 
 API_VERSION = "network.kubesphere.io/v1alpha2"
 RESOURCE = "bgppeers.network.kubesphere.io"

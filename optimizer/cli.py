@@ -161,9 +161,24 @@ def optimize(
 )
 @click.argument("placement", type=FILE)
 @INPUTS
-@click.option("--style", type=click.Choice(["node-selector", "affinity", "taints"]), default="node-selector")
-@click.option("--format", "format_", type=click.Choice(["kubectl", "kustomize", "helm"]), default="kubectl")
-@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="The folder.")
+@click.option(
+    "--style",
+    type=click.Choice(["node-selector", "affinity", "taints"]),
+    default="node-selector",
+    show_default=True,
+    help="How the DaemonSet is told where to run; all styles label the chosen nodes.",
+)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["kubectl", "kustomize", "helm"]),
+    default="kubectl",
+    show_default=True,
+    help="kubectl: scripts and patches; kustomize: a Component; helm: values for OpenELB's chart.",
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="The folder to write."
+)
 @VERBOSE
 def export(placement: Path, inputs: tuple[str, ...], style: Any, format_: Any, output: Path, verbose: bool) -> None:
     """Write the patches that lead from the cluster in INPUT to the placement, in an order that loses no route.

@@ -13,7 +13,8 @@ import yaml
 
 from .errors import InternalError
 from .export_kubectl import Case
-from .manifests import Objects, find, json_patch, key_of, merge, with_label, with_taint
+from .export_steps import check_steps
+from .manifests import EMPTY, Objects, find, json_patch, key_of, merge, with_label, with_taint
 from .model import Taint
 from .template import pod_spec
 from .verify_manifests import check_manifests
@@ -23,6 +24,7 @@ KINDS = {"bgppeers.network.kubesphere.io": "BgpPeer", "daemonsets.apps": "Daemon
 
 def check_export(case: Case, files: Mapping[str, str]) -> None:
     """Raise InternalError unless the files, of whichever format, lead to exactly the placement."""
+    check_steps(case)
     objects = dict(case.objects)
     if "values.yaml" in files:
         run_script(objects, files, "before.sh")
@@ -30,7 +32,10 @@ def check_export(case: Case, files: Mapping[str, str]) -> None:
         run_script(objects, files, "after.sh")
     elif "component/kustomization.yaml" in files:
         run_script(objects, files, "nodes-before.sh")
-        apply_component(case, objects, files)
+        for folder in ("component-transition/", "component/"):
+            # The transition, where there is one, comes before the scripts' end; the component says all anew.
+            if f"{folder}kustomization.yaml" in files:
+                apply_component(case, objects, files, folder)
         run_script(objects, files, "nodes-after.sh")
     else:
         run_script(objects, files, "apply.sh")
@@ -44,6 +49,40 @@ def check_export(case: Case, files: Mapping[str, str]) -> None:
     )
     if violations:
         raise InternalError(f"the export fails its own check: {'; '.join(violations[:3])}")
+    check_rollback(case, objects, files)
+
+
+def check_rollback(case: Case, objects: Objects, files: Mapping[str, str]) -> None:
+    """Raise InternalError unless rollback.sh leads back to exactly today's objects.
+
+    What another tool has made is taken back by that tool: the template, and with Kustomize the BgpPeers that stay.
+    """
+    key = key_of(case.daemonset)
+    if "apply.sh" not in files:
+        spec = {**objects[key]["spec"], "template": case.daemonset["spec"]["template"]}
+        objects[key] = {**objects[key], "spec": spec}
+    if "component/kustomization.yaml" in files:
+        for name in case.peers.names.values():
+            peer = ("BgpPeer", "", name)
+            objects.pop(peer, None)
+            if peer in case.objects:
+                objects[peer] = case.objects[peer]
+    run_script(objects, files, "rollback.sh")
+    for each in sorted({*objects, *case.objects}):
+        if settled(objects.get(each)) != settled(case.objects.get(each)):
+            raise InternalError(
+                f"the export fails its own check: rollback.sh does not restore {' '.join(each).strip()}"
+            )
+
+
+def settled(value: Any) -> Any:
+    """A value without what an API server takes for absent; the order of taints means nothing."""
+    if isinstance(value, Mapping):
+        parts = {name: settled(part) for name, part in value.items()}
+        if isinstance(parts.get("taints"), list):
+            parts["taints"] = sorted(parts["taints"], key=str)
+        return {name: part for name, part in parts.items() if part not in EMPTY}
+    return value
 
 
 def run_script(objects: Objects, files: Mapping[str, str], script: str) -> None:
@@ -91,15 +130,16 @@ def apply_values(case: Case, objects: Objects, files: Mapping[str, str]) -> None
     objects[key] = {**case.daemonset, "spec": {**case.daemonset["spec"], "template": template}}
 
 
-def apply_component(case: Case, objects: Objects, files: Mapping[str, str]) -> None:
+def apply_component(case: Case, objects: Objects, files: Mapping[str, str], folder: str) -> None:
     """The objects as Kustomize renders them with the component: JSON patches, merge patches, resources, deletions."""
+    index = yaml.safe_load(files[f"{folder}kustomization.yaml"])
+    targets = {f"{folder}{each['path']}": each["target"]["name"].replace("\\", "") for each in index["patches"]}
     for file, text in files.items():
-        if not file.startswith("component/") or file.endswith("kustomization.yaml"):
+        if not file.startswith(folder) or file.endswith("kustomization.yaml"):
             continue
         found = yaml.safe_load(text)
         if isinstance(found, list):
-            name = file.removeprefix("component/bgppeer-").removesuffix(".yaml")
-            key = next(key for key in objects if key[0] == "BgpPeer" and key[2][:200] == name)
+            key = ("BgpPeer", "", targets[file])
             objects[key] = json_patch(objects[key], found)
         elif found["kind"] == "DaemonSet":
             key = key_of(case.daemonset)

@@ -40,6 +40,10 @@ README = """Helm
 3. after.sh          waits until the new speakers run and their sessions are established, then removes what is
                      no longer needed
 
+The chart must not set spec.updateStrategy of the DaemonSet, or say OnDelete until after.sh is done: an edit of the
+template under RollingUpdate would restart speakers without a look at their sessions. before.sh sets OnDelete, after.sh
+restarts the speakers in rounds and sets what was there before.
+
 The way back: rollback.sh, which stops where helm rollback is due; then rollback.sh again. The scripts need kubectl
 alone and can be run again; functions.sh names the settings that they take from the environment.
 """

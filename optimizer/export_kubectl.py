@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -10,7 +10,7 @@ from msgspec import Struct
 from .manifests import Change, Objects, Patch, apply_changes, key_of
 from .model import Cluster, Placement, Policy
 from .plan import PeerEdits, Step, Wait
-from .scripts import Goal, Script, Target
+from .scripts import Goal, Script, Target, selector_text
 from .shell import FUNCTIONS
 from .template import Style
 
@@ -23,6 +23,7 @@ STYLE_FIELDS: Mapping[Style, tuple[str, ...]] = {
 
 WAITED = "Nothing has been removed yet: find out why, then run this script again, or rollback.sh."
 AGAIN = "Find out why, then run this script again; TIMEOUT=0 goes on without waiting."
+UNFINISHED = "Find out why, then run this script again; the speakers that are left are restarted only then."
 CHECKED = "All changes have been made, but this is not as it should be; rollback.sh takes them back."
 
 
@@ -40,20 +41,15 @@ class Case(Struct, frozen=True):
 
     @property
     def target(self) -> Target:
-        """What the scripts' waits look at."""
+        """What the scripts look at."""
         metadata, spec = self.daemonset["metadata"], self.daemonset["spec"]
-        return Target(
-            namespace=metadata.get("namespace") or "default",
-            daemonset=metadata["name"],
-            pods=(spec.get("selector") or {}).get("matchLabels") or {},
-            on_delete=(spec.get("updateStrategy") or {}).get("type") == "OnDelete",
-            speakers=len({*self.placement.speakers, *self.cluster.today.speakers}),
-        )
+        namespace = metadata.get("namespace") or "default"
+        return Target(namespace, metadata["name"], selector_text(spec.get("selector") or {}))
 
     @property
     def final_wait(self) -> Wait:
         """What must hold in the end."""
-        return "established" if self.policy.mode == "bgp" else "rollout"
+        return "established" if self.policy.mode == "bgp" else "running"
 
     @property
     def after(self) -> Objects:
@@ -61,24 +57,21 @@ class Case(Struct, frozen=True):
         return apply_changes(self.objects, (change for step in self.steps for change in step.changes))
 
     def script(self, comment: str, objects: Objects, folder: str = "") -> Script:
-        """A new script that starts with these objects."""
-        return Script(comment, self.target, objects, folder)
+        """A new script that starts with these objects and waits for the placement's speakers and sessions."""
+        pairs = ((each.node, each.router) for each in self.placement.sessions)
+        goal = self.goal(self.placement.speakers, pairs)
+        return Script(comment, self.target, goal, UNFINISHED, objects, folder)
 
-    def wait(self, script: Script, wait: Wait, sentence: str) -> None:
-        """Wait for the placement's speakers and sessions."""
-        sessions = (f"{each.node} {self.peers.names[each.router]}" for each in self.placement.sessions)
-        script.wait(wait, self.placement.speakers, sessions if wait == "established" else (), sentence)
-
-    def wait_back(self, script: Script, wait: Wait) -> None:
-        """Wait for today's speakers and sessions."""
+    def script_back(self, comment: str) -> Script:
+        """A new script that starts with the objects after all steps and waits for today's speakers and sessions."""
         today = self.cluster.today
-        sessions = (
-            f"{node} {self.peers.names[router]}"
-            for router, nodes in today.sessions.items()
-            for node in nodes
-            if router in self.peers.names
-        )
-        script.wait(wait, today.speakers, sessions if wait == "established" else (), AGAIN)
+        pairs = ((node, router) for router, nodes in today.sessions.items() for node in nodes)
+        return Script(comment, self.target, self.goal(today.speakers, pairs), AGAIN, self.after, "rollback/")
+
+    def goal(self, speakers: Iterable[str], sessions: Iterable[tuple[str, str]]) -> Goal:
+        """These speakers and, in the mode bgp, these sessions, each with the BgpPeer that carries it."""
+        names = self.peers.names if self.policy.mode == "bgp" else {}
+        return Goal(tuple(speakers), tuple(f"{node} {names[router]}" for node, router in sessions if router in names))
 
 
 def kubectl_files(case: Case) -> tuple[dict[str, str], str]:
@@ -89,17 +82,15 @@ def kubectl_files(case: Case) -> tuple[dict[str, str], str]:
         case.objects,
     )
     for step in case.steps:
-        case.wait(apply, step.wait, WAITED)
+        apply.wait(step.wait, WAITED)
         apply.run(step.why, step.changes)
-    case.wait(apply, case.final_wait, CHECKED)
+    apply.wait(case.final_wait, CHECKED)
 
-    back = case.script(
-        "Takes back what apply.sh has done, all or a part of it; nothing is removed before what was there is up again.",
-        case.after,
-        "rollback/",
+    back = case.script_back(
+        "Takes back what apply.sh has done, all or a part of it; nothing is removed before what was there is up again."
     )
     for step in reversed(case.steps):
-        case.wait_back(back, step.undo_wait)
+        back.wait(step.undo_wait)
         back.run(f"take back: {step.why}", step.undo)
     return {
         "functions.sh": FUNCTIONS,
@@ -111,9 +102,13 @@ def kubectl_files(case: Case) -> tuple[dict[str, str], str]:
 README = """kubectl
 
 apply.sh applies the numbered files in their order and waits, before anything is removed, until the new speakers
-run and their sessions are established. rollback.sh takes everything back in the reverse order, with the files in
-rollback/. Both need kubectl alone, run from any folder and can be run again; functions.sh names the settings that
-they take from the environment, such as KUBECTL and TIMEOUT.
+run and their sessions are established. Where the DaemonSet's template changes, its updateStrategy is OnDelete for
+the time of the change, and the speakers that stay are restarted in rounds, never two of one router at once; where it
+is OnDelete already, their restart is left to you.
+
+rollback.sh takes everything back in the reverse order, with the files in rollback/. Both need kubectl alone, run from
+any folder and can be run again; functions.sh names the settings that they take from the environment, such as KUBECTL
+and TIMEOUT.
 """
 
 
@@ -137,26 +132,26 @@ def split_files(
     for step in opening:
         before.run(step.why, step.changes, manual)
     for step in edited:
-        case.wait(before, step.wait, WAITED)
+        before.wait(step.wait, WAITED)
 
     after = case.script("Finishes the change once README.txt's second step is done.", before.objects, f"{prefix}after/")
     for step in edited:
         after.run(step.why, step.changes, manual)
         after.expect(key, how)
     between = dict(after.objects)
-    case.wait(after, case.final_wait, WAITED)
+    after.wait(case.final_wait, WAITED)
     for step in closing:
         after.run(step.why, step.changes, manual)
     if closing:
-        case.wait(after, case.final_wait, CHECKED)
+        after.wait(case.final_wait, CHECKED)
 
-    rollback = case.script("Takes back what the scripts have done; see README.txt.", case.after, "rollback/")
+    rollback = case.script_back("Takes back what the scripts have done; see README.txt.")
     for step in reversed(closing):
         rollback.run(f"take back: {step.why}", step.undo, manual)
     for step in edited:
         rollback.run(step.why, step.undo, manual)
         rollback.expect(key, back)
-    case.wait_back(rollback, case.final_wait)
+    rollback.wait(case.final_wait)
     for step in reversed(opening):
         rollback.run(f"take back: {step.why}", step.undo, manual)
     return {
@@ -168,5 +163,7 @@ def split_files(
 
 
 def is_template(change: Change) -> bool:
-    """Whether a change is the edit of the DaemonSet."""
-    return isinstance(change, Patch) and change.kind == "DaemonSet"
+    """Whether a change is the edit of the DaemonSet's template."""
+    if not isinstance(change, Patch) or change.kind != "DaemonSet":
+        return False
+    return change.type == "json" or "template" in change.body["spec"]

@@ -26,7 +26,7 @@ def kustomize_files(case: Case) -> tuple[dict[str, str], str]:
     def in_component(change: Change) -> bool:
         """BgpPeers that are to go are led away and deleted by the scripts, in time before and after the component."""
         if isinstance(change, Patch):
-            return is_template(change) or change.name not in deleted
+            return is_template(change) or (change.kind == "BgpPeer" and change.name not in deleted)
         created = case.peers.names.values()
         if isinstance(change, Create):
             return change.manifest["metadata"]["name"] in created
@@ -65,8 +65,9 @@ def component(case: Case, objects: Objects, deleted: set[str], folder: str) -> d
     files = {"daemonset.yaml": document(f"where DaemonSet {key[2]} runs its pods", patch)}
     resources, patches = [], [("daemonset.yaml", "apps", "v1", "DaemonSet", key[2])]
     group, version = openelb.API_VERSION.split("/")
-    for name in sorted({*case.peers.names.values(), *deleted}):
-        file = f"bgppeer-{name[:200]}.yaml"
+    for number, name in enumerate(sorted({*case.peers.names.values(), *deleted}), 1):
+        # A name of its own for each: those of over 200 characters are cut and numbered.
+        file = f"bgppeer-{name if len(name) <= 200 else f'{name[:200]}-{number}'}.yaml"
         found = objects.get(("BgpPeer", "", name))
         if name in deleted:
             gone = {
@@ -130,6 +131,10 @@ README = """Kustomize
 3. nodes-after.sh    waits until the new speakers run and their sessions are established, then removes the labels
                      that are no longer needed
 
+The kustomization must not set spec.updateStrategy of the DaemonSet, or say OnDelete until nodes-after.sh is done: an
+edit of the template under RollingUpdate would restart speakers without a look at their sessions. nodes-before.sh sets
+OnDelete, nodes-after.sh restarts the speakers in rounds and sets what was there before.
+
 The way back: rollback.sh, which stops where your earlier kustomization is due; then rollback.sh again. The scripts
 need kubectl alone and can be run again; functions.sh names the settings that they take from the environment.
 """
@@ -144,6 +149,10 @@ TRANSITION = """Kustomize
                      that are no longer needed
 4. apply your kustomization with component/ in the place of component-transition/, which closes the sessions that are
    no longer needed
+
+The kustomization must not set spec.updateStrategy of the DaemonSet, or say OnDelete until nodes-after.sh is done: an
+edit of the template under RollingUpdate would restart speakers without a look at their sessions. nodes-before.sh sets
+OnDelete, nodes-after.sh restarts the speakers in rounds and sets what was there before.
 
 The way back: rollback.sh, which stops where your earlier kustomization is due; then rollback.sh again. The scripts
 need kubectl alone and can be run again; functions.sh names the settings that they take from the environment.

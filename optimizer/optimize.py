@@ -12,6 +12,7 @@ from .diagnose import diagnose
 from .documents import nearest
 from .errors import InputError, InternalError
 from .model import Cluster, Count, Objective, Placement, Policy, Session, Shortfall
+from .plan import check_label
 from .reduce import Component, Problem, expand, reduce
 from .rules import plural, shortfalls
 from .solve import Answer, goal_names, solve
@@ -25,6 +26,7 @@ def optimize(cluster: Cluster, policy: Policy, progress: Callable[[str], None] =
     Raises InputError, NoAnswerError, and InternalError where the independent check disagrees.
     """
     check_names(cluster, policy)
+    check_label(cluster, policy)
     if policy.mode == "bgp" and not cluster.routers:
         raise InputError("no router: the input has no BgpPeer, and no --topology names any")
     progress("reducing")

@@ -21,7 +21,9 @@ from .errors import InputError
 from .manifests import Change, Label, Objects, TaintNodes, find, inverse, make, objects_of
 from .model import Cluster, Placement, Policy, Taint
 from .restarts import hold_and_resume, restart, restart_back
-from .template import Style, foreign_demand, pod_spec, restricts, template_change
+from .template import STYLES as STYLES
+from .template import Style as Style
+from .template import foreign_demand, pod_spec, restricts, template_change
 
 Wait = Literal["", "running", "established"]
 
@@ -116,7 +118,7 @@ def make_plan(
 
 
 def labelled_for_now(cluster: Cluster, policy: Policy, placement: Placement) -> frozenset[str]:
-    """The nodes that carry the label until what is new has come up: the chosen ones, and others that are to stay so long.
+    """The nodes that carry the label until what is new is up: the chosen ones, and others that stay so long.
 
     A template that does not yet ask for the label stops, on its edit, every speaker without the label. Where
     something new is to come up first, all of today's speakers are labelled therefore.

@@ -11,168 +11,17 @@ from __future__ import annotations
 import json
 import shlex
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
 
 from msgspec import Struct
 
-from .manifests import Change, Create, Delete, Key, Label, Objects, Patch, TaintNodes, key_of, make
+from .manifests import Change, Create, Delete, Key, Label, Objects, Patch, Restart, TaintNodes, key_of, make
 from .plan import Wait
 from .speakers import openelb
 
-FUNCTIONS = r"""# Functions of the scripts beside this file; they need kubectl and the tools of POSIX.
-# What they take from the environment:
-#
-#   KUBECTL          the kubectl to use, maybe with options                         kubectl
-#   TIMEOUT          seconds to wait for speakers and for sessions; 0: do not wait  300
-#   ROLLOUT_TIMEOUT  seconds to wait until all speakers have restarted
-#   STATUS_PERIOD    seconds until the status of a BgpPeer can be believed
-#   INTERVAL         seconds between two looks                                      5
-
-KUBECTL="${KUBECTL:-kubectl}" LC_ALL=C
-export KUBECTL LC_ALL
-TIMEOUT="${TIMEOUT:-300}" INTERVAL="${INTERVAL:-5}"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-
-say() { printf '%s\n' "$*"; }
-
-stop() {
-    printf 'stopped: %s\n' "$*" >&2
-    exit 1
-}
-
-# lines FILE: its lines without the comment at the top
-lines() { sed '/^#/d' "$1"; }
-
-# on_nodes COMMAND CHANGE: label or taint the nodes given on stdin, a hundred at a time
-on_nodes() {
-    xargs -n 100 sh -c '
-        [ $# -gt 2 ] || exit 0
-        command=$1 change=$2
-        shift 2
-        $KUBECTL "$command" nodes "$@" "$change" --overwrite >/dev/null' sh "$1" "$2"
-}
-
-# existing FILE: the nodes of FILE that still exist, each with the keys of its NoSchedule taints
-existing() {
-    lines "$1" | xargs -n 100 sh -c '
-        [ $# -gt 0 ] || exit 0
-        $KUBECTL get nodes "$@" --ignore-not-found --no-headers \
-            -o "custom-columns=N:.metadata.name,T:.spec.taints[?(@.effect==\"NoSchedule\")].key"' sh >"$work/existing"
-}
-
-# label FILE KEY=VALUE, taint FILE KEY=VALUE:EFFECT: a node that is gone is an error, nothing has been removed yet
-label() { lines "$1" | on_nodes label "$2"; }
-taint() { lines "$1" | on_nodes taint "$2"; }
-
-# unlabel FILE KEY, untaint FILE KEY: a node that is gone, or has it no more, needs nothing
-unlabel() {
-    existing "$1"
-    awk '{ print $1 }' "$work/existing" | on_nodes label "$2-"
-}
-untaint() {
-    existing "$1"
-    awk -v key="$2" '{ n = split($2, keys, ","); for (i = 1; i <= n; i++) if (keys[i] == key) { print $1; break } }' \
-        "$work/existing" | on_nodes taint "$2:NoSchedule-"
-}
-
-# create FILE OBJECT: unless it is there
-create() {
-    file=$1
-    shift
-    found=$($KUBECTL get "$@" --ignore-not-found -o name)
-    if [ -n "$found" ]; then say "  already there: $found"; else $KUBECTL create -f "$file"; fi
-}
-
-# delete OBJECT: if it is there
-delete() { $KUBECTL delete "$@" --ignore-not-found --timeout="${TIMEOUT}s"; }
-
-# holds NAME FIELDS OBJECT: whether the fields are as the change NAME or a later one leaves them
-holds() {
-    name=$1 fields=$2
-    shift 2
-    now=$($KUBECTL get "$@" --ignore-not-found -o "jsonpath=$fields") || stop "kubectl get $* failed"
-    printf '%s\t%s\n' "$name" "$now" >"$work/now"
-    grep -qxFf "$work/now" "$states"
-}
-
-# patch_json FILE FIELDS OBJECT: its `test` would fail where it has been applied before
-patch_json() {
-    if holds "$@"; then
-        say "  already done: $1"
-    else
-        file=$1
-        shift 2
-        $KUBECTL patch "$@" --type=json --patch-file "$file"
-    fi
-}
-
-# patch_merge FILE OBJECT
-patch_merge() {
-    file=$1
-    shift
-    $KUBECTL patch "$@" --type=merge --patch-file "$file"
-}
-
-# expect SENTENCE NAME FIELDS OBJECT: stop with the sentence unless the change NAME has been made
-expect() {
-    sentence=$1
-    shift
-    holds "$@" && return
-    say "expected, one of:" && grep "^$1	" "$states" | cut -f 2
-    say "found:" && cut -f 2 "$work/now"
-    stop "$sentence"
-}
-
-list_speakers() {
-    $KUBECTL get pods -n "$namespace" -l "$pods" -o go-template='{{range .items}}{{$node := .spec.nodeName
-        }}{{if not .metadata.deletionTimestamp}}{{with .status}}{{range .conditions}}{{if and (eq .type "Ready"
-        ) (eq .status "True")}}{{$node}}{{"\n"}}{{end}}{{end}}{{end}}{{end}}{{end}}'
-}
-
-list_sessions() { $KUBECTL get "$peers" -o go-template="$sessions"; }
-
-# poll LIST FILE WHAT SENTENCE: until LIST prints every line of FILE
-poll() {
-    say "  waiting for $3"
-    lines "$2" >"$work/wanted"
-    deadline=$(($(date +%s) + TIMEOUT))
-    while :; do
-        # A look that fails is not the end: there may be another one before the time is over.
-        "$1" >"$work/listed" || :
-        sort -u "$work/listed" >"$work/found"
-        comm -23 "$work/wanted" "$work/found" >"$work/missing"
-        [ -s "$work/missing" ] || return 0
-        [ "$(date +%s)" -lt "$deadline" ] || break
-        sleep "$INTERVAL"
-    done
-    head -n 10 "$work/missing" >&2
-    stop "$(grep -c '' "$work/missing") of $(grep -c '' "$work/wanted") $3 are missing after $TIMEOUT s" \
-        "(the first are listed above). $4"
-}
-
-# wait_speakers FILE SENTENCE
-wait_speakers() {
-    [ "$TIMEOUT" -gt 0 ] || return 0
-    if [ -n "$daemonset" ]; then
-        $KUBECTL rollout status daemonset "$daemonset" -n "$namespace" --timeout="${ROLLOUT_TIMEOUT}s" ||
-            stop "the speakers have not restarted within $ROLLOUT_TIMEOUT s. $2"
-    fi
-    poll list_speakers "$1" "ready speakers" "$2"
-}
-
-# wait_sessions FILE SENTENCE
-wait_sessions() {
-    [ "$TIMEOUT" -gt 0 ] || return 0
-    # A speaker writes the state of its sessions every 30 s, and what it wrote before a restart stays until then.
-    sleep "$STATUS_PERIOD"
-    poll list_sessions "$1" "established sessions" "$2"
-}
-"""
-
 FIELDS = {
-    "BgpPeer": "{.spec.conf.neighborAddress} {.spec.nodeSelector}",
+    "BgpPeer": "{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}",
     "DaemonSet": "{.spec.template.spec.nodeSelector} {.spec.template.spec.affinity} {.spec.template.spec.tolerations}",
 }
 """The fields that patches change, as kubectl's jsonpath prints them."""
@@ -181,28 +30,45 @@ RESOURCES = {"BgpPeer": openelb.RESOURCE, "DaemonSet": "daemonsets.apps"}
 
 
 class Target(Struct, frozen=True):
-    """What the waits of all scripts look at; `speakers` may all have to restart, one after another."""
+    """The DaemonSet that the scripts look at, and the label selector of its pods as kubectl takes it."""
 
     namespace: str
     daemonset: str
-    pods: Mapping[str, str]
-    on_delete: bool
-    speakers: int
+    pods: str
 
     def setting(self) -> str:
         """The variables that functions.sh needs."""
         return "\n".join(
             (
                 f"namespace={shlex.quote(self.namespace)}",
-                f"pods={shlex.quote(','.join(f'{key}={value}' for key, value in sorted(self.pods.items())))}",
+                f"daemonset={shlex.quote(self.daemonset)}",
+                f"pods={shlex.quote(self.pods)}",
                 f"peers={openelb.RESOURCE}",
                 f"sessions={shlex.quote(openelb.SESSIONS)}",
                 f'STATUS_PERIOD="${{STATUS_PERIOD:-{openelb.STATUS_PERIOD}}}"',
-                f'ROLLOUT_TIMEOUT="${{ROLLOUT_TIMEOUT:-{300 + 60 * self.speakers}}}"',
-                # With the strategy OnDelete kubectl knows no rollout, and no edit restarts a pod.
-                f"daemonset={'' if self.on_delete else shlex.quote(self.daemonset)}",
             )
         )
+
+
+class Goal(Struct, frozen=True):
+    """What a script waits for: speakers by node, sessions as `node peer`."""
+
+    speakers: tuple[str, ...]
+    sessions: tuple[str, ...]
+
+
+def selector_text(selector: Mapping[str, Any]) -> str:
+    """A label selector as `kubectl -l` takes it.
+
+    >>> selector_text({"matchLabels": {"a": "b"}, "matchExpressions": [{"key": "c", "operator": "Exists"}]})
+    'a=b,c'
+    """
+    parts = [f"{key}={value}" for key, value in sorted((selector.get("matchLabels") or {}).items())]
+    for each in selector.get("matchExpressions") or ():
+        key, values = each["key"], f"({','.join(each.get('values') or ())})"
+        forms = {"In": f"{key} in {values}", "NotIn": f"{key} notin {values}", "Exists": key, "DoesNotExist": f"!{key}"}
+        parts.append(forms[each["operator"]])
+    return ",".join(parts)
 
 
 def commented(comment: str, body: str) -> str:
@@ -224,7 +90,8 @@ def state(found: Mapping[str, Any] | None, kind: str) -> str:
         # The API server drops the first and the last where they are empty.
         values = [pod.get("nodeSelector") or None, pod.get("affinity"), pod.get("tolerations") or None]
     else:
-        values = [found["spec"]["conf"]["neighborAddress"], found["spec"].get("nodeSelector")]
+        conf = found["spec"]["conf"]
+        values = [conf["neighborAddress"], conf.get("peerAs"), found["spec"].get("nodeSelector")]
     shown = ("" if value is None else value if isinstance(value, str) else compact(value) for value in values)
     return " ".join(shown)
 
@@ -237,8 +104,11 @@ def compact(value: Any) -> str:
 class Script:
     """One script under construction: its lines, the files that it reads, and the objects as it leaves them."""
 
-    def __init__(self, comment: str, target: Target, objects: Objects, folder: str = "") -> None:
+    def __init__(
+        self, comment: str, target: Target, goal: Goal, failed: str, objects: Objects, folder: str = ""
+    ) -> None:
         self.comment, self.target, self.objects, self.folder = comment, target, dict(objects), folder
+        self.goal, self.failed = goal, failed
         self.files: dict[str, str] = {}
         self.body: list[str] = []
         self.history: defaultdict[Key, list[str]] = defaultdict(list)
@@ -285,11 +155,16 @@ class Script:
             case Create(manifest):
                 kind, namespace, name = key_of(manifest)
                 file = self.write(f"{place}-create-{kind.lower()}-{name[:100]}.yaml", f"{why}: {kind} {name}", manifest)
-                self.made(change)
-                return f"create {file} {reference(kind, namespace, name)}"
+                self.made(change, file)
+                return f"create {file} {shlex.quote(FIELDS[kind])} {reference(kind, namespace, name)}"
             case Delete(kind, namespace, name):
                 self.made(change)
                 return f"delete {reference(kind, namespace, name)}"
+            case Restart(rounds):
+                nodes = tuple(f"{number} {name}" for number, names in enumerate(rounds, 1) for name in names)
+                file = self.write(f"{place}-restart-nodes.txt", f"{why}: round and node", nodes)
+                files = [self.list_file("speakers"), self.list_file("sessions") or "''"]
+                return f"restart_speakers {file} {' '.join(files)} {shlex.quote(self.failed)}"
 
     def write(self, name: str, comment: str, data: Any) -> str:
         """Keep a file of the script; a tuple is a list of lines."""
@@ -300,7 +175,7 @@ class Script:
     def made(self, change: Change, mark: str = "") -> None:
         """Note what a change leaves, and under `mark` that this and what comes later means that it has been made."""
         make(self.objects, change)
-        if isinstance(change, Label | TaintNodes):
+        if isinstance(change, Label | TaintNodes | Restart):
             return
         key = key_of(change.manifest) if isinstance(change, Create) else (change.kind, change.namespace, change.name)
         if mark:
@@ -317,16 +192,22 @@ class Script:
             f"expect {shlex.quote(sentence)} {shlex.quote(mark)} {shlex.quote(FIELDS[key[0]])} {reference(*key)}",
         ]
 
-    def wait(self, wait: Wait, speakers: Iterable[str], sessions: Iterable[str], sentence: str) -> None:
-        """Wait until these speakers run and, for "established", these sessions (`node peer`) are up."""
+    def list_file(self, what: Literal["speakers", "sessions"]) -> str:
+        """The file that lists these of the goal; "" where there are none."""
+        if not (names := getattr(self.goal, what)):
+            return ""
+        comment = f"the {what} that must be up before the script goes on"
+        self.files[f"{self.folder}{what}.txt"] = commented(comment, "\n".join(sorted(names)))
+        return f"{self.folder}{what}.txt"
+
+    def wait(self, wait: Wait, sentence: str = "") -> None:
+        """Wait until the goal's speakers run and, for "established", its sessions are up."""
         if not wait:
             return
         self.body.append("")
-        for what, names in (("speakers", speakers), ("sessions", sessions if wait == "established" else ())):
-            if lines := tuple(sorted(names)):
-                file = f"{self.folder}{what}.txt"
-                self.files[file] = commented(f"the {what} that must be up before the script goes on", "\n".join(lines))
-                self.body.append(f"wait_{what} {file} {shlex.quote(sentence)}")
+        for what in ("speakers", "sessions") if wait == "established" else ("speakers",):
+            if file := self.list_file(what):
+                self.body.append(f"wait_{what} {file} {shlex.quote(sentence or self.failed)}")
 
     def finish(self, name: str, last: str) -> dict[str, str]:
         """All files of the script, itself under `name`."""

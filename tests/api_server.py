@@ -1,7 +1,9 @@
 """A small Kubernetes API server for the real kubectl: nodes, pods, one DaemonSet and BgpPeers, kept in memory.
 
 Speakers start and stop, and sessions come up, as soon as objects change: pods and the BgpPeers' status are worked
-out from the objects at every request. Labels, taints and patches mean what they mean to a real API server.
+out from the objects at every request. Labels, taints and patches mean what they mean to a real API server. A speaker
+whose pod is deleted takes some looks until it is ready, and more until its sessions are up; a template edit under
+RollingUpdate restarts all pods, which is taken to be at once: the worst that can happen, since it waits for no session.
 """
 
 from __future__ import annotations
@@ -9,9 +11,11 @@ from __future__ import annotations
 import json
 import re
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -26,6 +30,7 @@ GROUPS = {"": "v1", "apps": "v1", "network.kubesphere.io": "v1alpha2"}
 KINDS = {
     "nodes": ("Node", "", False),
     "pods": ("Pod", "", True),
+    "controllerrevisions": ("ControllerRevision", "apps", True),
     "daemonsets": ("DaemonSet", "apps", True),
     "bgppeers": ("BgpPeer", "network.kubesphere.io", False),
 }
@@ -33,6 +38,7 @@ PLACE = re.compile(
     r"/apis?/(?P<version>v1|[^/]+/[^/]+)(?:/namespaces/(?P<namespace>[^/]+))?/(?P<plural>[^/]+)(?:/(?P<name>[^/]+))?"
 )
 Session = tuple[str, str]
+HASH = "controller-revision-hash"
 
 
 class World:
@@ -42,23 +48,65 @@ class World:
         self.objects = {key: json.loads(json.dumps(each)) for key, each in objects.items()}
         for key, each in self.objects.items():
             if key[0] == "DaemonSet":
-                each["spec"].setdefault("updateStrategy", {"type": "RollingUpdate"})
+                self.daemonset, self.place = each, key
+        with_defaults(self.daemonset)
         self.down: set[Session] = set()
         self.log: list[str] = []
         self.allowed: int | None = None
+        self.templates = [template_of(self.daemonset)]
+        self.pods = {name: Pod(self.templates[0]) for name in self.speakers()}
+        self.starting: dict[str, int] = {}
+        self.moments = [self.sessions()]
+
+    def change(self, key: tuple[str, str, str], new: dict[str, Any] | None) -> None:
+        """Change an object; the DaemonSet controller follows, and every state of the sessions is noted."""
+        if new is None:
+            del self.objects[key]
+        else:
+            self.objects[key] = new
+        if key == self.place:
+            self.daemonset = with_defaults(self.objects[key])
+            template = template_of(self.daemonset)
+            self.templates = [*(each for each in self.templates if each != template), template]
+        old, newest, names = self.pods, self.templates[-1], self.speakers()
+        self.pods = {name: old.get(name) or Pod(newest) for name in names}
+        outdated = [name for name, pod in self.pods.items() if pod.template != newest]
+        if self.daemonset["spec"]["updateStrategy"]["type"] != "OnDelete" and outdated:
+            self.restart(outdated, looks=0)
+        self.moments.append(self.sessions())
+
+    def restart(self, names: list[str], looks: int = 3) -> None:
+        """Delete pods; the new ones are not up before that many looks."""
+        self.starting |= dict.fromkeys(names, 9)
+        self.moments.append(self.sessions())
+        for name in names:
+            self.pods[name] = Pod(self.templates[-1])
+            self.starting[name] = looks
+        self.moments.append(self.sessions())
+
+    def outdated(self, node: str) -> bool:
+        return node in self.pods and self.pods[node].template != self.templates[-1]
+
+    def has_pod(self, name: str) -> bool:
+        return any(pod.name(node) == name for node, pod in self.pods.items())
+
+    def look(self) -> None:
+        """Somebody looks, and time goes by."""
+        self.starting = {name: left - 1 for name, left in self.starting.items() if left > 0}
 
     def speakers(self) -> list[str]:
         """The nodes on which the DaemonSet controller runs a speaker."""
-        pod = speaker(next(each for (kind, _, _), each in self.objects.items() if kind == "DaemonSet"))
+        pod = speaker(self.daemonset)
         return sorted(name for (kind, _, name), each in self.objects.items() if kind == "Node" and runs_on(pod, each))
 
     def sessions(self) -> set[Session]:
         """The sessions (node, address) that are up."""
+        names = [name for name in self.speakers() if not self.starting.get(name)]
         return {
             (name, peer["spec"]["conf"]["neighborAddress"])
             for (kind, _, _), peer in self.objects.items()
             if kind == "BgpPeer"
-            for name in self.speakers()
+            for name in names
             if selects(selector(peer["spec"].get("nodeSelector")), self.objects["Node", "", name]["metadata"]["labels"])
         } - self.down
 
@@ -71,21 +119,27 @@ class World:
             names = sorted(name for name, at in self.sessions() if at == address)
             return {**found, "status": {"nodesPeerStatus": dict.fromkeys(names, up) | {"gone": {"peerState": {}}}}}
         if key[0] == "DaemonSet":
-            count = len(self.speakers())
-            fields = ("desiredNumberScheduled", "updatedNumberScheduled", "numberAvailable", "currentNumberScheduled")
-            return {**found, "status": {"observedGeneration": 9, **dict.fromkeys(fields, count)}}
+            return {**found, "metadata": {**found["metadata"], "generation": 9}, "status": {"observedGeneration": 9}}
         return found
 
     def listed(self, kind: str) -> list[dict[str, Any]]:
+        owner = {"ownerReferences": [{"kind": "DaemonSet", "name": DAEMONSET[2]}], "namespace": DAEMONSET[1]}
         if kind == "Pod":
-            ready = {"conditions": [{"type": "Ready", "status": "True"}]}
             return [
                 {
-                    "metadata": {"name": f"speaker-{name}", "namespace": DAEMONSET[1]},
+                    "metadata": {**owner, "name": pod.name(name), "labels": {HASH: hash_of(pod.template)}},
                     "spec": {"nodeName": name},
-                    "status": ready,
+                    "status": {"conditions": [{"type": "Ready", "status": str(self.starting.get(name, 0) < 2)}]},
                 }
-                for name in self.speakers()
+                for name, pod in sorted(self.pods.items())
+            ]
+        if kind == "ControllerRevision":
+            return [
+                {
+                    "metadata": {**owner, "name": f"r{hash_of(each)}", "labels": {HASH: hash_of(each)}},
+                    "revision": number,
+                }
+                for number, each in sorted(enumerate(self.templates, 8), key=str)
             ]
         return [self.shown(key) for key in sorted(self.objects) if key[0] == kind]
 
@@ -94,11 +148,39 @@ class World:
         if self.allowed is not None and len(self.log) >= self.allowed:
             return False
         self.log.append(f"{what} {key[0]} {key[2]}")
-        if new is None:
-            del self.objects[key]
+        if key[0] == "Pod":
+            self.restart([name for name, pod in self.pods.items() if pod.name(name) == key[2]])
         else:
-            self.objects[key] = new
+            self.change(key, new)
         return True
+
+
+class Pod:
+    """A pod of the DaemonSet; no two have one name."""
+
+    numbers = count()
+
+    def __init__(self, template: str) -> None:
+        self.template, self.number = template, next(self.numbers)
+
+    def name(self, node: str) -> str:
+        return f"speaker-{node}-{self.number}"
+
+
+def template_of(daemonset: dict[str, Any]) -> str:
+    pod = daemonset["spec"]["template"]["spec"]
+    return json.dumps({name: value for name, value in pod.items() if value}, sort_keys=True)
+
+
+def hash_of(template: str) -> str:
+    return str(zlib.crc32(template.encode()))
+
+
+def with_defaults(daemonset: dict[str, Any]) -> dict[str, Any]:
+    """The DaemonSet with its update strategy as an API server sets it where it is not given."""
+    strategy = daemonset["spec"].setdefault("updateStrategy", {})
+    strategy.setdefault("type", "RollingUpdate")
+    return daemonset
 
 
 def runs_on(pod: Speaker, node: dict[str, Any]) -> bool:
@@ -182,6 +264,10 @@ class Handler(BaseHTTPRequestHandler):
             found = self.discover(split.path)
             return self.missing() if found is None else self.answer(found)
         kind, version, namespace, name = place
+        if kind in ("Pod", "BgpPeer"):
+            self.world.look()
+        if kind == "Pod" and name:
+            return self.missing() if not self.world.has_pod(name) else self.answer({"metadata": {"name": name}})
         if name:
             key = (kind, namespace, name)
             return self.answer(self.world.shown(key)) if key in self.world.objects else self.missing()
@@ -217,7 +303,7 @@ class Handler(BaseHTTPRequestHandler):
         kind, _, namespace, name = self.locate() or ("", "", "", "")
         if int(self.headers["Content-Length"] or 0):
             self.body()
-        if (kind, namespace, name) not in self.world.objects:
+        if not self.world.has_pod(name) if kind == "Pod" else (kind, namespace, name) not in self.world.objects:
             return self.missing()
         done = self.world.set((kind, namespace, name), None, "delete")
         return self.answer({"kind": "Status", "apiVersion": "v1", "status": "Success"}) if done else self.fail()

@@ -16,7 +16,7 @@ import yaml
 from optimizer.export import Export, export, write
 from optimizer.manifests import Key, Objects, apply_changes, objects_of
 from optimizer.model import Cluster, Placement, Policy
-from optimizer.plan import Style
+from optimizer.template import Style
 from tests.export_inputs import (
     POLICY,
     cluster,

@@ -153,10 +153,11 @@ def speakers(draw: st.DrawFn, has: set[str]) -> Speaker:
     selector = st.sampled_from(
         ({"kubernetes.io/os": "linux"}, {"kubernetes.io/os": "linux", SPEAKER_LABEL[0]: "true"}, {"disk": "ssd"})
     )
+    node_selector = draw(selector) if "affinity" in has else {}
     return Speaker(
         namespace="openelb-system",
         name="openelb-speaker",
-        node_selector=draw(selector) if "affinity" in has else {},
+        node_selector=node_selector,
         affinity=draw(st.sampled_from(AFFINITIES)) if "affinity" in has else None,
         tolerations=draw(
             st.sampled_from(
@@ -165,7 +166,7 @@ def speakers(draw: st.DrawFn, has: set[str]) -> Speaker:
         ),
         requests=Resources(draw(st.sampled_from((100, 200))), 100 * MI, 1),
         host_network=draw(st.booleans()),
-        manifest={},
+        manifest={"spec": {"template": {"spec": {"nodeSelector": node_selector}}}},
     )
 
 

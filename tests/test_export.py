@@ -15,8 +15,8 @@ from optimizer.export import FORMATS, Export, Format, export, write
 from optimizer.export_kustomize import overlay
 from optimizer.manifests import Label, Patch, apply_changes, merge, objects_of
 from optimizer.model import Policy
-from optimizer.plan import STYLES, Style
-from optimizer.scripts import FIELDS, state
+from optimizer.scripts import FIELDS, selector_text, state
+from optimizer.template import STYLES, Style
 from tests.export_inputs import (
     DAEMONSET,
     KEY,
@@ -78,18 +78,23 @@ def test_scripts_are_posix_shell(format_: Format, tmp_path: Path) -> None:
 def test_kubectl_files_are_numbered_in_the_order_of_apply_sh() -> None:
     files = export(*moving_with("taints"), "kubectl").files
     used = re.findall(
-        r"^(?:create|label|unlabel|taint|untaint|patch_json|patch_merge) (\S+)", files["apply.sh"], re.MULTILINE
+        r"^(?:create|label|unlabel|taint|untaint|patch_json|patch_merge|restart_speakers) (\S+)",
+        files["apply.sh"],
+        re.MULTILINE,
     )
     assert used == sorted(name for name in files if name[:2].isdigit())
     assert used == [
-        "10-1-create-bgppeer-leaf-2.yaml",
-        "10-2-patch-bgppeer-old-1.yaml",
-        "10-3-patch-bgppeer-leaf-1.yaml",
-        "20-label-nodes.txt",
-        "30-patch-daemonset-openelb-speaker.yaml",
-        "40-unlabel-nodes.txt",
-        "50-1-patch-bgppeer-leaf-1.yaml",
-        "60-taint-nodes.txt",
+        "10-patch-daemonset-openelb-speaker.yaml",
+        "20-1-create-bgppeer-leaf-2.yaml",
+        "20-2-patch-bgppeer-old-1.yaml",
+        "20-3-patch-bgppeer-leaf-1.yaml",
+        "30-label-nodes.txt",
+        "40-patch-daemonset-openelb-speaker.yaml",
+        "50-unlabel-nodes.txt",
+        "60-1-patch-bgppeer-leaf-1.yaml",
+        "70-taint-nodes.txt",
+        "80-restart-nodes.txt",
+        "90-patch-daemonset-openelb-speaker.yaml",
     ]
 
 
@@ -111,7 +116,7 @@ def test_helm_values_hold_whole_lists_and_only_what_the_style_needs() -> None:
 
 def test_hazards_are_those_of_the_export() -> None:
     told = export(*moving_with("affinity"), "helm").hazards
-    assert [("restarts" in told[0]), "edited" in told[1], "old-1 are deleted" in told[2], "template" in told[3]] == [
+    assert [("restarted" in told[0]), "edited" in told[1], "old-1 are deleted" in told[2], "template" in told[3]] == [
         True
     ] * 4
 
@@ -124,15 +129,34 @@ def test_layer2_waits_for_speakers_alone() -> None:
     assert "wait_sessions" not in files["apply.sh"]
 
 
-def test_a_daemonset_that_is_updated_by_hand_has_no_rollout_to_wait_for() -> None:
+def test_a_daemonset_that_is_updated_by_hand_is_left_so() -> None:
     found = two_racks()
     assert found.speaker is not None
     manifest = daemonset({}, updateStrategy={"type": "OnDelete"})
-    files = export(
-        replace(found, speaker=replace(found.speaker, manifest=manifest)), POLICY, TWO_RACKS, "taints", "helm"
-    ).files
-    assert "\ndaemonset=\n" in files["after.sh"]
-    assert "\ndaemonset=openelb-speaker\n" in export(found, POLICY, TWO_RACKS, "taints", "helm").files["after.sh"]
+    by_hand = replace(found, speaker=replace(found.speaker, manifest=manifest))
+    for case, restarts in ((found, True), (by_hand, False)):
+        files = export(case, POLICY, TWO_RACKS, "taints", "helm").files
+        assert ("restart_speakers " in files["after.sh"]) == restarts
+        assert ("daemonset-openelb-speaker.yaml" in files["before.sh"]) == restarts
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_helm_and_kustomize_hold_restarts_before_and_resume_them_last(style: Style) -> None:
+    for format_, prefix in (("helm", ""), ("kustomize", "nodes-")):
+        files = export(*moving_with(style), format_).files  # type: ignore[arg-type]
+        hold, resume = f"{prefix}before/10-patch-daemonset-openelb-speaker.yaml", files[f"{prefix}after.sh"]
+        assert "OnDelete" in files[hold]
+        assert resume.index("restart_speakers ") < resume.index("patch_merge ", resume.index("restart_speakers "))
+
+
+def test_a_selector_of_pods_by_expressions_is_given_to_kubectl() -> None:
+    expressions = [
+        {"key": "app", "operator": "In", "values": ["speaker", "bgp"]},
+        {"key": "tier", "operator": "NotIn", "values": ["x"]},
+        {"key": "a/b", "operator": "Exists"},
+        {"key": "old", "operator": "DoesNotExist"},
+    ]
+    assert selector_text({"matchExpressions": expressions}) == "app in (speaker,bgp),tier notin (x),a/b,!old"
 
 
 def test_an_overlay_works_over_the_old_value_and_over_nothing() -> None:

@@ -15,9 +15,9 @@ from optimizer.export import prepare
 from optimizer.kube import parse_quantity
 from optimizer.model import Policy
 from optimizer.optimize import optimize
-from optimizer.plan import STYLES, Style
 from optimizer.read_cluster import read_cluster
 from optimizer.read_topology import Topology, with_topology
+from optimizer.template import STYLES, Style
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

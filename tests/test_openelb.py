@@ -27,6 +27,7 @@ from tests.export_inputs import (
     two_racks,
 )
 
+NAMES = ("a1", "a2", "b1", "b2", "c1")
 NODES = [node("a1"), node("a2"), node("a3"), node("b1", "r2")]
 
 
@@ -49,7 +50,30 @@ def selectors(found: Cluster, result: PeerEdits) -> tuple[Any, Any]:
 
 def test_openelb_is_a_product() -> None:
     product: Product = openelb
-    assert product.hazards(two_racks(), POLICY, TWO_RACKS) == ()
+    assert product.paths(two_racks(), placed()) == openelb.paths(two_racks(), placed())
+
+
+def test_hazard_of_a_template_that_an_export_edits() -> None:
+    (sentence,) = openelb.hazards(two_racks(), POLICY, TWO_RACKS)
+    assert f"openelb-speaker does not ask for the label {KEY}=true yet, so an export changes its template" in sentence
+    assert "taints alone keep no speaker off" in sentence
+    assert sentence.endswith("restarted in 2 rounds, never two of one router at once")
+    asking = cluster(NODES, pod={"nodeSelector": {KEY: "true"}})
+    assert openelb.hazards(asking, POLICY, placed(speakers=["a1"])) == ()
+
+
+def test_hazard_of_layer2_beside_bgppeers() -> None:
+    edit, peers = openelb.hazards(two_racks(), Policy(mode="layer2"), placed(speakers=["a1", "b1"]))
+    assert edit.endswith("restarted in 2 rounds, one at a time")
+    assert peers.endswith("2 BgpPeers: to stop speakers for the mode layer2 also closes their BGP sessions")
+
+
+def test_hazard_of_a_daemonset_that_is_updated_by_hand() -> None:
+    found = two_racks()
+    assert found.speaker is not None
+    manifest = daemonset({}, updateStrategy={"type": "OnDelete"})
+    by_hand = replace(found, speaker=replace(found.speaker, manifest=manifest))
+    assert "keep the old template until their pods go" in openelb.hazards(by_hand, POLICY, TWO_RACKS)[0]
 
 
 def test_a_selector_that_gives_the_sessions_is_left_alone() -> None:
@@ -58,7 +82,23 @@ def test_a_selector_that_gives_the_sessions_is_left_alone() -> None:
 
 
 def test_a_selector_by_our_label_sees_the_label_that_the_plan_sets() -> None:
-    assert not edits(one({"matchLabels": {KEY: "true"}}), placed(("a1", "leaf-1"))).early
+    nodes = [node("a1", chosen=True), node("a2")]
+    found = cluster(nodes, [router(1, "p")], [peer("p", "10.0.0.1", {"matchLabels": {KEY: "true"}})])
+    assert edits(found, placed(("a1", "leaf-1"))) == PeerEdits(names={"leaf-1": "p"})
+
+
+def test_a_selector_by_our_label_opens_nothing_on_speakers_that_are_labelled_for_now() -> None:
+    # The plan labels a2 as well until the new session of a1 is up; the BgpPeer must not let it peer.
+    found = one({"matchLabels": {KEY: "true"}}, running=["a1", "a2"])
+    result = edits(found, placed(("a1", "leaf-1")))
+    assert selectors(found, result) == (hostnames("a1"), {"matchLabels": {KEY: "true"}})
+
+
+def test_a_selector_that_our_label_takes_nodes_out_of_is_replaced_first() -> None:
+    unlabelled = {"matchExpressions": [{"key": KEY, "operator": "DoesNotExist"}]}
+    found = one(unlabelled, running=["a1", "a2"])
+    result = edits(found, placed(("a1", "leaf-1")))
+    assert selectors(found, result) == (hostnames("a1", "a2"), hostnames("a1"))
 
 
 def test_a_selector_is_rewritten_to_hostnames_as_a_whole() -> None:
@@ -182,7 +222,7 @@ def test_layer2_edits_no_bgppeer() -> None:
 
 
 def test_the_index_by_label_agrees_with_a_plain_look_at_every_node() -> None:
-    nodes = openelb.Nodes(two_racks(), POLICY, frozenset({"a1", "b1"}))
+    nodes = openelb.Nodes(two_racks().nodes, (KEY, "true"), frozenset({"a1", "b1"}), frozenset(NAMES))
     for raw in (rack("r1"), hostnames("a1", "b2"), {"matchLabels": {"rack": "none"}}, {"matchLabels": {KEY: "true"}}):
         parsed = peer("x", "10.0.0.9", raw).selector
         assert nodes.select(parsed) == {name for name, labels in nodes.labels.items() if kube.selects(parsed, labels)}
@@ -194,19 +234,19 @@ def test_the_index_by_label_agrees_with_a_plain_look_at_every_node() -> None:
 
 def test_hazard_of_two_bgppeers_with_one_address_names_both() -> None:
     found = cluster(NODES, [router(1, "one")], [peer("one", "10.0.0.1"), peer("two", "10.0.0.1", rack("r1"))])
-    (sentence,) = openelb.hazards(found, POLICY, placed(("a1", "leaf-1")))
+    sentence, _ = openelb.hazards(found, POLICY, placed(("a1", "leaf-1")))
     assert "one and two have one address, 10.0.0.1" in sentence
 
 
 def test_hazard_of_rack_labels_without_as_per_rack() -> None:
     found = cluster([node("a1", **{RACK_LABEL: "r1"}), node("a2")])  # type: ignore[arg-type]
-    (sentence,) = openelb.hazards(found, POLICY, placed(speakers=["a1"]))
+    sentence, _ = openelb.hazards(found, POLICY, placed(speakers=["a1"]))
     assert sentence.startswith(f"1 nodes carry the label {RACK_LABEL}, which has no effect")
 
 
 def test_hazard_of_nodes_without_a_rack_label_under_as_per_rack() -> None:
     found = cluster([node("a1", **{RACK_LABEL: "r1"}), node("a2")], as_per_rack={"r1": 65000})  # type: ignore[arg-type]
-    (sentence,) = openelb.hazards(found, POLICY, placed(speakers=["a1"]))
+    sentence, _ = openelb.hazards(found, POLICY, placed(speakers=["a1"]))
     assert "1 of 2 nodes lack the label" in sentence
     assert "a2" in sentence
 
@@ -216,7 +256,9 @@ def test_export_hazards_tell_what_restarts_and_whose_pods_stay_away() -> None:
     found = two_racks(daemonsets=(tolerant, daemonset({}, "logs")))
     steps = make_plan(found, POLICY, TWO_RACKS, "taints")
     restart, alone, others = openelb.export_hazards(found, POLICY, steps, "taints", helm=False)
-    assert "restarts every speaker, one at a time" in restart
+    assert restart.endswith(
+        "changes: its speakers that stay are restarted in 2 rounds, never two of one router at once"
+    )
     assert "taints alone keep no speaker off" in alone
     assert others.startswith(f"1 DaemonSets do not tolerate {KEY}=true:NoSchedule")
     assert others.endswith(": openelb-system/logs")

@@ -4,8 +4,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from optimizer.errors import InputError
@@ -13,27 +11,24 @@ from optimizer.manifests import (
     Label,
     Objects,
     Patch,
+    Restart,
     apply_changes,
     objects_of,
 )
 from optimizer.model import Cluster, Placement, Policy, Router, SpeakerNeeds, Taint
-from optimizer.plan import REQUIRED, STYLES, Step, Style, make_plan, wished_pod_spec
+from optimizer.plan import Step, make_plan
 from optimizer.speakers import openelb
-from tests.api_server import World
+from optimizer.template import REQUIRED, STYLES, Style, wished_pod_spec
 from tests.export_inputs import (
     DAEMONSET,
     KEY,
-    OURS,
     POLICY,
     TWO_RACKS,
     VALUE,
     cluster,
-    hostnames,
     node,
     peer,
     placed,
-    rack,
-    router,
     selector,
     two_racks,
 )
@@ -148,8 +143,9 @@ def test_a_style_is_left_in_one_patch_so_that_speakers_restart_once() -> None:
     found = two_racks()
     tainted = again(after(found, plan(found, TWO_RACKS, "taints")), TWO_RACKS, found.routers)
     steps = plan(tainted, TWO_RACKS, "affinity")
-    assert [step.slug for step in steps] == ["untaint-speakers", "daemonset"]
-    (change,) = steps[1].changes
+    assert slugs(steps)[:-2] == held(("untaint-speakers", ""), ("daemonset", ""))[:-2]
+    assert slugs(steps)[-2:] == [("restart-speakers", "established"), ("resume-restarts", "")]
+    (change,) = steps[2].changes
     assert isinstance(change, Patch)
     assert [operation["op"] for operation in change.body] == ["add", "test", "remove", "test", "remove"]
 
@@ -161,17 +157,22 @@ def slugs(steps: Iterable[Step]) -> list[tuple[str, str]]:
     return [(step.slug, step.wait) for step in steps]
 
 
+def held(*inner: tuple[str, str]) -> list[tuple[str, str]]:
+    """The steps around an edit of the template."""
+    return [("hold-restarts", ""), *inner, ("restart-speakers", ""), ("resume-restarts", "")]
+
+
 def test_when_the_chosen_speakers_run_the_daemonset_stops_the_others() -> None:
     steps = plan(two_racks(), TWO_RACKS)
-    assert slugs(steps) == [("label-speakers", ""), ("daemonset", "established")]
-    assert steps[0].changes == (Label(KEY, VALUE, ("a1", "a2", "b1", "b2")),)
+    assert slugs(steps) == held(("label-speakers", ""), ("daemonset", "established"))
+    assert steps[1].changes == (Label(KEY, VALUE, ("a1", "a2", "b1", "b2")),)
 
 
 def test_a_new_speaker_comes_up_before_any_other_stops() -> None:
     steps = plan(two_racks(running=["a1", "c1", "b1", "b2"]), TWO_RACKS)
-    assert slugs(steps) == [("label-speakers", ""), ("daemonset", ""), ("unlabel-nodes", "established")]
-    assert steps[0].changes == (Label(KEY, VALUE, ("a1", "a2", "b1", "b2", "c1")),)
-    assert steps[2].changes == (Label(KEY, None, ("c1",)),)
+    assert slugs(steps) == held(("label-speakers", ""), ("daemonset", ""), ("unlabel-nodes", "established"))
+    assert steps[1].changes == (Label(KEY, VALUE, ("a1", "a2", "b1", "b2", "c1")),)
+    assert steps[3].changes == (Label(KEY, None, ("c1",)),)
 
 
 def test_on_reoptimization_only_labels_change() -> None:
@@ -187,26 +188,25 @@ def test_on_reoptimization_only_labels_change() -> None:
 def test_a_stale_label_goes_before_the_daemonset_asks_for_it() -> None:
     nodes = [node("a1"), node("a2"), node("a3", chosen=True)]
     steps = plan(cluster(nodes, running=["a1", "a2"]), placed(speakers=["a1", "a2"]))
-    assert steps[0].changes == (Label(KEY, VALUE, ("a1", "a2")), Label(KEY, None, ("a3",)))
+    assert steps[1].changes == (Label(KEY, VALUE, ("a1", "a2")), Label(KEY, None, ("a3",)))
 
 
 def test_the_taint_comes_after_the_toleration_and_goes_before_it() -> None:
     found = two_racks()
     steps = plan(found, TWO_RACKS, "taints")
-    assert [step.slug for step in steps] == ["label-speakers", "daemonset", "taint-nodes"]
-    assert [step.slug for step in plan(again(after(found, steps), TWO_RACKS, found.routers), TWO_RACKS)] == [
-        "untaint-speakers",
-        "daemonset",
-    ]
+    assert [step.slug for step in steps][1:-2] == ["label-speakers", "daemonset", "taint-nodes"]
+    back = plan(again(after(found, steps), TWO_RACKS, found.routers), TWO_RACKS)
+    assert [step.slug for step in back][1:-2] == ["untaint-speakers", "daemonset"]
 
 
-def test_layer2_waits_for_the_rollout_alone_and_leaves_bgppeers() -> None:
+def test_layer2_waits_for_speakers_alone_and_leaves_bgppeers() -> None:
     found = two_racks(running=["a1"])
     steps = plan(found, placed(speakers=["a1", "b1"]), policy=Policy(mode="layer2"))
-    assert slugs(steps) == [("label-speakers", ""), ("daemonset", "")]
+    assert slugs(steps)[:-2] == held(("label-speakers", ""), ("daemonset", ""))[:-2]
+    assert steps[-2].changes == (Restart((("a1",), ("b1",))),)
     found = two_racks(running=["a1", "a2"])
     steps = plan(found, placed(speakers=["a1", "b1"]), policy=Policy(mode="layer2"))
-    assert slugs(steps)[-1] == ("unlabel-nodes", "rollout")
+    assert slugs(steps)[-3] == ("unlabel-nodes", "running")
 
 
 def test_no_daemonset_says_what_to_dump() -> None:
@@ -221,142 +221,8 @@ def test_a_placement_of_other_input_is_refused() -> None:
 
 def test_the_label_of_the_policy_is_used() -> None:
     policy = Policy(speaker=SpeakerNeeds(label=("example.com/edge", "")))
-    objects = apply_changes(objects_of(two_racks()), plan(two_racks(), TWO_RACKS, "taints", policy)[0].changes)
+    objects = apply_changes(objects_of(two_racks()), plan(two_racks(), TWO_RACKS, "taints", policy)[1].changes)
     assert objects["Node", "", "a1"]["metadata"]["labels"]["example.com/edge"] == ""
-
-
-# Random states: the wished state, nothing more to do, nothing lost on the way, and the way back.
-
-LINUX_TERMS = required({"matchExpressions": [LINUX]}, {"matchExpressions": [{"key": "gpu", "operator": "Exists"}]})
-FOREIGN_TAINT = Taint("CriticalAddonsOnly", "NoSchedule")
-
-
-@st.composite
-def pods(draw: st.DrawFn) -> dict[str, Any]:
-    """A template with foreign parts that every node meets, as an earlier export in some style has left it."""
-    pod: dict[str, Any] = {"tolerations": [FOREIGN], "hostNetwork": True}
-    if draw(st.booleans()):
-        pod["nodeSelector"] = draw(st.sampled_from([{}, {"kubernetes.io/os": "linux"}]))
-    if draw(st.booleans()):
-        pod["affinity"] = draw(st.sampled_from([{}, POD_ANTI_AFFINITY, LINUX_TERMS, LINUX_TERMS | POD_ANTI_AFFINITY]))
-    style = draw(st.sampled_from([None, *STYLES]))
-    return wished_pod_spec(pod, LABEL, style) if style else pod
-
-
-@st.composite
-def states(draw: st.DrawFn, duplicates: bool = True) -> tuple[Cluster, Placement]:
-    names = [f"n{number}" for number in range(draw(st.integers(2, 6)))]
-    nodes = []
-    for name in names:
-        taints = draw(st.lists(st.sampled_from([OURS, FOREIGN_TAINT]), unique=True))
-        marked = draw(st.sampled_from([None, None, VALUE, "other"]))
-        each = node(name, draw(st.sampled_from(["r1", "r2"])), taints=taints)
-        nodes.append(replace(each, labels={**each.labels, **({KEY: marked} if marked else {})}))
-    routers, peers, pairs = [], [], []
-    speakers = draw(st.sets(st.sampled_from(names), min_size=1))
-    for number in (1, 2):
-        raws = [None, {}, rack(f"r{number}"), hostnames(*draw(st.sets(st.sampled_from(names), min_size=1)))]
-        count = draw(st.sampled_from([0, 1, 1, 2] if duplicates else [0, 1]))
-        for index in range(count):
-            peers.append(peer(f"leaf-{number}{'-dup' * index}", f"10.0.0.{number}", draw(st.sampled_from(raws))))
-        kept = f"leaf-{number}{draw(st.sampled_from(['', '-dup'])) if count == 2 else ''}" if count else None
-        routers.append(router(number, kept, draw(st.sampled_from([None, rack(f"r{number}")]))))
-        attached = sorted(each.name for each in nodes if each.labels["rack"] == f"r{number}" and each.name in speakers)
-        selected = draw(st.booleans())
-        pairs += [(name, f"leaf-{number}") for name in attached if not selected or draw(st.booleans())]
-    pod = draw(pods())
-    found = cluster(nodes, routers, peers, pod)
-    running = World(objects_of(found)).speakers()
-    return cluster(nodes, routers, peers, pod, running=running), placed(*pairs, speakers=speakers)
-
-
-def wanted(placement: Placement) -> set[tuple[str, str]]:
-    return {(each.node, f"10.0.0.{each.router[-1]}") for each in placement.sessions}
-
-
-def canonical(objects: Objects) -> Objects:
-    """Taints sorted: their order means nothing."""
-    return {
-        key: {**each, "spec": {"taints": sorted(each["spec"]["taints"], key=str)}} if key[0] == "Node" else each
-        for key, each in objects.items()
-    }
-
-
-@settings(deadline=None, max_examples=300)
-@given(states(), st.sampled_from(STYLES))
-def test_the_steps_give_the_wished_state_once_and_their_undo_today(
-    state: tuple[Cluster, Placement], style: Style
-) -> None:
-    found, placement = state
-    steps = plan(found, placement, style)
-    assert all(step.changes and step.undo for step in steps)
-    objects = after(found, steps)
-    world = World(objects)
-    assert world.speakers() == sorted(placement.speakers)
-    assert world.sessions() == wanted(placement)
-    addresses = [each["spec"]["conf"]["neighborAddress"] for (kind, _, _), each in objects.items() if kind == "BgpPeer"]
-    assert len(addresses) == len(set(addresses))
-    labelled = [
-        name
-        for (kind, _, name), each in objects.items()
-        if kind == "Node" and each["metadata"]["labels"].get(KEY) == VALUE
-    ]
-    assert labelled == sorted(placement.speakers)
-    assert plan(again(objects, placement, found.routers), placement, style) == ()
-    for step in reversed(steps):
-        objects = apply_changes(objects, step.undo)
-    assert canonical(objects) == canonical(objects_of(found))
-
-
-@settings(deadline=None, max_examples=300)
-@given(states(), st.sampled_from(STYLES))
-def test_foreign_parts_stay(state: tuple[Cluster, Placement], style: Style) -> None:
-    found, placement = state
-    objects = after(found, plan(found, placement, style))
-    assert found.speaker is not None
-    old, new = (each["spec"]["template"]["spec"] for each in (objects_of(found)[DAEMONSET], objects[DAEMONSET]))
-    bare = [{n: v for n, v in (pod.get("nodeSelector") or {}).items() if n != KEY} for pod in (old, new)]
-    assert bare[0] == bare[1]
-    assert [[t for t in pod["tolerations"] if t != TOLERATION] for pod in (old, new)] == [[FOREIGN], [FOREIGN]]
-    assert (TOLERATION in new["tolerations"], KEY in new.get("nodeSelector", {})) == (
-        style == "taints",
-        style != "affinity",
-    )
-    anti = [(pod.get("affinity") or {}).get("podAntiAffinity") for pod in (old, new)]
-    assert anti[0] == anti[1]
-    for each in found.nodes:
-        taints = objects["Node", "", each.name]["spec"]["taints"]
-        assert (FOREIGN_TAINT in each.taints) == ({"key": "CriticalAddonsOnly", "effect": "NoSchedule"} in taints)
-        ours = {"key": KEY, "value": VALUE, "effect": "NoSchedule"} in taints
-        assert ours == (style == "taints" and each.name in placement.speakers)
-
-
-@settings(deadline=None, max_examples=300)
-@given(states(duplicates=False), st.sampled_from(STYLES))
-def test_no_session_that_stays_is_lost_and_none_opens_beside_today_and_the_placement(
-    state: tuple[Cluster, Placement], style: Style
-) -> None:
-    found, placement = state
-    steps = plan(found, placement, style)
-    objects = objects_of(found)
-    today = World(objects).sessions()
-    for step in steps:
-        if step.wait:
-            # Before anything closes, all of today and all of the placement is up.
-            world = World(objects)
-            assert set(world.speakers()) >= {*placement.speakers}
-            assert world.sessions() == today | wanted(placement)
-        for change in step.changes:
-            objects = apply_changes(objects, [change])
-            sessions = World(objects).sessions()
-            assert today & wanted(placement) <= sessions <= today | wanted(placement)
-    for step in reversed(steps):
-        if step.undo_wait:
-            assert World(objects).sessions() >= today
-        for change in step.undo:
-            objects = apply_changes(objects, [change])
-            sessions = World(objects).sessions()
-            assert today & wanted(placement) <= sessions <= today | wanted(placement)
 
 
 def test_a_selector_reads_back_as_it_was_written() -> None:

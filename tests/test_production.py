@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from optimizer.cli import main
 from optimizer.export import Format
-from optimizer.plan import Style
+from optimizer.template import Style
 
 from . import production
 

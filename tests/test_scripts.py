@@ -6,18 +6,21 @@ import pytest
 import yaml
 
 from optimizer.export import export
-from optimizer.manifests import objects_of
-from optimizer.plan import STYLES, Style
+from optimizer.manifests import merge, objects_of
+from optimizer.template import STYLES, Style
 from tests.api_server import World, serving
 from tests.export_inputs import (
     DAEMONSET,
     KEY,
     OURS,
     POLICY,
+    TWO_RACKS,
     VALUE,
     cluster,
     node,
+    peer,
     placed,
+    two_racks,
 )
 from tests.export_shell import (
     Shell,
@@ -38,6 +41,7 @@ from tests.export_shell import (
 RECORDER = """#!/bin/sh
 printf '%s\\n' "$*" >>"$0.calls"
 case "$*" in
+*"-o name"*) ;;
 *jsonpath*) echo "as it was" ;;
 "get nodes "*) shift 2; for name; do case $name in -*) break ;; *) echo "$name <none>" ;; esac; done ;;
 esac
@@ -62,7 +66,8 @@ def test_apply_sh_calls_kubectl_in_order(tmp_path: Path, recorder: Path) -> None
     Shell(folder, str(recorder)).ok("apply.sh", TIMEOUT="0")
     calls = calls_of(recorder)
     assert [" ".join(line.split()[:3]) for line in calls] == [
-        "create -f 10-1-create-bgppeer-leaf-2.yaml",
+        "patch daemonsets.apps openelb-speaker",
+        "create -f 20-1-create-bgppeer-leaf-2.yaml",
         "patch bgppeers.network.kubesphere.io old-1",
         "patch bgppeers.network.kubesphere.io leaf-1",
         "label nodes a1",
@@ -71,8 +76,9 @@ def test_apply_sh_calls_kubectl_in_order(tmp_path: Path, recorder: Path) -> None
         "patch bgppeers.network.kubesphere.io leaf-1",
         "delete bgppeers.network.kubesphere.io old-1",
         "taint nodes a1",
+        "patch daemonsets.apps openelb-speaker",
     ]
-    assert calls[3] == f"label nodes a1 a2 a3 b1 b2 {KEY}={VALUE} --overwrite"
+    assert calls[4] == f"label nodes a1 a2 a3 b1 b2 {KEY}={VALUE} --overwrite"
 
 
 def test_nodes_go_to_kubectl_a_hundred_at_a_time(tmp_path: Path, recorder: Path) -> None:
@@ -105,11 +111,42 @@ def test_apply_sh_brings_the_placement_and_rollback_sh_takes_it_back(style: Styl
         shell.ok("apply.sh")
         assert plain(world.objects) == wished
         assert world.speakers() == list(placement.speakers)
+        assert not any(map(world.outdated, world.pods))
+        # Today a1 and a2 peer with leaf-1, in the end a1 and a3; a1 is restarted while the other one is up.
+        assert all(any(at == "10.0.0.1" for _, at in moment) for moment in world.moments)
         shell.ok("apply.sh")
         assert plain(world.objects) == wished
         for _ in range(2):
             shell.ok("rollback.sh")
             assert plain(world.objects) == start
+            assert not any(map(world.outdated, world.pods))
+        assert all(any(at == "10.0.0.1" for _, at in moment) for moment in world.moments)
+
+
+@needs_kubectl
+def test_a_round_waits_until_the_sessions_of_the_one_before_are_up(tmp_path: Path) -> None:
+    found = two_racks()
+    out = written(tmp_path, export(found, POLICY, TWO_RACKS, "node-selector", "kubectl"))
+    world = World(objects_of(found))
+    with serving(world) as url:
+        shell = Shell(out, real_kubectl(url, tmp_path))
+        done = shell.ok("apply.sh")
+    assert ("round 1: 2 speakers" in done, "round 2: 2 speakers" in done, "round 3" in done) == (True, True, False)
+    assert len([line for line in world.log if "Pod" in line]) == 4
+    for moment in world.moments:
+        assert {at for _, at in moment} == {"10.0.0.1", "10.0.0.2"}
+
+
+@needs_kubectl
+def test_a_bgppeer_of_the_same_name_that_is_another_one_is_not_taken_for_ours(tmp_path: Path) -> None:
+    found, placement = moving()
+    out = written(tmp_path, export(found, POLICY, placement, "node-selector", "kubectl"))
+    world = World(objects_of(found))
+    world.objects["BgpPeer", "", "leaf-2"] = dict(peer("leaf-2", "10.9.9.9").manifest)
+    with serving(world) as url:
+        done = Shell(out, real_kubectl(url, tmp_path)).run("apply.sh")
+    assert done.returncode == 1
+    assert "leaf-2 exists already, but not as 20-1-create-bgppeer-leaf-2.yaml has it" in done.stderr
 
 
 @needs_kubectl
@@ -159,7 +196,7 @@ def test_nodes_that_are_gone_need_no_removal(tmp_path: Path) -> None:
     with serving(world) as url:
         Shell(out, real_kubectl(url, tmp_path)).ok("apply.sh")
     assert world.speakers() == ["a1"]
-    assert world.log == ["patch Node a1", "patch Node a3"]
+    assert [line for line in world.log if "Node" in line] == ["patch Node a1", "patch Node a3"]
 
 
 @needs_kubectl
@@ -175,14 +212,15 @@ def test_helm_scripts_around_an_upgrade_and_a_rollback(style: Style, tmp_path: P
         shell.ok("before.sh")
         early = shell.run("after.sh")
         assert (early.returncode, "run helm upgrade" in early.stderr) == (1, True)
-        template = world.objects[DAEMONSET]["spec"]["template"]
-        before = template["spec"]
-        template["spec"] = {**before, **values}
+        before = world.objects[DAEMONSET]["spec"]["template"]["spec"]
+        world.change(DAEMONSET, merge(world.objects[DAEMONSET], {"spec": {"template": {"spec": values}}}))
         shell.ok("after.sh")
         assert plain(world.objects) == plain(World(settled(found, placement, style)).objects)
         late = shell.run("rollback.sh")
         assert (late.returncode, "run helm rollback" in late.stderr) == (1, True)
-        world.objects[DAEMONSET]["spec"]["template"]["spec"] = before
+        held = world.objects[DAEMONSET]["spec"]
+        template = {**held["template"], "spec": before}
+        world.change(DAEMONSET, {**world.objects[DAEMONSET], "spec": {**held, "template": template}})
         shell.ok("rollback.sh")
         assert plain(world.objects) == start
 
@@ -196,8 +234,10 @@ def test_kustomize_scripts_around_the_component(style: Style, tmp_path: Path) ->
     base, start = without_nodes(objects_of(found)), plain(world.objects)
 
     def apply(name: str) -> None:
-        made = World(rendered(tmp_path, base, out, name) if name else base).objects
-        world.objects.update(made)
+        # What the kustomization does not say, such as the update strategy, stays.
+        for key, each in (rendered(tmp_path, base, out, name) if name else base).items():
+            live = world.objects.get(key, {}).get("spec", {}).get("updateStrategy")
+            world.change(key, {**each, "spec": {**each["spec"], "updateStrategy": live}} if live else each)
         # Like an apply without pruning, but for what was created and is gone from the kustomization.
         world.objects = {key: each for key, each in world.objects.items() if name or key != ("BgpPeer", "", "leaf-2")}
 

@@ -20,6 +20,7 @@ from ..model import (
     RACK_LABEL,
     Cluster,
     LabelSelector,
+    Node,
     Paths,
     Peer,
     Placement,
@@ -55,21 +56,25 @@ PARKED_ADDRESS = "192.0.2.1"
 
 
 class Nodes:
-    """The nodes with a speaker during the change, by label, as they are labelled in the end."""
+    """The nodes `names`, by label, at a time when those of `labelled` carry the speaker label and no other does."""
 
-    def __init__(self, cluster: Cluster, policy: Policy, chosen: frozenset[str]) -> None:
-        self.chosen = chosen
-        running = chosen.union(cluster.today.speakers)
-        key, value = policy.speaker.label
-        self.labels: dict[str, Mapping[str, str]] = {
-            node.name: {**node.labels, key: value} if node.name in chosen else node.labels
-            for node in cluster.nodes
-            if node.name in running
-        }
+    def __init__(
+        self, nodes: Iterable[Node], label: tuple[str, str], labelled: frozenset[str], names: frozenset[str]
+    ) -> None:
+        key, value = label
+        self.labels: dict[str, Mapping[str, str]] = {}
         self.by_label: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-        for name, labels in self.labels.items():
-            for label in labels.items():
-                self.by_label[label].add(name)
+        for node in nodes:
+            if node.name not in names:
+                continue
+            labels = dict(node.labels)
+            if node.name in labelled:
+                labels[key] = value
+            elif labels.get(key) == value:
+                del labels[key]
+            self.labels[node.name] = labels
+            for each in labels.items():
+                self.by_label[each].add(node.name)
 
     def select(self, selector: LabelSelector | None) -> frozenset[str]:
         """The nodes that match; looks at those alone that carry a label which the selector asks for."""
@@ -93,7 +98,7 @@ class Nodes:
             if not value:
                 raise InputError(f"node {name} has no label {HOSTNAME}, by which a BgpPeer could select it")
             values.add(value)
-            if twins := sorted((self.by_label[HOSTNAME, value] & self.chosen) - names):
+            if twins := sorted(self.by_label[HOSTNAME, value] - names):
                 raise InputError(
                     f"nodes {name} and {twins[0]} share the label {HOSTNAME}={value}, "
                     "so a BgpPeer cannot select one without the other"
@@ -103,6 +108,22 @@ class Nodes:
             if values
             else NOTHING
         )
+
+
+class Phases:
+    """The speakers today, while old and new run, and in the end, with the labels that their nodes have by then."""
+
+    def __init__(self, cluster: Cluster, policy: Policy, placement: Placement) -> None:
+        label = key, value = policy.speaker.label
+        chosen, running = frozenset(placement.speakers), frozenset(cluster.today.speakers)
+        labelled = frozenset(node.name for node in cluster.nodes if node.labels.get(key) == value)
+        self.today = Nodes(cluster.nodes, label, labelled, running)
+        self.both = Nodes(cluster.nodes, label, labelled_for_now(cluster, policy, placement), chosen | running)
+        self.end = Nodes(cluster.nodes, label, chosen, chosen)
+
+    def keeps(self, selector: LabelSelector | None, today: frozenset[str], both: frozenset[str]) -> bool:
+        """Whether a selector loses none of today's sessions and opens those of `both` alone, at any time."""
+        return today <= self.today.select(selector) <= both and self.both.select(selector) == both
 
 
 def edit_peers(cluster: Cluster, policy: Policy, placement: Placement) -> PeerEdits:
@@ -122,7 +143,7 @@ def edit_peers(cluster: Cluster, policy: Policy, placement: Placement) -> PeerEd
         raise InputError(f"router {lost[0]} of the placement is not in the input")
     if lost := sorted(set[str]().union(*wanted.values()) - chosen):
         raise InputError(f"the placement has a session of node {lost[0]}, which is none of its speakers")
-    nodes = Nodes(cluster, policy, chosen)
+    phases = Phases(cluster, policy, placement)
     taken = {peer.name for peer in cluster.peers}
     created: list[Change] = []
     early: list[Change] = []
@@ -133,13 +154,13 @@ def edit_peers(cluster: Cluster, policy: Policy, placement: Placement) -> PeerEd
         goal = frozenset(wanted[router.name])
         if group:
             names[router.name] = group[0].name
-            first, then = rewrite(cluster, router, group, goal, nodes)
+            first, then = rewrite(cluster, router, group, goal, phases)
             early += first
             late += then
         elif goal:
             names[router.name] = peer_name(router.name, taken)
             taken.add(names[router.name])
-            created.append(Create(new_peer(router, names[router.name], goal, nodes)))
+            created.append(Create(new_peer(router, names[router.name], goal, phases)))
     return PeerEdits((*created, *early), tuple(late), names)
 
 
@@ -150,7 +171,7 @@ def peers_of(router: Router, peers: Iterable[Peer]) -> list[Peer]:
 
 
 def rewrite(
-    cluster: Cluster, router: Router, group: list[Peer], goal: frozenset[str], nodes: Nodes
+    cluster: Cluster, router: Router, group: list[Peer], goal: frozenset[str], phases: Phases
 ) -> tuple[list[Change], list[Change]]:
     """What opens and what closes; in between, the sessions are today's and the goal's together.
 
@@ -158,19 +179,19 @@ def rewrite(
     """
     keep, superfluous = group[0], group[1:]
     raw = (keep.manifest.get("spec") or {}).get("nodeSelector")
+    today = frozenset(cluster.today.sessions.get(router.name, ()))
+    between = goal | today
     final = keep.selector
-    if nodes.select(keep.selector) & nodes.chosen != goal:
-        fits = router.selector is not None and nodes.select(router.selector) & nodes.chosen == goal
-        final = router.selector if fits else nodes.by_hostname(goal)
-    elif not superfluous:
+    if phases.end.select(keep.selector) != goal:
+        fits = router.selector is not None and phases.end.select(router.selector) == goal
+        final = router.selector if fits else phases.end.by_hostname(goal)
+    elif not superfluous and phases.keeps(keep.selector, today, between):
         return [], []
-    between = goal.union(cluster.today.sessions.get(router.name, ()))
-    now = keep.selector
-    if superfluous or nodes.select(now) != between:
-        now = final if nodes.select(final) == between else nodes.by_hostname(between)
+    if superfluous or not phases.keeps(now := keep.selector, today, between):
+        now = final if phases.keeps(final, today, between) else phases.both.by_hostname(between)
     if superfluous and to_raw(now) == to_raw(keep.selector):
         # Speakers look again only at a spec that has changed, so the same is said in other words.
-        listed = nodes.by_hostname(between).match_expressions
+        listed = phases.both.by_hostname(between).match_expressions
         now = LabelSelector(match_expressions=(*listed, Requirement(HOSTNAME, "Exists")))
     opened = raw if now == keep.selector else to_raw(now)
     early = [*map(park, superfluous), *patch(keep.name, select(raw, opened))]
@@ -212,7 +233,7 @@ def to_raw(selector: LabelSelector | None) -> dict[str, Any]:
     return raw
 
 
-def new_peer(router: Router, name: str, goal: frozenset[str], nodes: Nodes) -> dict[str, Any]:
+def new_peer(router: Router, name: str, goal: frozenset[str], phases: Phases) -> dict[str, Any]:
     """A BgpPeer for a router that has none. Raises InputError naming what the router lacks."""
     for field, given in (("address", router.address), ("asn", router.asn)):
         if given is None:
@@ -221,9 +242,9 @@ def new_peer(router: Router, name: str, goal: frozenset[str], nodes: Nodes) -> d
                 "add it to the topology file's routers"
             )
     selector = router.selector
-    if selector is None or nodes.select(selector) != goal:
+    if selector is None or not phases.keeps(selector, frozenset(), goal):
         # Absent where every speaker is to peer: then no later change of the speakers needs an edit.
-        selector = None if nodes.select(None) == goal else nodes.by_hostname(goal)
+        selector = None if phases.keeps(None, frozenset(), goal) else phases.both.by_hostname(goal)
     spec: dict[str, Any] = {"conf": {"neighborAddress": router.address, "peerAs": router.asn}}
     if to_raw(selector):
         spec["nodeSelector"] = to_raw(selector)
@@ -246,7 +267,7 @@ def peer_name(router: str, taken: set[str]) -> str:
     return name if name not in taken else next(other for other in numbered if other not in taken)
 
 
-def hazards(cluster: Cluster, policy: Policy, placement: Placement) -> tuple[str, ...]:  # noqa: ARG001
+def hazards(cluster: Cluster, policy: Policy, placement: Placement) -> tuple[str, ...]:
     """One sentence for each trap that the input itself holds."""
     found = []
     if policy.mode == "bgp":
@@ -271,7 +292,32 @@ def hazards(cluster: Cluster, policy: Policy, placement: Placement) -> tuple[str
             f"the BgpConf default sets asPerRack, but {len(bare)} of {len(cluster.nodes)} nodes lack the label "
             f"{RACK_LABEL} (such as {', '.join(bare[:3])}): no speaker of a rack announces them as next hops"
         )
+    key, value = policy.speaker.label
+    if placement.speakers and cluster.speaker and not restricts(pod_spec(cluster.speaker.manifest), key, value):
+        found.append(
+            f"{named(cluster)} does not ask for the label {key}={value} yet, so an export changes its template "
+            "(in the style taints too: taints alone keep no speaker off the other nodes); "
+            f"{restart_hazard(cluster, policy, len(restart(policy, placement).rounds))}"
+        )
+    if policy.mode != "bgp" and cluster.peers and set(cluster.today.speakers) - set(placement.speakers):
+        found.append(
+            f"the cluster has {len(cluster.peers)} BgpPeers: to stop speakers for the mode {policy.mode} also closes "
+            "their BGP sessions"
+        )
     return tuple(found)
+
+
+def named(cluster: Cluster) -> str:
+    """The speaker DaemonSet, as sentences name it."""
+    return f"DaemonSet {cluster.speaker.namespace}/{cluster.speaker.name}" if cluster.speaker else "the DaemonSet"
+
+
+def restart_hazard(cluster: Cluster, policy: Policy, rounds: int) -> str:
+    """What an edit of the DaemonSet's template means for the speakers that stay."""
+    if cluster.speaker is not None and strategy(cluster.speaker.manifest) == "OnDelete":
+        return "its update strategy is OnDelete, so the speakers that stay keep the old template until their pods go"
+    how = "never two of one router at once" if policy.mode == "bgp" else "one at a time"
+    return f"its speakers that stay are restarted in {rounds} rounds, {how}"
 
 
 def export_hazards(
@@ -281,11 +327,9 @@ def export_hazards(
     changes = [change for step in steps for change in step.changes]
     kinds = Counter(change.kind for change in changes if isinstance(change, Patch))
     found = []
-    if kinds["DaemonSet"] and cluster.speaker is not None:
-        found.append(
-            f"the edit of the template of DaemonSet {cluster.speaker.namespace}/{cluster.speaker.name} "
-            "restarts every speaker, one at a time"
-        )
+    if kinds["DaemonSet"]:
+        rounds = next((len(change.rounds) for change in changes if isinstance(change, Restart)), 0)
+        found.append(f"the template of {named(cluster)} changes: {restart_hazard(cluster, policy, rounds)}")
     edited = {change.name for change in changes if isinstance(change, Patch) and change.kind == "BgpPeer"}
     if edited:
         found.append(

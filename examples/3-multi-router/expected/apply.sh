@@ -4,35 +4,43 @@
 set -eu
 cd -- "$(dirname -- "$0")"
 namespace=openelb-system
+daemonset=openelb-speaker
 pods=app=openelb,component=speaker
 peers=bgppeers.network.kubesphere.io
 sessions='{{range .items}}{{$peer := .metadata.name}}{{with .status}}{{range $node, $status := .nodesPeerStatus}}{{with $status.peerState}}{{with .sessionState}}{{if eq . "ESTABLISHED"}}{{$node}} {{$peer}}{{"\n"}}{{end}}{{end}}{{end}}{{end}}{{end}}{{end}}'
 STATUS_PERIOD="${STATUS_PERIOD:-35}"
-ROLLOUT_TIMEOUT="${ROLLOUT_TIMEOUT:-780}"
-daemonset=openelb-speaker
 states=apply-states.txt
 . ./functions.sh
 
+say 'keep the DaemonSet from restarting its pods by itself'
+patch_merge 10-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
+
 say 'let the new sessions open; none closes'
-create 10-1-create-bgppeer-leaf-2.yaml bgppeers.network.kubesphere.io leaf-2
-patch_json 10-2-patch-bgppeer-leaf-1-old.yaml '{.spec.conf.neighborAddress} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-1-old
-patch_json 10-3-patch-bgppeer-leaf-1.yaml '{.spec.conf.neighborAddress} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-1
+create 20-1-create-bgppeer-leaf-2.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-2
+patch_json 20-2-patch-bgppeer-leaf-1-old.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-1-old
+patch_json 20-3-patch-bgppeer-leaf-1.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-1
 
 say 'start the new speakers'
-label 20-label-nodes.txt bgp-speakers/speaker=true
+label 30-label-nodes.txt bgp-speakers/speaker=true
 
-say 'let the DaemonSet run where the label is; its pods restart one at a time'
-patch_merge 30-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
+say 'let the DaemonSet run where the label is; no pod that stays is restarted'
+patch_merge 40-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
 
 wait_speakers speakers.txt 'Nothing has been removed yet: find out why, then run this script again, or rollback.sh.'
 wait_sessions sessions.txt 'Nothing has been removed yet: find out why, then run this script again, or rollback.sh.'
 
 say 'stop the speakers that are no longer needed'
-unlabel 40-unlabel-nodes.txt bgp-speakers/speaker
+unlabel 50-unlabel-nodes.txt bgp-speakers/speaker
 
 say 'close the sessions that are no longer needed'
-patch_json 50-1-patch-bgppeer-leaf-1.yaml '{.spec.conf.neighborAddress} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-1
+patch_json 60-1-patch-bgppeer-leaf-1.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-1
 delete bgppeers.network.kubesphere.io leaf-1-old
+
+say 'restart the speakers that still have the old template, in rounds'
+restart_speakers 70-restart-nodes.txt speakers.txt sessions.txt 'Find out why, then run this script again; the speakers that are left are restarted only then.'
+
+say 'let the DaemonSet restart its pods by itself again; none is outdated'
+patch_merge 80-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
 
 wait_speakers speakers.txt 'All changes have been made, but this is not as it should be; rollback.sh takes them back.'
 wait_sessions sessions.txt 'All changes have been made, but this is not as it should be; rollback.sh takes them back.'

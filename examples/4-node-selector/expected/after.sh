@@ -3,12 +3,11 @@
 set -eu
 cd -- "$(dirname -- "$0")"
 namespace=openelb-system
+daemonset=openelb-speaker
 pods=app=openelb,component=speaker
 peers=bgppeers.network.kubesphere.io
 sessions='{{range .items}}{{$peer := .metadata.name}}{{with .status}}{{range $node, $status := .nodesPeerStatus}}{{with $status.peerState}}{{with .sessionState}}{{if eq . "ESTABLISHED"}}{{$node}} {{$peer}}{{"\n"}}{{end}}{{end}}{{end}}{{end}}{{end}}{{end}}'
 STATUS_PERIOD="${STATUS_PERIOD:-35}"
-ROLLOUT_TIMEOUT="${ROLLOUT_TIMEOUT:-780}"
-daemonset=openelb-speaker
 states=after/after-states.txt
 . ./functions.sh
 
@@ -16,5 +15,14 @@ expect 'The DaemonSet is not as values.yaml asks: run helm upgrade with it, then
 
 wait_speakers after/speakers.txt 'Nothing has been removed yet: find out why, then run this script again, or rollback.sh.'
 wait_sessions after/sessions.txt 'Nothing has been removed yet: find out why, then run this script again, or rollback.sh.'
+
+say 'restart the speakers that still have the old template, in rounds'
+restart_speakers after/10-restart-nodes.txt after/speakers.txt after/sessions.txt 'Find out why, then run this script again; the speakers that are left are restarted only then.'
+
+say 'let the DaemonSet restart its pods by itself again; none is outdated'
+patch_merge after/20-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
+
+wait_speakers after/speakers.txt 'All changes have been made, but this is not as it should be; rollback.sh takes them back.'
+wait_sessions after/sessions.txt 'All changes have been made, but this is not as it should be; rollback.sh takes them back.'
 
 say 'done: see README.txt for what is left'

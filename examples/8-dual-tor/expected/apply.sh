@@ -4,29 +4,37 @@
 set -eu
 cd -- "$(dirname -- "$0")"
 namespace=openelb-system
+daemonset=openelb-speaker
 pods=app=openelb,component=speaker
 peers=bgppeers.network.kubesphere.io
 sessions='{{range .items}}{{$peer := .metadata.name}}{{with .status}}{{range $node, $status := .nodesPeerStatus}}{{with $status.peerState}}{{with .sessionState}}{{if eq . "ESTABLISHED"}}{{$node}} {{$peer}}{{"\n"}}{{end}}{{end}}{{end}}{{end}}{{end}}{{end}}'
 STATUS_PERIOD="${STATUS_PERIOD:-35}"
-ROLLOUT_TIMEOUT="${ROLLOUT_TIMEOUT:-1020}"
-daemonset=openelb-speaker
 states=apply-states.txt
 . ./functions.sh
 
+say 'keep the DaemonSet from restarting its pods by itself'
+patch_merge 10-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
+
 say 'start the new speakers'
-label 10-label-nodes.txt bgp-speakers/speaker=true
+label 20-label-nodes.txt bgp-speakers/speaker=true
 
 wait_speakers speakers.txt 'Nothing has been removed yet: find out why, then run this script again, or rollback.sh.'
 wait_sessions sessions.txt 'Nothing has been removed yet: find out why, then run this script again, or rollback.sh.'
 
-say 'let the DaemonSet run where the label is; its pods restart one at a time'
-patch_merge 20-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
+say 'let the DaemonSet run where the label is; no pod that stays is restarted'
+patch_merge 30-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
 
 say 'close the sessions that are no longer needed'
-patch_json 30-1-patch-bgppeer-tor-1a.yaml '{.spec.conf.neighborAddress} {.spec.nodeSelector}' bgppeers.network.kubesphere.io tor-1a
-patch_json 30-2-patch-bgppeer-tor-1b.yaml '{.spec.conf.neighborAddress} {.spec.nodeSelector}' bgppeers.network.kubesphere.io tor-1b
-patch_json 30-3-patch-bgppeer-tor-2a.yaml '{.spec.conf.neighborAddress} {.spec.nodeSelector}' bgppeers.network.kubesphere.io tor-2a
-patch_json 30-4-patch-bgppeer-tor-2b.yaml '{.spec.conf.neighborAddress} {.spec.nodeSelector}' bgppeers.network.kubesphere.io tor-2b
+patch_json 40-1-patch-bgppeer-tor-1a.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io tor-1a
+patch_json 40-2-patch-bgppeer-tor-1b.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io tor-1b
+patch_json 40-3-patch-bgppeer-tor-2a.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io tor-2a
+patch_json 40-4-patch-bgppeer-tor-2b.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io tor-2b
+
+say 'restart the speakers that still have the old template, in rounds'
+restart_speakers 50-restart-nodes.txt speakers.txt sessions.txt 'Find out why, then run this script again; the speakers that are left are restarted only then.'
+
+say 'let the DaemonSet restart its pods by itself again; none is outdated'
+patch_merge 60-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
 
 wait_speakers speakers.txt 'All changes have been made, but this is not as it should be; rollback.sh takes them back.'
 wait_sessions sessions.txt 'All changes have been made, but this is not as it should be; rollback.sh takes them back.'

@@ -3,28 +3,34 @@
 set -eu
 cd -- "$(dirname -- "$0")"
 namespace=openelb-system
+daemonset=openelb-speaker
 pods=app=openelb,component=speaker
 peers=bgppeers.network.kubesphere.io
 sessions='{{range .items}}{{$peer := .metadata.name}}{{with .status}}{{range $node, $status := .nodesPeerStatus}}{{with $status.peerState}}{{with .sessionState}}{{if eq . "ESTABLISHED"}}{{$node}} {{$peer}}{{"\n"}}{{end}}{{end}}{{end}}{{end}}{{end}}{{end}}'
 STATUS_PERIOD="${STATUS_PERIOD:-35}"
-ROLLOUT_TIMEOUT="${ROLLOUT_TIMEOUT:-1020}"
-daemonset=openelb-speaker
 states=rollback/rollback-states.txt
 . ./functions.sh
 
-say 'take back: close the sessions that are no longer needed'
-patch_json rollback/10-1-patch-bgppeer-tor-2b.yaml '{.spec.conf.neighborAddress} {.spec.nodeSelector}' bgppeers.network.kubesphere.io tor-2b
-patch_json rollback/10-2-patch-bgppeer-tor-2a.yaml '{.spec.conf.neighborAddress} {.spec.nodeSelector}' bgppeers.network.kubesphere.io tor-2a
-patch_json rollback/10-3-patch-bgppeer-tor-1b.yaml '{.spec.conf.neighborAddress} {.spec.nodeSelector}' bgppeers.network.kubesphere.io tor-1b
-patch_json rollback/10-4-patch-bgppeer-tor-1a.yaml '{.spec.conf.neighborAddress} {.spec.nodeSelector}' bgppeers.network.kubesphere.io tor-1a
+say 'take back: let the DaemonSet restart its pods by itself again; none is outdated'
+patch_merge rollback/10-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
 
-say 'take back: let the DaemonSet run where the label is; its pods restart one at a time'
-patch_merge rollback/20-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
+say 'take back: close the sessions that are no longer needed'
+patch_json rollback/20-1-patch-bgppeer-tor-2b.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io tor-2b
+patch_json rollback/20-2-patch-bgppeer-tor-2a.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io tor-2a
+patch_json rollback/20-3-patch-bgppeer-tor-1b.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io tor-1b
+patch_json rollback/20-4-patch-bgppeer-tor-1a.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io tor-1a
+
+say 'take back: let the DaemonSet run where the label is; no pod that stays is restarted'
+patch_merge rollback/30-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
 
 wait_speakers rollback/speakers.txt 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
 wait_sessions rollback/sessions.txt 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
 
 say 'take back: start the new speakers'
-unlabel rollback/30-unlabel-nodes.txt bgp-speakers/speaker
+unlabel rollback/40-unlabel-nodes.txt bgp-speakers/speaker
+
+say 'take back: keep the DaemonSet from restarting its pods by itself'
+restart_speakers rollback/50-1-restart-nodes.txt rollback/speakers.txt rollback/sessions.txt 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
+patch_merge rollback/50-2-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
 
 say 'done: all changes are taken back'

@@ -24,6 +24,7 @@ from .read_topology import Topology, check_speaker_label, read_topology, with_to
 F = TypeVar("F", bound=Callable[..., Any])
 FILE = click.Path(path_type=Path, dir_okay=False)
 INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+MOST_LISTED = 30
 VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Show every step, and lists in full.")
 
 
@@ -196,8 +197,12 @@ def export(placement: Path, inputs: tuple[str, ...], style: Any, format_: Any, o
         return
     exporting.write(made, output)
     click.echo(f"{len(made.files)} files written to {output}:")
-    for name in sorted(made.files):
+    names = sorted(made.files)
+    shown = names if verbose or len(names) <= MOST_LISTED else [name for name in names if "/" not in name][:MOST_LISTED]
+    for name in shown:
         click.echo(f"  {name}")
+    if len(shown) < len(names):
+        click.echo(f"  and {len(names) - len(shown)} more (all with -v; README.txt says what they are for)")
 
 
 @main.command(epilog="Example: bgp-speakers verify placement.json cluster.json")

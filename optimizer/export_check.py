@@ -112,7 +112,7 @@ def run_script(objects: Objects, files: Mapping[str, str], script: str) -> None:
             case ["patch_merge", file, resource, name, *namespace]:
                 key3 = (KINDS[resource], "".join(namespace[1:]), name)
                 objects[key3] = merge(find(objects, key3), yaml.safe_load(files[file]))
-            case ["delete", resource, name]:
+            case ["delete", _, _, resource, name, *_]:
                 objects.pop((KINDS[resource], "", name), None)
 
 

@@ -15,7 +15,7 @@ import jsonpointer
 from msgspec import Struct
 
 from .errors import InternalError
-from .model import Cluster, Taint
+from .model import Cluster, Taint, Toleration
 
 Key = tuple[str, str, str]
 Objects = dict[Key, dict[str, Any]]
@@ -189,6 +189,13 @@ def with_label(node: dict[str, Any], key: str, value: str | None) -> dict[str, A
 def taint_of(raw: Mapping[str, Any]) -> Taint:
     """A taint of a Node object."""
     return Taint(raw["key"], raw["effect"], raw.get("value") or "")
+
+
+def toleration_of(raw: Mapping[str, Any]) -> Toleration:
+    """A toleration of a pod spec."""
+    return Toleration(
+        raw.get("key") or "", raw.get("operator") or "Equal", raw.get("value") or "", raw.get("effect") or ""
+    )
 
 
 def with_taint(node: dict[str, Any], taint: Taint, present: bool) -> dict[str, Any]:

@@ -108,7 +108,8 @@ def build(
     if staying:
         told = (
             f"speakers stay on {plural(len(staying), 'node')} that are not eligible, such as {staying[0]} "
-            f"({', '.join(problem.causes[staying[0]])}), because nothing can replace them"
+            f"({', '.join(problem.causes[staying[0]])}), because nothing can replace them; on a full node a restart, "
+            "such as for a change of the DaemonSet's template, could end one"
         )
         placement = structs.replace(placement, warnings=(*placement.warnings, told))
     return structs.replace(

@@ -158,8 +158,11 @@ class Script:
                 self.made(change, file)
                 return f"create {file} {shlex.quote(FIELDS[kind])} {reference(kind, namespace, name)}"
             case Delete(kind, namespace, name):
+                gone, mark = (kind, namespace, name), f"{place}-delete-{kind.lower()}-{name[:100]}"
+                self.history[gone] = self.history[gone] or [state(self.objects.get(gone), kind)]
+                self.marks.append((mark, gone, 0))
                 self.made(change)
-                return f"delete {reference(kind, namespace, name)}"
+                return f"delete {shlex.quote(mark)} {shlex.quote(FIELDS[kind])} {reference(*gone)}"
             case Restart(rounds):
                 nodes = tuple(f"{number} {name}" for number, names in enumerate(rounds, 1) for name in names)
                 file = self.write(f"{place}-restart-nodes.txt", f"{why}: round and node", nodes)
@@ -228,6 +231,7 @@ class Script:
                     'cd -- "$(dirname -- "$0")"',
                     self.target.setting(),
                     f"states={states}",
+                    *(["gone=skip"] if self.folder == "rollback/" else []),
                     ". ./functions.sh",
                     *self.body,
                     "",

@@ -13,9 +13,19 @@ KUBECTL="${KUBECTL:-kubectl}" LC_ALL=C
 export KUBECTL LC_ALL
 TIMEOUT="${TIMEOUT:-300}" INTERVAL="${INTERVAL:-5}"
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+trap 'ended $?' EXIT
 
 say() { printf '%s\n' "$*"; }
+
+# ended STATUS: clean up; after a failure say what the DaemonSet does not do by itself any more
+ended() {
+    rm -rf "$work"
+    [ "$1" -ne 0 ] || return 0
+    strategy='jsonpath={.spec.updateStrategy.type}'
+    type=$($KUBECTL get daemonsets.apps "$daemonset" -n "$namespace" -o "$strategy") || return 0
+    [ "$type" != OnDelete ] ||
+        say "DaemonSet $daemonset has the update strategy OnDelete now: it restarts no pod by itself" >&2
+}
 
 stop() {
     printf 'stopped: %s\n' "$*" >&2
@@ -42,9 +52,21 @@ existing() {
             -o "custom-columns=N:.metadata.name,T:.spec.taints[?(@.effect==\"NoSchedule\")].key"' sh >"$work/existing"
 }
 
-# label FILE KEY=VALUE, taint FILE KEY=VALUE:EFFECT: a node that is gone is an error, nothing has been removed yet
-label() { lines "$1" | on_nodes label "$2"; }
-taint() { lines "$1" | on_nodes taint "$2"; }
+# label FILE KEY=VALUE: a node that is gone is an error, nothing has been removed yet; on the way back it is left out
+label() {
+    if [ "${gone:-}" = skip ]; then
+        existing "$1"
+        awk '{ print $1 }' "$work/existing" | on_nodes label "$2"
+    else
+        lines "$1" | on_nodes label "$2"
+    fi
+}
+
+# taint FILE KEY=VALUE:EFFECT: a node that is gone needs no taint
+taint() {
+    existing "$1"
+    awk '{ print $1 }' "$work/existing" | on_nodes taint "$2"
+}
 
 # unlabel FILE KEY, untaint FILE KEY: a node that is gone, or has it no more, needs nothing
 unlabel() {
@@ -67,8 +89,15 @@ create() {
     fi
 }
 
-# delete OBJECT: if it is there
-delete() { $KUBECTL delete "$@" --ignore-not-found --timeout="${TIMEOUT}s"; }
+# delete NAME FIELDS OBJECT: if it is there, and only as these scripts leave it
+delete() {
+    if holds "$@"; then
+        shift 2
+        $KUBECTL delete "$@" --ignore-not-found --timeout="${TIMEOUT}s"
+    else
+        [ -z "$found" ] || say "  left alone, since it is not as these scripts make it: $3 $4"
+    fi
+}
 
 # holds NAME FIELDS OBJECT: whether the object, if any is found, is as the change NAME or a later one leaves it
 holds() {
@@ -120,6 +149,11 @@ list_sessions() { $KUBECTL get "$peers" -o go-template="$sessions"; }
 poll() {
     say "  waiting for $3"
     lines "$2" >"$work/wanted"
+    if [ "${gone:-}" = skip ]; then
+        $KUBECTL get nodes -o name | sed 's|^node/||' >"$work/nodes"
+        awk 'NR == FNR { nodes[$1]; next } $1 in nodes' "$work/nodes" "$work/wanted" >"$work/there"
+        mv "$work/there" "$work/wanted"
+    fi
     deadline=$(($(date +%s) + TIMEOUT))
     while :; do
         # A look that fails is not the end: there may be another one before the time is over.

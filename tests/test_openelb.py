@@ -234,7 +234,7 @@ def test_the_index_by_label_agrees_with_a_plain_look_at_every_node() -> None:
 
 def test_hazard_of_two_bgppeers_with_one_address_names_both() -> None:
     found = cluster(NODES, [router(1, "one")], [peer("one", "10.0.0.1"), peer("two", "10.0.0.1", rack("r1"))])
-    sentence, _ = openelb.hazards(found, POLICY, placed(("a1", "leaf-1")))
+    sentence, *_ = openelb.hazards(found, POLICY, placed(("a1", "leaf-1")))
     assert "one and two have one address, 10.0.0.1" in sentence
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from .. import kube
 from ..errors import InputError
-from ..manifests import Change, Create, Delete, Patch, Restart, set_field
+from ..manifests import Change, Create, Delete, Patch, Restart, set_field, toleration_of
 from ..model import (
     RACK_LABEL,
     Cluster,
@@ -28,10 +28,10 @@ from ..model import (
     Requirement,
     Router,
     Taint,
-    Toleration,
 )
 from ..plan import PeerEdits, Step, labelled_for_now
 from ..restarts import restart, strategy
+from ..rules import plural
 from ..template import Style, pod_spec, restricts
 
 API_VERSION = "network.kubesphere.io/v1alpha2"
@@ -299,6 +299,11 @@ def hazards(cluster: Cluster, policy: Policy, placement: Placement) -> tuple[str
             "(in the style taints too: taints alone keep no speaker off the other nodes); "
             f"{restart_hazard(cluster, policy, len(restart(policy, placement).rounds))}"
         )
+    sessions = Counter(session.router for session in placement.sessions)
+    if alone := sorted(router for router, number in sessions.items() if number == 1):
+        found.append(
+            f"{plural(len(alone), 'router')} with one session only, such as {alone[0]}: a restart interrupts it"
+        )
     if policy.mode != "bgp" and cluster.peers and set(cluster.today.speakers) - set(placement.speakers):
         found.append(
             f"the cluster has {len(cluster.peers)} BgpPeers: to stop speakers for the mode {policy.mode} also closes "
@@ -317,7 +322,7 @@ def restart_hazard(cluster: Cluster, policy: Policy, rounds: int) -> str:
     if cluster.speaker is not None and strategy(cluster.speaker.manifest) == "OnDelete":
         return "its update strategy is OnDelete, so the speakers that stay keep the old template until their pods go"
     how = "never two of one router at once" if policy.mode == "bgp" else "one at a time"
-    return f"its speakers that stay are restarted in {rounds} rounds, {how}"
+    return f"its speakers that stay are restarted in {plural(rounds, 'round')}, {how}"
 
 
 def export_hazards(
@@ -363,12 +368,7 @@ def taint_hazards(cluster: Cluster, policy: Policy) -> list[str]:
         place = (metadata.get("namespace", ""), metadata["name"])
         if cluster.speaker is not None and place == (cluster.speaker.namespace, cluster.speaker.name):
             continue
-        given = [
-            Toleration(
-                raw.get("key") or "", raw.get("operator") or "Equal", raw.get("value") or "", raw.get("effect") or ""
-            )
-            for raw in pod.get("tolerations") or ()
-        ]
+        given = map(toleration_of, pod.get("tolerations") or ())
         if kube.untolerated([taint], given, bool(pod.get("hostNetwork"))):
             strangers.append("/".join(filter(None, place)))
     if strangers:

@@ -34,7 +34,7 @@ unlabel 50-unlabel-nodes.txt bgp-speakers/speaker
 
 say 'close the sessions that are no longer needed'
 patch_json 60-1-patch-bgppeer-leaf-1.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-1
-delete bgppeers.network.kubesphere.io leaf-1-old
+delete 60-2-delete-bgppeer-leaf-1-old '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-1-old
 
 say 'restart the speakers that still have the old template, in rounds'
 restart_speakers 70-restart-nodes.txt speakers.txt sessions.txt 'Find out why, then run this script again; the speakers that are left are restarted only then.'

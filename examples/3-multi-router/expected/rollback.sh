@@ -9,6 +9,7 @@ peers=bgppeers.network.kubesphere.io
 sessions='{{range .items}}{{$peer := .metadata.name}}{{with .status}}{{range $node, $status := .nodesPeerStatus}}{{with $status.peerState}}{{with .sessionState}}{{if eq . "ESTABLISHED"}}{{$node}} {{$peer}}{{"\n"}}{{end}}{{end}}{{end}}{{end}}{{end}}{{end}}'
 STATUS_PERIOD="${STATUS_PERIOD:-35}"
 states=rollback/rollback-states.txt
+gone=skip
 . ./functions.sh
 
 say 'take back: let the DaemonSet restart its pods by itself again; none is outdated'
@@ -25,7 +26,6 @@ say 'take back: let the DaemonSet run where the label is; no pod that stays is r
 patch_merge rollback/40-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
 
 wait_speakers rollback/speakers.txt 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
-wait_sessions rollback/sessions.txt 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
 
 say 'take back: start the new speakers'
 unlabel rollback/50-unlabel-nodes.txt bgp-speakers/speaker
@@ -33,10 +33,10 @@ unlabel rollback/50-unlabel-nodes.txt bgp-speakers/speaker
 say 'take back: let the new sessions open; none closes'
 patch_json rollback/60-1-patch-bgppeer-leaf-1.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-1
 patch_json rollback/60-2-patch-bgppeer-leaf-1-old.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-1-old
-delete bgppeers.network.kubesphere.io leaf-2
+delete 60-3-delete-bgppeer-leaf-2 '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-2
 
 say 'take back: keep the DaemonSet from restarting its pods by itself'
-restart_speakers rollback/70-1-restart-nodes.txt rollback/speakers.txt rollback/sessions.txt 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
+restart_speakers rollback/70-1-restart-nodes.txt rollback/speakers.txt '' 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
 patch_merge rollback/70-2-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
 
 say 'done: all changes are taken back'

@@ -9,6 +9,7 @@ peers=bgppeers.network.kubesphere.io
 sessions='{{range .items}}{{$peer := .metadata.name}}{{with .status}}{{range $node, $status := .nodesPeerStatus}}{{with $status.peerState}}{{with .sessionState}}{{if eq . "ESTABLISHED"}}{{$node}} {{$peer}}{{"\n"}}{{end}}{{end}}{{end}}{{end}}{{end}}{{end}}'
 STATUS_PERIOD="${STATUS_PERIOD:-35}"
 states=rollback/rollback-states.txt
+gone=skip
 . ./functions.sh
 
 say 'take back: let the DaemonSet restart its pods by itself again; none is outdated'

@@ -263,9 +263,20 @@ def unmerge(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, An
 
 
 def json_patch(target: dict[str, Any], operations: Any) -> dict[str, Any]:
-    """RFC 6902. Raises InternalError for a failed test or a missing path."""
+    """RFC 6902, with a test for null that an absent field passes too, as the API server has it. Raises InternalError
+    for a failed test or a missing path."""
+    absent = object()
+    wanted = [
+        operation
+        for operation in operations
+        if not (
+            operation["op"] == "test"
+            and operation["value"] is None
+            and jsonpointer.resolve_pointer(target, operation["path"], absent) is absent
+        )
+    ]
     try:
-        patched: dict[str, Any] = jsonpatch.apply_patch(target, list(operations))
+        patched: dict[str, Any] = jsonpatch.apply_patch(target, wanted)
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException) as error:
         raise InternalError(f"a patch of {' '.join(key_of(target))} does not fit: {error}") from None
     return patched
@@ -293,13 +304,17 @@ def unpatch(target: Mapping[str, Any], operations: Iterable[Mapping[str, Any]]) 
 
 
 def set_field(path: str, old: Any, new: Any) -> list[dict[str, Any]]:
-    """The JSON patch that puts `new` in the place of `old` as a whole, if `old` is still there; empty means absent.
+    """The JSON patch that puts `new` in the place of `old` as a whole, if `old` is still there.
 
-    >>> set_field("/spec/nodeSelector", None, {"matchLabels": {"rack": "r1"}})
-    [{'op': 'add', 'path': '/spec/nodeSelector', 'value': {'matchLabels': {'rack': 'r1'}}}]
+    >>> set_field("/spec/nodeSelector", {"matchLabels": {"rack": "r1"}}, None)  # doctest: +NORMALIZE_WHITESPACE
+    [{'op': 'test', 'path': '/spec/nodeSelector', 'value': {'matchLabels': {'rack': 'r1'}}},
+     {'op': 'remove', 'path': '/spec/nodeSelector'}]
     """
     if old == new or (old in EMPTY and new in EMPTY):
         return []
+    if old is None:
+        # An absent field passes a test for null.
+        return [{"op": "test", "path": path, "value": None}, {"op": "add", "path": path, "value": new}]
     if old in EMPTY:
         return [{"op": "add", "path": path, "value": new}]
     test = {"op": "test", "path": path, "value": old}
@@ -311,8 +326,8 @@ def set_field(path: str, old: Any, new: Any) -> list[dict[str, Any]]:
 def edit(path: str, old: Any, new: Any) -> list[dict[str, Any]]:
     """Like `set_field`, but maps are edited by key, so that other keys stay whatever they are by then.
 
-    >>> edit("/nodeSelector", {"os": "linux"}, {"os": "linux", "a/b": "c"})
-    [{'op': 'add', 'path': '/nodeSelector/a~1b', 'value': 'c'}]
+    >>> edit("/nodeSelector", {"os": "linux", "a/b": "c"}, {"os": "linux"})
+    [{'op': 'test', 'path': '/nodeSelector/a~1b', 'value': 'c'}, {'op': 'remove', 'path': '/nodeSelector/a~1b'}]
     """
     if old in EMPTY or new in EMPTY or not isinstance(old, Mapping) or not isinstance(new, Mapping):
         return set_field(path, old, new)

@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import jsonpatch
+import jsonpointer
 
 from optimizer.kube import affinity_selects, selects, untolerated
 from optimizer.manifests import Objects, merge, taint_of
@@ -39,6 +40,12 @@ PLACE = re.compile(
 )
 Session = tuple[str, str]
 HASH = "controller-revision-hash"
+
+
+def tests_absent(target: Any, operation: dict[str, Any]) -> bool:
+    """Whether an operation tests that a field is null which is not there at all."""
+    found = jsonpointer.resolve_pointer(target, operation["path"], target)
+    return operation["op"] == "test" and operation["value"] is None and found is target
 
 
 class World:
@@ -284,7 +291,8 @@ class Handler(BaseHTTPRequestHandler):
         old = self.world.objects[key]
         if self.headers["Content-Type"].startswith("application/json-patch"):
             try:
-                new = jsonpatch.apply_patch(old, body)
+                # As the API server has it, an absent field passes a test for null.
+                new = jsonpatch.apply_patch(old, [each for each in body if not tests_absent(old, each)])
             except jsonpatch.JsonPatchException as error:
                 status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Invalid"}
                 return self.answer({**status, "message": f"the patch failed: {error}", "code": 422}, 422)

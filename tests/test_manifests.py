@@ -16,6 +16,7 @@ from optimizer.manifests import (
     apply_changes,
     edit,
     inverse,
+    json_patch,
     merge,
     objects_of,
     set_field,
@@ -97,6 +98,7 @@ def test_an_edit_touches_no_other_key_and_replaces_lists_under_a_test() -> None:
     assert edit("", old, new) == [
         {"op": "test", "path": "/a/y", "value": 2},
         {"op": "remove", "path": "/a/y"},
+        {"op": "test", "path": "/a/z", "value": None},
         {"op": "add", "path": "/a/z", "value": 3},
         {"op": "test", "path": "/b", "value": [1]},
         {"op": "replace", "path": "/b", "value": [2]},
@@ -118,3 +120,10 @@ def test_the_way_back_from_a_merge_takes_our_key_alone() -> None:
     # A map that was absent stays, maybe with a key that somebody else has added meanwhile; empty, it counts as absent.
     assert unmerge({}, {"a": {"x": 1}}) == {"a": {"x": None}}
     assert merge({"a": {"x": 1, "foreign": 2}}, unmerge({}, {"a": {"x": 1}})) == {"a": {"foreign": 2}}
+
+
+def test_a_field_that_somebody_has_added_meanwhile_is_not_overwritten() -> None:
+    operations = set_field("/spec/tolerations", None, [{"key": "ours"}])
+    assert json_patch({"spec": {}}, operations) == {"spec": {"tolerations": [{"key": "ours"}]}}
+    with pytest.raises(InternalError, match="does not fit"):
+        json_patch({"kind": "X", "metadata": {"name": "x"}, "spec": {"tolerations": [{"key": "theirs"}]}}, operations)

@@ -147,7 +147,7 @@ def test_a_style_is_left_in_one_patch_so_that_speakers_restart_once() -> None:
     assert slugs(steps)[-2:] == [("restart-speakers", "established"), ("resume-restarts", "")]
     (change,) = steps[2].changes
     assert isinstance(change, Patch)
-    assert [operation["op"] for operation in change.body] == ["add", "test", "remove", "test", "remove"]
+    assert [operation["op"] for operation in change.body] == ["test", "add", "test", "remove", "test", "remove"]
 
 
 # The order.

@@ -143,10 +143,32 @@ def test_a_bgppeer_of_the_same_name_that_is_another_one_is_not_taken_for_ours(tm
     out = written(tmp_path, export(found, POLICY, placement, "node-selector", "kubectl"))
     world = World(objects_of(found))
     world.objects["BgpPeer", "", "leaf-2"] = dict(peer("leaf-2", "10.9.9.9").manifest)
+    foreign = world.objects["BgpPeer", "", "leaf-2"]
     with serving(world) as url:
-        done = Shell(out, real_kubectl(url, tmp_path)).run("apply.sh")
+        shell = Shell(out, real_kubectl(url, tmp_path))
+        done = shell.run("apply.sh")
+        back = shell.run("rollback.sh")
     assert done.returncode == 1
     assert "leaf-2 exists already, but not as 20-1-create-bgppeer-leaf-2.yaml has it" in done.stderr
+    assert "has the update strategy OnDelete now" in done.stderr
+    assert "left alone, since it is not as these scripts make it: bgppeers.network.kubesphere.io leaf-2" in back.stdout
+    assert world.objects["BgpPeer", "", "leaf-2"] == foreign
+
+
+@needs_kubectl
+def test_rollback_sh_leaves_out_a_node_that_is_gone(tmp_path: Path) -> None:
+    found, placement = moving()
+    out = written(tmp_path, export(found, POLICY, placement, "taints", "kubectl"))
+    world = World(objects_of(found))
+    start = plain(world.objects)
+    with serving(world) as url:
+        shell = Shell(out, real_kubectl(url, tmp_path))
+        shell.ok("apply.sh")
+        for name in ("a2", "b2"):
+            del world.objects["Node", "", name]
+            del start["Node", "", name]
+        shell.ok("rollback.sh")
+        assert plain(world.objects) == start
 
 
 @needs_kubectl

@@ -7,9 +7,8 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, get_args
 
 import click
 
@@ -21,7 +20,6 @@ from .read_cluster import read_cluster
 from .read_policy import read_policy
 from .read_topology import Topology, check_speaker_label, read_topology, with_topology
 
-F = TypeVar("F", bound=Callable[..., Any])
 FILE = click.Path(path_type=Path, dir_okay=False)
 INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 MOST_LISTED = 30
@@ -227,10 +225,11 @@ def checked_placement(path: Path, inputs: tuple[str, ...], verbose: bool) -> tup
         progress("reading")
         cluster = read_inputs(inputs, policy, topology)
         progress("verifying")
-        violations = check_placement(cluster, policy, placement, claims=False)
-    if violations:
-        raise ViolationError(violations)
-    for stale in check_placement(cluster, policy, placement):
+        found = check_placement(cluster, policy, placement)
+        broken = check_placement(cluster, policy, placement, claims=False) if found else ()
+    if broken:
+        raise ViolationError(broken)
+    for stale in found:
         click.echo(f"warning       the cluster, or the file, is not as when the placement was made: {stale}", err=True)
     return placement, policy, cluster
 

@@ -122,8 +122,8 @@ def build(
 def domain_warnings(cluster: Cluster, problem: Problem) -> list[str]:
     """Candidates that no failure of a protected kind seems to hit, because their domain is not known."""
     found = []
+    candidates = [node for node in cluster.nodes if node.name not in problem.causes]
     for rule in problem.survive:
-        candidates = [node for node in cluster.nodes if node.name not in problem.causes]
         unknown = [node.name for node in candidates if rule.kind not in node.domains]
         if unknown:
             found.append(

@@ -21,9 +21,7 @@ from .errors import InputError
 from .manifests import Change, Label, Objects, TaintNodes, find, inverse, make, objects_of
 from .model import Cluster, Placement, Policy, Taint
 from .restarts import hold_and_resume, restart, restart_back
-from .template import STYLES as STYLES
-from .template import Style as Style
-from .template import foreign_demand, pod_spec, restricts, template_change
+from .template import Style, foreign_demand, pod_spec, restricts, template_change
 
 Wait = Literal["", "running", "established"]
 

@@ -73,9 +73,9 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self.timer.cancel()
 
-    def __call__(self, what: str) -> None:
+    def __call__(self, what: object) -> None:
         """Tell one step."""
-        self.latest = what
+        self.latest = str(what)
         if self.verbose or time.monotonic() - max(self.start, self.told) > 1:
             self.tell()
 

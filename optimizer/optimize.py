@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from msgspec import structs
 
@@ -13,6 +13,7 @@ from .documents import nearest
 from .errors import InputError, InternalError
 from .model import Cluster, Count, Objective, Placement, Policy, Session, Shortfall
 from .plan import check_label
+from .progress import Tell, silent
 from .reduce import Component, Problem, expand, reduce
 from .rules import plural, shortfalls
 from .solve import Answer, goal_names, solve
@@ -20,7 +21,7 @@ from .speakers import openelb
 from .verify import check_placement
 
 
-def optimize(cluster: Cluster, policy: Policy, progress: Callable[[str], None] = lambda _: None) -> Placement:
+def optimize(cluster: Cluster, policy: Policy, progress: Tell = silent) -> Placement:
     """The placement with the least goals, in order, that keeps every rule; proved, or with the gap that is left.
 
     Raises InputError, NoAnswerError, and InternalError where the independent check disagrees.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from msgspec import Struct, structs
 from ortools.sat.python import cp_model
@@ -16,6 +16,7 @@ from ortools.sat.python import cp_model
 from .constraints import Model
 from .errors import NoAnswerError
 from .model import Objective, Policy, Survive
+from .progress import News, Tell, silent
 from .reduce import Component, Domains, Problem, Solution
 from .rules import Rule, best_effort_values, soft_rules
 
@@ -85,13 +86,13 @@ class Search:
 class Told(cp_model.CpSolverSolutionCallback):
     """Tells of each better solution."""
 
-    def __init__(self, name: str, progress: Callable[[str], None]) -> None:
+    def __init__(self, name: str, progress: Tell) -> None:
         super().__init__()
         self.name, self.progress = name, progress
 
     def on_solution_callback(self) -> None:
         """Called by CP-SAT."""
-        self.progress(f"{self.name}: {self.objective_value:.0f} found, at least {self.best_objective_bound:.0f} needed")
+        self.progress(News(self.name, round(self.objective_value), math.ceil(self.best_objective_bound - 1e-6)))
 
 
 def solve_component(
@@ -99,7 +100,7 @@ def solve_component(
     policy: Policy,
     survive: Sequence[Survive],
     clock: Clock,
-    progress: Callable[[str], None] = lambda _: None,
+    progress: Tell = silent,
 ) -> Answer:
     """The best solution of a component, its goals made as small as possible one after another.
 
@@ -162,7 +163,7 @@ def hint(model: cp_model.CpModel, search: cp_model.CpSolver) -> None:
         model.add_hint(model.get_int_var_from_proto_index(index), value)
 
 
-def solve(problem: Problem, progress: Callable[[str], None] = lambda _: None) -> list[tuple[Component, Answer]]:
+def solve(problem: Problem, progress: Tell = silent) -> list[tuple[Component, Answer]]:
     """An answer for every component; components of the same shape are solved once.
 
     Where the answers together break the budget of moves, the components are linked by it and solved as one; where
@@ -180,9 +181,7 @@ def solve(problem: Problem, progress: Callable[[str], None] = lambda _: None) ->
     return [(whole, solve_component(whole, policy, problem.survive, clock, progress))]
 
 
-def solve_apart(
-    problem: Problem, policy: Policy, clock: Clock, progress: Callable[[str], None]
-) -> list[tuple[Component, Answer]]:
+def solve_apart(problem: Problem, policy: Policy, clock: Clock, progress: Tell) -> list[tuple[Component, Answer]]:
     """Each component on its own, or the answer of one of its shape."""
     known: dict[object, Answer] = {}
     answers: list[tuple[Component, Answer]] = []

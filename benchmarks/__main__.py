@@ -1,63 +1,99 @@
-"""`python -m benchmarks`: time to the proof of the fewest sessions, ours against one plain CP-SAT model."""
+"""`python -m benchmarks`: ours against what people would use instead."""
 
 from __future__ import annotations
 
 import sys
-import time
+from pathlib import Path
 from typing import get_args
 
 import click
 
-from optimizer.model import Cluster, Objective, Peering, Policy, Survive
-from optimizer.optimize import optimize
+from optimizer.model import Peering
 
-from . import plain
-from .families import FAMILIES, OPTIMUM
+from .families import FAMILIES
+from .instance import Cell
+from .peers import NEEDS, PEERS
+from .race import installed, name, race
+from .report import write
+from .result import Result
+from .table import disagreements, header, instances, row, summary
 
-HEADER = (
-    f"{'family':<12}{'peering':<14}{'nodes':>8}"
-    + "".join(f"  {side:>8}{'bound':>8}{'s':>8}" for side in ("ours", "plain"))
-    + f"  {'ratio':>7}"
+
+def read_peers(_: click.Context, __: click.Parameter, value: str) -> list[str]:
+    """The peers of a list with commas."""
+    names = value.split(",")
+    if unknown := [name for name in names if name not in PEERS]:
+        raise click.BadParameter(f"{unknown[0]!r} is none of {', '.join(PEERS)}")
+    return names
+
+
+@click.command(context_settings={"max_content_width": 118})
+@click.option(
+    "--family", multiple=True, type=click.Choice(list(FAMILIES)), help="Families to run [all, if no --orlib]."
 )
+@click.option("--size", multiple=True, type=click.IntRange(100), default=(1000,), show_default=True, help="Nodes.")
+@click.option("--peering", multiple=True, type=click.Choice(get_args(Peering)), help="Peerings to run [both].")
+@click.option(
+    "--seed", multiple=True, type=int, default=(0,), show_default=True, help="Seeds of the irregular families."
+)
+@click.option("--time-limit", type=float, default=60.0, show_default=True, help="Seconds for each peer.")
+@click.option("--peers", default=",".join(PEERS), show_default=True, callback=read_peers, help="Who takes part.")
+@click.option("--orlib", type=click.Path(exists=True, path_type=Path), help="A set covering file, or a folder of them.")
+@click.option(
+    "--k", multiple=True, type=click.IntRange(1), default=(1,), show_default=True, help="Covers, for --orlib."
+)
+@click.option("--cores", type=click.IntRange(1), default=2, show_default=True, help="Cores for each peer.")
+@click.option("--json", "output", type=click.Path(path_type=Path, dir_okay=False), help="Write all results here.")
+@click.option("--pictures", type=click.Path(path_type=Path, file_okay=False), help="Draw the results into this folder.")
+def main(
+    family: tuple[str, ...],
+    size: tuple[int, ...],
+    peering: tuple[Peering, ...],
+    seed: tuple[int, ...],
+    time_limit: float,
+    peers: list[str],
+    orlib: Path | None,
+    k: tuple[int, ...],
+    cores: int,
+    output: Path | None,
+    pictures: Path | None,
+) -> None:
+    """Compare all peers on every instance, each in a process of its own on the same cores.
+
+    Every answer is checked independently. Exit 1 where two proofs contradict each other or miss a known optimum.
+    """
+    for peer in peers:
+        if not installed(peer):
+            click.echo(f"{peer} is left out; to have it: pip install {NEEDS[peer]}", err=True)
+    peers = [peer for peer in peers if installed(peer)]
+    families = family or (() if orlib else tuple(FAMILIES))
+    cells = [
+        Cell(each, number, way, start)
+        for each in families
+        for number in size
+        for way in peering or get_args(Peering)
+        for start in seed
+    ]
+    if orlib:
+        files = sorted(orlib.glob("*.txt")) if orlib.is_dir() else [orlib]
+        cells += [Cell("orlib", 0, "selected", path=str(path.resolve()), k=number) for path in files for number in k]
+    results: list[Result] = []
+    click.echo(header())
+    for number, cell in enumerate(cells, 1):
+        for peer in peers:
+            click.echo(f"[{number}/{len(cells)}] {name(cell)} {cell.size or ''} {cell.peering}: {peer} ...", err=True)
+            results.append(race(cell, peer, time_limit, cores))
+            click.echo(row(results[-1]))
+            if output:
+                write(output, click.get_current_context().params, results)
+    click.echo("\n" + "\n".join(summary(results, time_limit)))
+    if pictures:
+        from .pictures import draw
+
+        for path in draw(results, time_limit, pictures):
+            click.echo(f"drew {path}", err=True)
+    sys.exit(1 if disagreements(instances(results)) else 0)
 
 
-@click.command()
-@click.option("--family", multiple=True, type=click.Choice(list(FAMILIES)), help="Families to run [all].")
-@click.option("--size", multiple=True, type=int, default=(1000, 5000), show_default=True, help="Numbers of nodes.")
-@click.option("--time-limit", type=float, default=60.0, show_default=True, help="Seconds for each side.")
-def main(family: tuple[str, ...], size: tuple[int, ...], time_limit: float) -> None:
-    """Compare, each instance on both sides in turn; exit 1 where a known optimum is missed."""
-    click.echo(HEADER)
-    wrong = 0
-    for name in family or tuple(FAMILIES):
-        for number in size:
-            cluster = FAMILIES[name](number)
-            for peering in get_args(Peering):
-                policy = Policy(
-                    peering=peering, survive=(Survive("chassis"),), goals=("sessions",), time_limit=time_limit
-                )
-                known = OPTIMUM[name](number) if name in OPTIMUM else None
-                wrong += run(name, number, cluster, policy, known)
-    sys.exit(1 if wrong else 0)
-
-
-def run(name: str, number: int, cluster: Cluster, policy: Policy, known: int | None) -> int:
-    """One line of the table; 1 where a known optimum is missed, else 0. Our time includes reducing and verifying."""
-    start = time.perf_counter()
-    ours = optimize(cluster, policy).objectives[0]
-    middle = time.perf_counter()
-    theirs = plain.sessions(cluster, policy, policy.time_limit)
-    first, second = middle - start, time.perf_counter() - middle
-    proved = [goal is not None and goal.value == goal.bound for goal in (ours, theirs)]
-    ratio = f"{second / first:7.1f}" if all(proved) else "      -"
-    click.echo(f"{name:<12}{policy.peering:<14}{number:>8}  {cells(ours, first)}  {cells(theirs, second)}  {ratio}")
-    return int(known is not None and (ours.value, ours.bound) != (known, known))
-
-
-def cells(goal: Objective | None, seconds: float) -> str:
-    """Value, bound and time."""
-    value, bound = (goal.value, goal.bound) if goal else ("-", "-")
-    return f"{value:>8}{bound:>8}{seconds:>8.2f}"
-
-
-main()
+if __name__ == "__main__":
+    main()

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from ortools.sat.python import cp_model
 
 from .model import Policy, Survive
-from .reduce import Component, NodeClass, RouterNeed
+from .reduce import Component, NodeClass, RouterNeed, Solution
 from .rules import Rule, missing_today, redundancy_rule, survival_rules
 
 Expression = cp_model.LinearExpr
@@ -104,6 +104,25 @@ class Model:
             rule = Rule("change", router.name, number=router.spare)
             self.at_most(rule, total(s for each, s in held if router.name not in each.traits.today), router.spare)
 
+    def solution(self, solver: cp_model.CpSolver) -> Solution:
+        """The solution that a search has found."""
+        return Solution(
+            tuple(solver.value(x) for x in self.x),
+            tuple(
+                tuple(solver.value(sessions[router]) for router in each.traits.routers)
+                for each, sessions in zip(self.component.classes, self.s, strict=True)
+            ),
+        )
+
+    def suggest(self, solution: Solution) -> None:
+        """Let a search start from a solution."""
+        for number, each in enumerate(self.component.classes):
+            self.cp.add_hint(self.x[number], solution.speakers[number])
+            for router, count in zip(each.traits.routers, solution.sessions[number], strict=True):
+                variable = self.s[number][router]
+                if variable is not self.x[number] and isinstance(variable, cp_model.IntVar):
+                    self.cp.add_hint(variable, count)
+
     def at_least(self, rule: Rule, left: Expression, right: int) -> None:
         """Add left >= right under the rule."""
         self.add(rule, left + self.slack_of(rule) >= right if rule in self.relaxed else left >= right)
@@ -117,6 +136,7 @@ class Model:
         if rule in self.dropped:
             return
         added = self.cp.add(constraint)
+        added.with_name(rule.kind)
         if self.explain:
             if rule not in self.literals:
                 self.literals[rule] = self.cp.new_bool_var("")

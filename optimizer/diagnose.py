@@ -8,10 +8,13 @@ from itertools import islice
 
 from msgspec import Struct, structs
 
+from .clock import Clock
+from .conflict import conflict, holds, least_relief
 from .model import Cluster, Conflict
+from .progress import plural
 from .reduce import Component, Problem, reduce
-from .rules import Rule, plural, soft_rules
-from .solve import Clock, conflict, holds, least_relief, shape
+from .rules import Rule, soft_rules
+from .shapes import shape
 
 EASE = (
     "cordoned",

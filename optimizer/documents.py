@@ -9,13 +9,14 @@ from __future__ import annotations
 import codecs
 import difflib
 import json
+import mmap
+import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-import yaml
 from msgspec import inspect
 
 from .errors import InputError
@@ -24,106 +25,22 @@ T = TypeVar("T")
 
 BOMS = ((codecs.BOM_UTF8, "UTF-8"), (codecs.BOM_UTF16_LE, "UTF-16"), (codecs.BOM_UTF16_BE, "UTF-16"))
 SEPARATORS = re.compile(r"(?:\s+|^---(?=\s|\Z))*", re.MULTILINE)
-MAX_DEPTH = 200
-"""Levels of nesting in YAML; Kubernetes objects have a few dozen."""
+SEQUENCES = (inspect.VarTupleType, inspect.ListType)
+CHECKED = (inspect.UnionType, inspect.StructType, *SEQUENCES)
+Text = bytes | memoryview
+"""The bytes of a file; a view where the file is mapped into memory."""
 
-ALIASED_FREELY = 100_000
-"""Values that aliases may unfold to, whatever the size of the text."""
-
-TAG = "tag:yaml.org,2002:"
-NUMBERS = (f"{TAG}int", f"{TAG}float")
-LEFT_OUT = (f"{TAG}timestamp", f"{TAG}value", f"{TAG}set", f"{TAG}omap", f"{TAG}pairs")
-YAMLProblem = yaml.constructor.ConstructorError
+MAPPED = 2**24
+"""Bytes from which a file is mapped. (One that is cut off while it is read ends the process then.)"""
 
 
-class StrictLoader(yaml.CSafeLoader):
-    """YAML as Kubernetes reads it, but a key given twice is an error. Dates and 12:30 stay text."""
-
-    def __init__(self, stream: bytes) -> None:
-        super().__init__(stream)
-        self.depth = 0
-        self.flattened: set[int] = set()
-        self.may_alias = b"&" in stream and b"*" in stream
-
-    def descend_resolver(self, parent: yaml.Node | None, index: Any) -> None:  # noqa: ARG002
-        """Called for every node before its members; libyaml's recursion would end the process without a limit."""
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            mark = parent.start_mark if parent else None
-            raise YAMLProblem(None, None, f"nested deeper than {MAX_DEPTH} levels", mark)
-
-    def ascend_resolver(self) -> None:
-        """Called for every node after its members."""
-        self.depth -= 1
-
-    def get_node(self) -> Any:
-        """The next document as a graph of nodes, whose aliases are checked."""
-        self.flattened.clear()
-        node = super().get_node()
-        if node is not None and self.may_alias:
-            seen: dict[int, tuple[int, int] | None] = {}
-            size, depth = unfolded(node, seen)
-            if size > ALIASED_FREELY + 10 * len(seen) or depth > MAX_DEPTH:
-                raise YAMLProblem(None, None, "its aliases unfold to far too much", node.start_mark)
-        return node
-
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Merge the merge keys in; raises a ConstructorError for a key given twice."""
-        # A merged key may be overridden on purpose, so only keys written side by side count: those before the merge.
-        if id(node) not in self.flattened:
-            self.flattened.add(id(node))
-            seen: set[str] = set()
-            for key, _ in node.value:
-                if isinstance(key, yaml.ScalarNode) and key.tag != f"{TAG}merge":
-                    if key.value in seen:
-                        raise YAMLProblem(None, None, f"key {key.value!r} is given twice", key.start_mark)
-                    seen.add(key.value)
-        super().flatten_mapping(node)
-
-    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
-        """A whole number; raises a ConstructorError for one that no field could hold."""
-        number = super().construct_yaml_int(node) if len(node.value) <= 100 else None
-        if number is None or number.bit_length() > 64:
-            raise YAMLProblem(None, None, "a whole number of more than 64 bits", node.start_mark)
-        return number
-
-
-def unfolded(node: yaml.Node, seen: dict[int, tuple[int, int] | None]) -> tuple[int, int]:
-    """How many values a node stands for and how deep they nest, aliases counted wherever they are used."""
-    found = seen.get(id(node), ())
-    if found is None:
-        raise YAMLProblem(None, None, "an alias inside of what it stands for", node.start_mark)
-    if found:
-        return found
-    seen[id(node)] = None
-    size, depth = 1, 0
-    for child in node.value if isinstance(node, yaml.CollectionNode) else ():
-        for part in child if isinstance(child, tuple) else (child,):
-            more, below = unfolded(part, seen)
-            size, depth = size + more, max(depth, below)
-    seen[id(node)] = size, depth + 1
-    return size, depth + 1
-
-
-def without_base_60(tag: str, pattern: re.Pattern[str]) -> re.Pattern[str]:
-    """The pattern of a tag's plain values without numbers such as 12:30, which Kubernetes' YAML does not have."""
-    return re.compile(f"(?![^:]*:)(?:{pattern.pattern})", re.VERBOSE) if tag in NUMBERS else pattern
-
-
-# As in Kubernetes' YAML, dates are text, and = is no value of its own.
-StrictLoader.yaml_implicit_resolvers = {
-    first: [(tag, without_base_60(tag, pattern)) for tag, pattern in resolvers if tag not in LEFT_OUT]
-    for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
-}
-StrictLoader.yaml_constructors = {
-    tag: constructor for tag, constructor in yaml.CSafeLoader.yaml_constructors.items() if tag not in LEFT_OUT
-} | {f"{TAG}int": StrictLoader.construct_yaml_int}
-
-
-def read_bytes(path: Path) -> bytes:
-    """The file's bytes. Raises InputError where it is missing or cannot be read."""
+def read_text(path: Path) -> Text:
+    """The file's text; large files take no memory of their own. Raises InputError where it cannot be read."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size < MAPPED:  # pipes have no size
+                return file.read()
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except OSError as error:
@@ -132,23 +49,24 @@ def read_bytes(path: Path) -> bytes:
         raise InputError(f"{path}: cannot be the name of a file") from None
 
 
-def to_utf8(data: bytes, name: str) -> bytes:
-    """`data` without a byte order mark; UTF-16, as PowerShell writes it, is converted."""
+def to_utf8(text: Text, name: str) -> Text:
+    """The text without a byte order mark; UTF-16, as PowerShell writes it, is converted."""
+    start = bytes(text[:4])
     for bom, encoding in BOMS:
-        if data.startswith(bom):
+        if start.startswith(bom):
             try:
-                return data[len(bom) :] if encoding == "UTF-8" else data.decode(encoding).encode()
+                return text[len(bom) :] if encoding == "UTF-8" else bytes(text).decode(encoding).encode()
             except UnicodeError:
                 raise InputError(f"{name}: not valid {encoding} text") from None
-    return data
+    return text
 
 
-def load_documents(data: bytes, name: str) -> list[Any]:
+def load_documents(text: Text, name: str) -> list[Any]:
     """All documents of a JSON or YAML text, empty ones left out.
 
     JSON documents may follow one another, with or without `---`. Raises InputError naming `name` and the line.
     """
-    data = to_utf8(data, name)
+    data = bytes(to_utf8(text, name))
     if not data.strip():
         raise InputError(f"{name}: the file is empty")
     try:
@@ -207,21 +125,15 @@ def load_flow_yaml(data: bytes, name: str, error: ValueError) -> list[Any]:
 
 
 def load_yaml(data: bytes, name: str) -> list[Any]:
-    """All YAML documents that are not empty."""
-    try:
-        return [document for document in yaml.load_all(data, Loader=StrictLoader) if document is not None]
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" line {mark.line + 1}:" if mark else ""
-        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be parsed"
-        raise InputError(f"{name}:{place} not valid YAML ({problem})") from None
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:  # such as !!bool maybe
-        raise InputError(f"{name}: not valid YAML (a value that does not fit its type: {error})") from None
+    """All YAML documents that are not empty. Raises InputError naming `name` and the line."""
+    from . import strict_yaml  # which JSON does without
+
+    return strict_yaml.load(data, name)
 
 
 def load_settings(path: Path) -> dict[str, Any]:
     """The one mapping in a hand-written settings file; an empty file is an empty mapping."""
-    data = to_utf8(read_bytes(path), str(path))
+    data = bytes(to_utf8(read_text(path), str(path)))
     try:
         documents = load_json_settings(data, str(path)) or load_yaml(data, str(path))
     except UnicodeError:
@@ -298,7 +210,7 @@ def check_keys(data: Any, type_: Any, place: str, field: str = "") -> None:
                 within = f"{place}: {field}" if field else place
                 raise InputError(f"{within}: unknown key {str(key)!r}; {nearest(str(key), fields)}")
             check_keys(value, fields[key], place, f"{field}.{key}" if field else key)
-    elif isinstance(info, inspect.VarTupleType | inspect.ListType) and isinstance(data, list):
+    elif isinstance(info, SEQUENCES) and isinstance(info.item_type, CHECKED) and isinstance(data, list):
         for index, value in enumerate(data):
             check_keys(value, info.item_type, place, f"{field}[{index}]")
 

@@ -18,6 +18,7 @@ from .export_check import check_export
 from .export_helm import helm_files
 from .export_kubectl import Case, kubectl_files
 from .export_kustomize import kustomize_files
+from .export_sizes import check_sizes
 from .manifests import objects_of
 from .model import Cluster, Placement, Policy
 from .plan import Step, daemonset_of, make_plan
@@ -47,12 +48,14 @@ class Export(Struct, frozen=True):
 def export(cluster: Cluster, policy: Policy, placement: Placement, style: Style, format_: Format) -> Export:
     """The files that bring the cluster to the placement; the same for the same input, byte for byte.
 
-    Raises InputError for what the input lacks, such as the DaemonSet or a router's address, and InternalError where
-    the files, carried out in memory, do not give exactly the placement.
+    Raises InputError for what the input lacks, such as the DaemonSet or a router's address, OutputError for an object
+    that is too large for Kubernetes, and InternalError where the files, carried out in memory, do not give exactly the
+    placement.
     """
     case = prepare(cluster, policy, placement, style)
     if not case.steps:
         return Export()
+    too_large = check_sizes(case, format_ == "kustomize")
     write_format = {"kubectl": kubectl_files, "kustomize": kustomize_files, "helm": helm_files}[format_]
     files, readme = write_format(case)
     check_export(case, files)
@@ -60,7 +63,7 @@ def export(cluster: Cluster, policy: Policy, placement: Placement, style: Style,
     return Export(
         files=dict(sorted({**files, README: f"{MARK}: {readme.strip()}\n\n{LIST}\n{listed}\n"}.items())),
         executable=frozenset(name for name, text in files.items() if text.startswith("#!")),
-        hazards=openelb.export_hazards(cluster, policy, case.steps, style, format_ == "helm"),
+        hazards=(*openelb.export_hazards(cluster, policy, case.steps, style, format_ == "helm"), *too_large),
         steps=case.steps,
     )
 

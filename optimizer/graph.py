@@ -1,32 +1,30 @@
-"""The topology as a graph, and what its shape tells: components, cut points, unreachable routers.
+"""The topology as a graph, and what its shape tells: components, unreachable routers, cut points.
 
-Vertices are tuples: ("router", name), ("domain", kind, value), ("class", number), and ("cluster",) as the root.
-The graphs are built over classes of equal nodes, never over single nodes, so they stay small.
+The graph is built over routers and sets of routers that nodes share, never over nodes, so it stays small.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import networkx as nx
 from msgspec import Struct
 
-CLUSTER = ("cluster",)
+from .model import Node
 
 
 class Group(Struct, frozen=True):
-    """Equal nodes as the graph sees them: the routers they are attached to, their domains, and how many they are."""
+    """All the nodes that are attached to just these routers; at least one of each."""
 
     routers: tuple[str, ...]
-    domains: Mapping[str, str]
-    size: int
-    example: str
+    nodes: Sequence[Node]
 
 
 def components(groups: Sequence[tuple[str, ...]], routers: Iterable[str]) -> list[tuple[list[int], list[str]]]:
     """The connected components of groups (each given by its routers) and routers, as (group numbers, router names).
 
-    Exact: no rule and no goal but the budget of moves links what is not connected. Sorted by first router name.
+    Sorted by first router name.
 
     >>> components([("a",), ("b",), ("a", "c")], ["a", "b", "c", "d"])
     [([0, 2], ['a', 'c']), ([1], ['b']), ([], ['d'])]
@@ -72,42 +70,42 @@ def told(cases: Sequence[tuple[str, str]], what: str, kind: str) -> list[str]:
 
 
 def hanging_on_one_node(groups: Sequence[Group]) -> list[tuple[str, str]]:
-    """(node, router) where the only way from the cluster to the router is one node: that node is a cut point."""
-    graph: nx.Graph = nx.Graph()
-    for number, group in enumerate(groups):
-        # A class of several nodes is no cut point: two parallel vertices stand for it.
-        for twin in range(min(group.size, 2)):
-            graph.add_edge(CLUSTER, ("class", number, twin))
-            graph.add_edges_from((("class", number, twin), ("router", router)) for router in group.routers)
-    cuts = cut_points(graph)
-    return sorted(
-        (group.example, router)
-        for number, group in enumerate(groups)
-        if ("class", number, 0) in cuts
-        for router in group.routers
-        if graph.degree(("router", router)) == 1
-    )
+    """(node, router) where the only way from the cluster to the router is one node.
+
+    The cut points of the graph cluster - nodes - routers, counted: all nodes are next to the cluster, so a node cuts
+    off a router only where it is the router's only neighbour.
+    """
+    number: Counter[str] = Counter()
+    for group in groups:
+        for router in group.routers:
+            number[router] += len(group.nodes)
+    return sorted((group.nodes[0].name, router) for group in groups for router in group.routers if number[router] == 1)
 
 
 def hanging_on_domain(groups: Sequence[Group], kind: str) -> list[tuple[str, str]]:
-    """(value, router) where all ways from the cluster to the router lead through one domain of the kind."""
-    graph: nx.Graph = nx.Graph()
-    for number, group in enumerate(groups):
-        value = group.domains.get(kind)
-        via = ("domain", kind, value) if value is not None else ("class", number)
-        graph.add_edge(CLUSTER, via)
-        graph.add_edges_from((via, ("router", router)) for router in group.routers)
-    cuts = cut_points(graph)
-    found = {
-        (group.domains[kind], router)
-        for group in groups
-        if ("domain", kind, group.domains.get(kind)) in cuts
-        for router in group.routers
-        if graph.degree(("router", router)) == 1
-    }
-    return sorted(found, key=lambda case: (case[1], case[0]))
+    """(value, router) where all ways from the cluster to the router lead through one domain of the kind.
+
+    The cut points of the graph cluster - domains - nodes - routers, counted likewise: a domain cuts off a router only
+    where all nodes of the router are in it. A node in no known domain is a way around all of them.
+    """
+    domains: dict[str, set[str | None]] = {}
+    for group in groups:
+        value = common(group.nodes, kind)
+        for router in group.routers:
+            domains.setdefault(router, set()).add(value)
+    return sorted(
+        (
+            (value, router)
+            for router, values in domains.items()
+            if len(values) == 1
+            for value in values
+            if value is not None
+        ),
+        key=lambda case: case[1],
+    )
 
 
-def cut_points(graph: nx.Graph) -> set[tuple[object, ...]]:
-    """The articulation points of the graph."""
-    return set(nx.articulation_points(graph))
+def common(nodes: Sequence[Node], kind: str) -> str | None:
+    """The domain of the kind that all the nodes are in, None where there is no such one."""
+    value = nodes[0].domains.get(kind)
+    return value if all(node.domains.get(kind) == value for node in nodes) else None

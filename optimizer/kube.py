@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from functools import lru_cache
+from typing import Any
 
 from .model import LabelSelector, NodeSelectorTerm, Requirement, Resources, Taint, Toleration
 
@@ -112,7 +113,7 @@ def pod_requests(
     return Resources(total.cpu, total.memory, 1)
 
 
-OPERATORS: Mapping[str, Callable[[str | None, tuple[str, ...]], bool]] = {
+OPERATORS: Mapping[str, Callable[[str | None, Any], bool]] = {
     "In": lambda value, values: value is not None and value in values,
     "NotIn": lambda value, values: value is None or value not in values,
     "Exists": lambda value, values: value is not None,
@@ -172,9 +173,21 @@ def selects(selector: LabelSelector | None, labels: Mapping[str, str]) -> bool:
     """Whether a label selector matches; None (absent) and empty match everything."""
     if selector is None:
         return True
-    return all(labels.get(key) == value for key, value in selector.match_labels.items()) and all(
-        meets(requirement, labels) for requirement in selector.match_expressions
+    return selector.match_labels.items() <= labels.items() and (
+        not selector.match_expressions or all(meets(requirement, labels) for requirement in selector.match_expressions)
     )
+
+
+def matcher(selector: LabelSelector | None) -> Callable[[Mapping[str, str]], bool]:
+    """`selects` for one selector and many nodes: a long list of values is not searched through each time."""
+    if selector is None:
+        return lambda labels: True
+    wanted = selector.match_labels.items()
+    tests = [
+        (part.key, OPERATORS[part.operator], frozenset(part.values) if len(part.values) > 1 else part.values)
+        for part in selector.match_expressions
+    ]
+    return lambda labels: wanted <= labels.items() and all(test(labels.get(key), values) for key, test, values in tests)
 
 
 def affinity_selects(terms: tuple[NodeSelectorTerm, ...] | None, name: str, labels: Mapping[str, str]) -> bool:
@@ -221,6 +234,7 @@ def check_label_key(key: str) -> None:
         raise ValueError(f"{key[:80]!r} is not a label key (letters, digits, '-', '_', '.'; at most 63 characters)")
 
 
+@lru_cache(maxsize=65536)
 def check_label_value(value: str) -> None:
     """Raise ValueError unless `value` is empty or at most 63 characters, alphanumeric at both ends."""
     if value and not NAME_PART.fullmatch(value):

@@ -20,6 +20,7 @@ class NodeIndex:
         self.nodes = {node.name: node for node in nodes}
         self.every = tuple(sorted(self.nodes))
         self.by_label: dict[str, dict[str, list[str]]] = {}
+        self.selected: dict[object, tuple[str, ...]] = {}
 
     def values(self, key: str) -> Mapping[str, Sequence[str]]:
         """Every value of a label and the nodes that carry it."""
@@ -34,10 +35,21 @@ class NodeIndex:
             self.by_label[key] = found
         return self.by_label[key]
 
+    def carried(self, key: str) -> bool:
+        """Whether any node carries a label."""
+        return any(key in node.labels for node in self.nodes.values())
+
     def select(self, selector: LabelSelector | None) -> tuple[str, ...]:
-        """The matching nodes, sorted; the same tuple of all nodes wherever all match."""
+        """The matching nodes, sorted; the same tuple wherever the selector says the same."""
         if selector is None or not (selector.match_labels or selector.match_expressions):
             return self.every
+        key = tuple(sorted(selector.match_labels.items())), selector.match_expressions
+        if key not in self.selected:
+            self.selected[key] = self.search(selector)
+        return self.selected[key]
+
+    def search(self, selector: LabelSelector) -> tuple[str, ...]:
+        """The nodes that a selector matches, which asks for something, sorted."""
         labels, expressions = dict(selector.match_labels), list(selector.match_expressions)
         candidates: Iterable[str] = self.every
         wanted = next((each for each in expressions if each.operator == "In"), None)
@@ -48,8 +60,10 @@ class NodeIndex:
             expressions.remove(wanted)
             known = self.values(wanted.key)
             candidates = sorted(name for value in set(wanted.values) for name in known.get(value, ()))
-        rest = LabelSelector(labels, tuple(expressions))
-        return tuple(name for name in candidates if kube.selects(rest, self.nodes[name].labels))
+        if not labels and not expressions:
+            return tuple(candidates)
+        fits = kube.matcher(LabelSelector(labels, tuple(expressions)))
+        return tuple(name for name in candidates if fits(self.nodes[name].labels))
 
     @cached_property
     def by_address(self) -> dict[int, list[tuple[int, str]]]:

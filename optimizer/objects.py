@@ -11,8 +11,8 @@ from msgspec import Raw, Struct
 Quantities = dict[str, str | int | float]
 
 
-class Partial(Struct, rename="camel"):
-    """The fields of an object that we use; all others are passed over."""
+class Partial(Struct, rename="camel", gc=False):
+    """The fields of an object that we use; all others are passed over. (JSON holds no cycles to be collected.)"""
 
 
 class Owner(Partial):
@@ -28,11 +28,26 @@ class Meta(Partial):
     deletion_timestamp: str | None = None
 
 
-class Head(Partial):
+class Kinded(Partial, kw_only=True):
+    """What it is; the members of a typed list, such as a NodeList, may leave that to the list."""
+
     kind: str = ""
     api_version: str = ""
+
+
+class Head(Kinded):
     metadata: Raw = Raw(b"null")
     items: Raw = Raw(b"null")
+
+
+class Whole(Kinded):
+    items: list[Raw] | None = None
+
+
+class Object(Kinded, kw_only=True):
+    """The base of the objects that are read."""
+
+    metadata: Meta
 
 
 class NodeTaint(Partial):
@@ -63,8 +78,7 @@ class NodeStatus(Partial):
     addresses: list[Address] | None = None
 
 
-class NodeObject(Partial):
-    metadata: Meta
+class NodeObject(Object):
     spec: NodeSpec | None = None
     status: NodeStatus | None = None
 
@@ -125,8 +139,7 @@ class PodStatus(Partial):
     phase: str | None = None
 
 
-class PodObject(Partial):
-    metadata: Meta
+class PodObject(Object):
     spec: PodSpec
     status: PodStatus | None = None
 
@@ -149,8 +162,7 @@ class DaemonSetStatus(Partial):
     current_number_scheduled: int | None = None
 
 
-class DaemonSetObject(Partial):
-    metadata: Meta
+class DaemonSetObject(Object):
     spec: DaemonSetSpec
     status: DaemonSetStatus | None = None
 
@@ -165,8 +177,7 @@ class PeerSpec(Partial):
     node_selector: Selector | None = None
 
 
-class PeerObject(Partial):
-    metadata: Meta
+class PeerObject(Object):
     spec: PeerSpec
 
 
@@ -174,6 +185,5 @@ class ConfSpec(Partial):
     as_per_rack: dict[str, int] | None = None
 
 
-class ConfObject(Partial):
-    metadata: Meta
+class ConfObject(Object):
     spec: ConfSpec | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 
 from msgspec import structs
 
@@ -11,12 +12,13 @@ from . import graph
 from .diagnose import diagnose
 from .documents import nearest
 from .errors import InputError, InternalError
-from .model import Cluster, Count, Objective, Placement, Policy, Session, Shortfall
+from .model import Cluster, Count, Node, Objective, Placement, Policy, Session, Shortfall
 from .plan import check_label
-from .progress import Tell, silent
+from .progress import Tell, plural, silent
+from .pursue import Answer, goal_names
 from .reduce import Component, Problem, expand, reduce
-from .rules import plural, shortfalls
-from .solve import Answer, goal_names, solve
+from .rules import shortfalls
+from .solve import solve
 from .speakers import openelb
 from .verify import check_placement
 
@@ -87,10 +89,9 @@ def build(
             chosen, held = expand(component, answer.solution)
             speakers += chosen
             sessions += held
-            missed += [
-                Shortfall(rule.router, rule.name, number)
-                for rule, number in shortfalls(component, problem.survive, answer.solution)
-            ]
+            # Only best effort may miss a rule.
+            found = shortfalls(component, problem.survive, answer.solution) if problem.policy.best_effort else ()
+            missed += [Shortfall(rule.router, rule.name, number) for rule, number in found]
     in_bgp = problem.policy.mode == "bgp"
     if not in_bgp:
         sessions = []
@@ -103,7 +104,7 @@ def build(
         eligible=len(cluster.nodes) - len(problem.causes),
         ineligible=causes(problem),
         shortfalls=tuple(sorted(missed, key=lambda each: (each.router, each.rule))),
-        warnings=(*cluster.warnings, *topology_warnings(cluster, problem), *domain_warnings(cluster, problem)),
+        warnings=(*cluster.warnings, *topology_warnings(cluster, problem), *domain_warnings(problem)),
     )
     staying = [name for name in placement.speakers if name in problem.causes]
     if staying:
@@ -120,16 +121,16 @@ def build(
     )
 
 
-def domain_warnings(cluster: Cluster, problem: Problem) -> list[str]:
+def domain_warnings(problem: Problem) -> list[str]:
     """Candidates that no failure of a protected kind seems to hit, because their domain is not known."""
-    found = []
-    candidates = [node for node in cluster.nodes if node.name not in problem.causes]
+    classes = [each for part in problem.components for each in part.classes if not each.traits.retained]
+    number, found = sum(len(each.names) for each in classes), []
     for rule in problem.survive:
-        unknown = [node.name for node in candidates if rule.kind not in node.domains]
+        unknown = [each.names for each in classes if rule.kind not in dict(each.traits.domains)]
         if unknown:
             found.append(
-                f"{len(unknown)} of {len(candidates)} eligible nodes are in no known {rule.kind}, such as "
-                f"{unknown[0]}: they are taken to survive whichever {rule.kind} fails"
+                f"{sum(map(len, unknown))} of {number} eligible nodes are in no known {rule.kind}, such as "
+                f"{min(unknown)[0]}: they are taken to survive whichever {rule.kind} fails"
             )
     return found
 
@@ -145,18 +146,14 @@ def topology_warnings(cluster: Cluster, problem: Problem) -> list[str]:
     if problem.policy.mode != "bgp":
         return []
     nodes = {node.name: node for node in cluster.nodes}
-    # All domain kinds count here, also those that no rule protects.
-    groups: Counter[tuple[tuple[str, ...], tuple[tuple[str, str], ...]]] = Counter()
-    example: dict[object, str] = {}
+    attached: dict[tuple[str, ...], list[Node]] = {}
     for component in problem.components:
         for each in component.classes:
-            for name in each.names if not each.traits.retained else ():
-                key = (each.traits.routers, tuple(sorted(nodes[name].domains.items())))
-                groups[key] += 1
-                example.setdefault(key, name)
-    kinds = sorted({kind for node in cluster.nodes for kind in node.domains})
+            if not each.traits.retained:
+                attached.setdefault(each.traits.routers, []).extend(map(nodes.__getitem__, each.names))
     return graph.warnings(
-        [graph.Group(key[0], dict(key[1]), size, example[key]) for key, size in groups.items()],
+        [graph.Group(routers, found) for routers, found in attached.items()],
         {router.name: router.domains for router in cluster.routers},
-        kinds,
+        # All kinds count here, also those that no rule protects.
+        sorted(set(chain.from_iterable(node.domains for node in cluster.nodes))),
     )

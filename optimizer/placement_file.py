@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from .documents import explain, read_bytes
+from .documents import explain, read_text
 from .errors import InputError
 from .model import Conflict, Count, Objective, Paths, Placement, Policy, Session, Shortfall, Status
 from .read_policy import parse_policy, policy_to_data
@@ -58,7 +58,7 @@ def placement_to_json(placement: Placement, policy: Policy, topology: Topology) 
 def read_placement(path: Path) -> tuple[Placement, Policy, Topology]:
     """The placement in a file with its policy and topology. Raises InputError naming the field."""
     try:
-        file = msgspec.json.decode(read_bytes(path), type=PlacementFile)
+        file = msgspec.json.decode(read_text(path), type=PlacementFile)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path}: not a placement of version {API_VERSION} ({explain(str(error))})") from None
     policy = parse_policy(file.policy, f"{path}: policy")

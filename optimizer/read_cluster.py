@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
+from itertools import starmap
 from typing import TypeVar
 
 import msgspec
@@ -44,29 +45,38 @@ from .objects import (
     Quantities,
     Selector,
 )
+from .progress import Tell, silent
 from .read_objects import GROUPS, OPENELB_GROUP, Item, objects, sources
 
 T = TypeVar("T")
+Items = Mapping[tuple[str, str], Item]
 DEFAULT_DAEMONSET = "openelb-speaker"
 
 
-def read_cluster(inputs: Sequence[str], daemonset: str | None = None) -> Cluster:
+def read_cluster(inputs: Sequence[str], daemonset: str | None = None, tell: Tell = silent) -> Cluster:
     """The cluster in these files and folders; `-` is stdin. `daemonset` is `[namespace/]name`.
 
     Raises InputError naming file, object and field.
     """
     items: dict[str, dict[tuple[str, str], Item]] = {kind: {} for kind in GROUPS}
-    for name, data in sources(inputs):
-        for item in objects(data, name):
+    nodes: dict[str, Node] = {}
+    for name, text in sources(inputs):
+        for item in objects(text, name, tell):
             first = items[item.kind].setdefault((item.namespace, item.name), item)
             if first is not item:
                 raise InputError(f"{item.place}: given twice, first in {first.file}")
-    if not items["Node"]:
+            # There may be millions: nodes need not be held twice, and pods are decoded when the DaemonSet is known.
+            if item.kind == "Node":
+                nodes[item.name] = read_node(item)
+                item.content = msgspec.Raw()
+            if item.kind in ("Node", "Pod"):
+                item.found = None
+    if not nodes:
         raise InputError(f"{', '.join(inputs)}: no Node among the objects; dump them with kubectl get nodes -o json")
-    return build(items, daemonset)
+    return build(items, dict(sorted(nodes.items())), daemonset)
 
 
-def build(items: Mapping[str, Mapping[tuple[str, str], Item]], wanted: str | None) -> Cluster:
+def build(items: Mapping[str, Items], nodes: Mapping[str, Node], wanted: str | None) -> Cluster:
     """The cluster from the objects, sorted by kind."""
     warnings: list[str] = []
     daemonsets = [item.manifest() for item in by_name(items["DaemonSet"])]
@@ -77,7 +87,6 @@ def build(items: Mapping[str, Mapping[tuple[str, str], Item]], wanted: str | Non
             "no speaker DaemonSet in the input: OpenELB's own requests (100m CPU, 100Mi memory) are assumed, "
             "and that its pods may run on every node without taints"
         )
-    nodes = {item.name: read_node(item) for item in by_name(items["Node"])}
     running, requested = read_pods(items["Pod"].values(), chosen)
     if not items["Pod"]:
         warnings.append("no Pods in the input: room on nodes is taken as all that is allocatable")
@@ -140,7 +149,7 @@ def amounts(node: Node) -> tuple[int, ...]:
     return (node.allocatable.cpu, node.allocatable.memory, node.allocatable.pods) if node.allocatable else ()
 
 
-def by_name(items: Mapping[tuple[str, str], Item]) -> list[Item]:
+def by_name(items: Items) -> list[Item]:
     """The items sorted by namespace and name."""
     return [items[key] for key in sorted(items)]
 
@@ -154,31 +163,46 @@ def checked(place: str, rule: Callable[[], T]) -> T:
 
 
 def read_node(item: Item) -> Node:
-    """A Node object as a `Node`."""
+    """A Node object as a `Node`; what is equal in many nodes is held once."""
     found = item.load(NodeObject)
     spec, status = found.spec or NodeSpec(), found.status or NodeStatus()
-    ready = [condition.status == "True" for condition in status.conditions or () if condition.type == "Ready"]
+    ready = next((each.status == "True" for each in status.conditions or () if each.type == "Ready"), None)
+    allocatable: Resources | None = None
+    taints: tuple[Taint, ...] = ()
     # "Allocatable ... Defaults to Capacity" (Node API).
-    listed = status.allocatable or status.capacity
-    allocatable = None
-    if listed:
-        given = checked(f"{item.place}: status.allocatable", lambda: kube.parse_resources(listed))
-        allocatable = Resources(
-            *(getattr(given, key) if key in listed else kube.MAX_QUANTITY for key in ("cpu", "memory", "pods"))
-        )
-    taints = tuple(Taint(taint.key, taint.effect, taint.value or "") for taint in spec.taints or ())
-    for taint in taints:
-        checked(f"{item.place}: spec.taints", partial(kube.check_taint, taint))
+    if listed := status.allocatable or status.capacity:
+        amounts = listed.get("cpu"), listed.get("memory"), listed.get("pods")
+        allocatable = checked(f"{item.place}: status.allocatable", partial(read_room, *amounts))
+    if spec.taints:
+        given = ((taint.key, taint.effect, taint.value or "") for taint in spec.taints)
+        taints = checked(f"{item.place}: spec.taints", partial(read_taints, *given))
     return Node(
         name=item.name,
         labels=found.metadata.labels or {},
         taints=taints,
         unschedulable=bool(spec.unschedulable),
         deleting=found.metadata.deletion_timestamp is not None,
-        ready=ready[0] if ready else None,
-        addresses=tuple(address.address for address in status.addresses or () if address.type == "InternalIP"),
+        ready=ready,
+        addresses=tuple([address.address for address in status.addresses or () if address.type == "InternalIP"]),
         allocatable=allocatable,
     )
+
+
+@lru_cache(maxsize=4096, typed=True)
+def read_room(*amounts: str | int | float | None) -> Resources:
+    """The allocatable CPU, memory and pods; what is not said is without bound. Raises ValueError."""
+    listed = dict(zip(("cpu", "memory", "pods"), amounts, strict=True))
+    given = kube.parse_resources({key: amount for key, amount in listed.items() if amount is not None})
+    return Resources(*(kube.MAX_QUANTITY if amount is None else getattr(given, key) for key, amount in listed.items()))
+
+
+@lru_cache(maxsize=4096)
+def read_taints(*given: tuple[str, str, str]) -> tuple[Taint, ...]:
+    """The taints from key, effect and value of each. Raises ValueError."""
+    taints = tuple(starmap(Taint, given))
+    for taint in taints:
+        kube.check_taint(taint)
+    return taints
 
 
 def read_pods(pods: Iterable[Item], daemonset: Item | None) -> tuple[list[str], dict[str, Resources]]:
@@ -250,7 +274,7 @@ def amounts_of(resources: Needs) -> Quantities:
     return {**(resources.limits or {}), **(resources.requests or {})}
 
 
-def choose_daemonset(found: Mapping[tuple[str, str], Item], wanted: str | None) -> Item | None:
+def choose_daemonset(found: Items, wanted: str | None) -> Item | None:
     """The speaker DaemonSet: the one asked for, else the one named `openelb-speaker`. Raises InputError."""
     namespace, _, name = (wanted or DEFAULT_DAEMONSET).rpartition("/")
     matching = [item for item in by_name(found) if item.name == name and namespace in ("", item.namespace)]
@@ -304,9 +328,9 @@ def selected_by(speaker: Speaker | None, nodes: Iterable[Node]) -> list[str]:
     return [
         node.name
         for node in nodes
-        if all(node.labels.get(key) == value for key, value in speaker.node_selector.items())
+        if speaker.node_selector.items() <= node.labels.items()
         and kube.affinity_selects(speaker.affinity, node.name, node.labels)
-        and kube.untolerated(node.taints, speaker.tolerations, speaker.host_network) is None
+        and (not node.taints or kube.untolerated(node.taints, speaker.tolerations, speaker.host_network) is None)
     ]
 
 
@@ -359,7 +383,7 @@ def check_asn(asn: int, place: str, least: int = 0) -> int:
     return asn
 
 
-def read_conf(found: Mapping[tuple[str, str], Item], warnings: list[str]) -> Mapping[str, int] | None:
+def read_conf(found: Items, warnings: list[str]) -> Mapping[str, int] | None:
     """`asPerRack` of the BgpConf named `default`; OpenELB reads no other."""
     for item in by_name(found):
         if item.name != "default":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -13,11 +11,12 @@ import msgspec
 from msgspec import Struct
 
 from . import kube
-from .documents import check_keys, check_unique, convert, load_settings, read_bytes, to_utf8
+from .documents import check_keys, check_unique, convert, load_settings
 from .errors import InputError
 from .model import Cluster, LabelSelector, Node, Peer, Router, Survive
 from .node_index import NodeIndex
 from .objects import Selector
+from .read_attachments import check_node_name, check_pairs, check_text, read_attachments
 from .read_cluster import check_asn, checked, parse_address, read_selector
 
 WELL_KNOWN_KINDS = {
@@ -94,27 +93,9 @@ def parse_topology(data: object, place: str) -> Topology:
         checked(f"{place}: {field}", partial(kube.check_label_key, label))
     for domain in topology.failure_domains:
         check_text(domain.kind, f"{place}: failureDomains: the kind")
-    for index, pair in enumerate(topology.attachments if not isinstance(topology.attachments, str) else ()):
-        check_pair(pair, f"{place}: attachments[{index}]")
+    if not isinstance(topology.attachments, str):
+        check_pairs(topology.attachments, lambda index: f"{place}: attachments[{index}]")
     return topology
-
-
-def check_text(text: str, what: str) -> None:
-    """Raise InputError unless `text` can be shown, on one line."""
-    if not text.strip() or not text.isprintable():
-        raise InputError(f"{what} must be printable text, not {text!r}")
-
-
-def check_node_name(name: str, place: str) -> None:
-    """Raise InputError for what cannot be the name of a node."""
-    if not kube.is_dns_subdomain(name):
-        raise InputError(f"{place}: {name!r} cannot be the name of a node")
-
-
-def check_pair(pair: tuple[str, str], place: str) -> None:
-    """Raise InputError where a node or a router cannot have that name."""
-    check_node_name(pair[0], place)
-    check_text(pair[1], f"{place}: the router")
 
 
 def check_router(router: TopologyRouter, place: str) -> None:
@@ -139,32 +120,6 @@ def check_router(router: TopologyRouter, place: str) -> None:
         check_node_name(name, f"{place}: nodes.names")
     for cidr in nodes.cidrs:
         checked(f"{place}: nodes.cidrs", partial(ipaddress.ip_network, cidr))
-
-
-def read_attachments(path: Path) -> tuple[tuple[str, str], ...]:
-    """(node, router) pairs of a CSV file with the columns node,router; a header line is optional."""
-    try:
-        reader = csv.reader(io.StringIO(to_utf8(read_bytes(path), str(path)).decode(), newline=""), strict=True)
-        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not UTF-8 text") from None
-    except csv.Error as error:
-        raise InputError(f"{path}: not valid CSV ({error})") from None
-    rows = [(line, row) for line, row in rows if any(row)]
-    node, router = 0, 1
-    if rows and sorted(cell.lower() for cell in rows[0][1]) == ["node", "router"]:
-        node = [cell.lower() for cell in rows[0][1]].index("node")
-        router = 1 - node
-        rows = rows[1:]
-    if not rows:
-        raise InputError(f"{path}: holds no attachment")
-    pairs = []
-    for line, row in rows:
-        if len(row) != 2 or not all(row):
-            raise InputError(f"{path}: line {line} must hold a node and a router, two names")
-        check_pair((row[node], row[router]), f"{path}: line {line}")
-        pairs.append((row[node], row[router]))
-    return tuple(pairs)
 
 
 def with_topology(
@@ -200,11 +155,11 @@ def with_topology(
             "says more: only these nodes are taken as attached"
         )
     domains = domain_labels(topology, survive, index, finished)
-    if layer2 and not survive and index.values(WELL_KNOWN_KINDS["zone"]):
+    if layer2 and not survive and index.carried(WELL_KNOWN_KINDS["zone"]):
         domains.setdefault("zone", WELL_KNOWN_KINDS["zone"])
     return msgspec.structs.replace(
         cluster,
-        nodes=tuple(with_domains(node, domains) for node in cluster.nodes),
+        nodes=with_domains(cluster.nodes, domains),
         routers=tuple(finished),
         attachments=attachments,
         today=msgspec.structs.replace(cluster.today, sessions=today_sessions(cluster, index, finished)),
@@ -277,11 +232,16 @@ def describe(
                 router, domains={**dict.fromkeys(kinds, value), **dict(router.domains)}
             )
             link(value, names, LabelSelector(match_labels={label: value}))
+    listed: dict[str, set[str]] = {}
     for node, name in topology.attachments if not isinstance(topology.attachments, str) else ():
-        routers.setdefault(name, Router(name=name))
-        if node not in index.nodes:
+        attached = listed.setdefault(name, set())
+        if node in index.nodes:
+            attached.add(node)
+        else:
             unknown.add(node)
-        link(name, {node} & index.nodes.keys(), None)
+    for name, attached in listed.items():
+        routers.setdefault(name, Router(name=name))
+        link(name, attached, None)
     if unknown:
         warnings.append(f"the topology names {len(unknown)} nodes that are not in the input, such as {min(unknown)}")
     return routers, {
@@ -342,7 +302,7 @@ def domain_labels(
             known = ", ".join(sorted({*labels, *WELL_KNOWN_KINDS}))
             raise InputError(f"survive: {kind!r} is no declared kind of failure domain (known are {known})")
         labels.setdefault(kind, WELL_KNOWN_KINDS.get(kind, ""))
-        if not index.values(labels[kind]):
+        if not index.carried(labels[kind]):
             raise InputError(f"survive: {kind}: no node carries the label {labels[kind]}")
     for router in routers:
         for kind in router.domains:
@@ -354,10 +314,22 @@ def domain_labels(
     return labels
 
 
-def with_domains(node: Node, labels: Mapping[str, str]) -> Node:
-    """The node with its failure domains by kind."""
-    domains = {kind: node.labels[label] for kind, label in labels.items() if label in node.labels}
-    return msgspec.structs.replace(node, domains=domains) if domains else node
+def with_domains(nodes: tuple[Node, ...], labels: Mapping[str, str]) -> tuple[Node, ...]:
+    """The nodes with their failure domains by kind; equal ones share them."""
+    if not labels:
+        return nodes
+    known: dict[tuple[str | None, ...], dict[str, str]] = {}
+    placed = []
+    for node in nodes:
+        values = tuple(map(node.labels.get, labels.values()))
+        domains = known.get(values)
+        if domains is None:
+            domains = {kind: value for kind, value in zip(labels, values, strict=True) if value is not None}
+            known[values] = domains
+            for kind, value in domains.items():
+                checked(f"node {node.name}: label {labels[kind]}", partial(kube.check_label_value, value))
+        placed.append(msgspec.structs.replace(node, domains=domains) if domains else node)
+    return tuple(placed)
 
 
 def today_sessions(cluster: Cluster, index: NodeIndex, routers: Sequence[Router]) -> dict[str, tuple[str, ...]]:

@@ -6,20 +6,17 @@ problem falls apart into connected components. Every step keeps the optimum (the
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from itertools import islice
+from itertools import chain
 
 from msgspec import Struct, structs
 
-from . import graph, kube
-from .model import Cluster, Node, NodeSelectorTerm, Policy, Resources, Router, Session, Speaker, Survive, Taint
+from . import graph
+from .eligibility import Verdict, judgement, lack, session_capacity, tenths
+from .model import Cluster, Node, Policy, Router, Session, Survive
 
-DEFAULT_REQUESTS = Resources(cpu=100, memory=100 * 2**20)
-"""What OpenELB's release manifest requests for a speaker (used where the input has no DaemonSet)."""
-
-CONTROL_PLANE_LABELS = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
-NO_LIMIT = 1 << 30
 Domains = tuple[tuple[str, str], ...]
 
 
@@ -38,7 +35,7 @@ class RouterNeed(Struct, frozen=True):
     elsewhere: tuple[str, ...] = ()
 
 
-class Traits(Struct, frozen=True, order=True):
+class Traits(Struct, frozen=True, order=True, gc=False):
     """All that the rules and goals see of a candidate node; `today` are the routers it holds a session with now,
     `capacity` is the most sessions that it can hold. `retained` nodes are none to choose, but run a speaker that a
     best-effort placement may leave there."""
@@ -53,16 +50,22 @@ class Traits(Struct, frozen=True, order=True):
     retained: bool = False
 
 
-class Candidate(Struct, frozen=True):
-    """A node that may run a speaker, the routers that it may peer with, and the most sessions it has room for."""
+class Links(Struct, frozen=True, eq=False, gc=False):
+    """The routers that nodes are attached to, and those of them that they hold a session with, both sorted.
 
-    node: Node
-    routers: tuple[str, ...]
-    room: int
-    retained: bool = False
+    One object for all nodes alike, which tells them apart by itself: two are equal only if they are the same.
+    """
+
+    routers: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
 
 
-class NodeClass(Struct, frozen=True):
+Likeness = tuple[Links, tuple[str | None, ...], int, int, bool, bool, bool]
+"""What tells candidates apart at little cost: links, domains of each kind, room, cost, runs, pinned, retained. Equal
+traits may come out of two of them."""
+
+
+class NodeClass(Struct, frozen=True, gc=False):
     """The candidates with equal traits, sorted by name."""
 
     traits: Traits
@@ -103,177 +106,136 @@ def reduce(cluster: Cluster, policy: Policy, granted: Collection[str] = ()) -> P
     Nodes in `granted` are taken as candidates with room for all their sessions, whatever is against them: what if
     they were?
     """
-    attached: dict[str, list[str]] = {node.name: [] for node in cluster.nodes}
-    for router in cluster.routers:
-        for name in cluster.attachments[router.name]:
-            attached[name].append(router.name)
-    against = eligibility(cluster, policy)
-    running = set(cluster.today.speakers)
-    causes: dict[str, tuple[str, ...]] = {}
-    candidates: list[Candidate] = []
-    for node in cluster.nodes:
-        routers = tuple(attached[node.name])
-        room = session_capacity(node, cluster.speaker, policy)
-        found = (*against(node), *lack(node, cluster.speaker, policy, len(routers), room))
-        if node.name in granted:
-            candidates.append(Candidate(node, routers, len(routers)))
-        elif not found:
-            candidates.append(Candidate(node, routers, min(room, len(routers))))
-        else:
-            causes[node.name] = found
-            if policy.best_effort and node.name in running:
-                candidates += retained(node, routers, cluster, policy, against)
-    survive, refusal, routers_ = policy.survive, None, cluster.routers
+    running, pinned = set(cluster.today.speakers), set(policy.nodes.pin)
+    links_of, room_of, judge = (
+        links(cluster, running),
+        session_capacity(cluster.speaker, policy),
+        judgement(cluster, policy),
+    )
+    kinds = [rule.kind for rule in policy.survive]
     if policy.mode != "bgp":
-        eligible = [each for each in candidates if not each.retained]
-        refusal = several_segments(policy, eligible)
-        survive = layer2_survival(policy, eligible)
-        # One made-up router that every candidate is attached to: its sessions are the speakers.
-        routers_ = (Router(policy.mode),)
-        candidates = [structs.replace(each, routers=(policy.mode,), room=1) for each in candidates]
-    classes = classify(cluster, policy, survive, candidates)
-    parts = split(classes, routers_, cluster, policy, survive)
+        kinds = sorted(set(chain.from_iterable(node.domains for node in cluster.nodes)))
+    causes: dict[str, tuple[str, ...]] = {}
+    alike: dict[Likeness, list[str]] = {}
+    for node in cluster.nodes:
+        name = node.name
+        to, room, verdict, runs = links_of(name), room_of(node), judge(node), name in running
+        degree, stays = len(to.routers), False
+        against = verdict.against + lack(node, cluster.speaker, policy, degree, room)
+        if name in granted:
+            room = degree
+        elif against:
+            causes[name] = against
+            kept = retained(node, to, policy, judge) if runs and policy.best_effort else None
+            if kept is None:
+                continue
+            to, room, stays = kept, len(kept.routers), True
+        values = tuple(map(node.domains.get, kinds))
+        key = to, values, min(room, degree), verdict.cost + tenths(node), runs, name in pinned, stays
+        alike.setdefault(key, []).append(name)
+    survive, refusal, routers = policy.survive, None, cluster.routers
+    groups = classify(alike, kinds)
+    if policy.mode != "bgp":
+        refusal, survive, routers = (
+            several_segments(policy, groups),
+            layer2_survival(policy, groups),
+            (Router(policy.mode),),
+        )
+        groups = one_segment(policy, survive, groups)
+    classes = [NodeClass(traits, tuple(sorted(groups[traits]))) for traits in sorted(groups)]
+    parts = split(classes, routers, cluster, policy, survive)
     return Problem(policy, survive, parts, causes, refusal)
 
 
-def retained(
-    node: Node,
-    attached: tuple[str, ...],
-    cluster: Cluster,
-    policy: Policy,
-    against: Callable[[Node], list[str]],
-) -> list[Candidate]:
-    """The node as one whose running speaker may stay, as long as only a cordon or a lack of room is against it; under
-    `selected` with no other sessions than it has. Empty where it may not."""
-    if against(structs.replace(node, unschedulable=False)):
-        return []
-    if policy.mode != "bgp":
-        return [Candidate(node, attached, 0, retained=True)]
-    held = tuple(router for router in attached if node.name in cluster.today.sessions.get(router, ()))
-    routers = attached if held and policy.peering == "all-attached" else held
-    return [Candidate(node, routers, len(routers), retained=True)] if routers else []
+def links(cluster: Cluster, running: Collection[str]) -> Callable[[str], Links]:
+    """A function that gives the links of a node by its name; nodes with the same links get the same object.
 
-
-def eligibility(cluster: Cluster, policy: Policy) -> Callable[[Node], list[str]]:
-    """A function that lists all that is against a node, leaving its room aside; empty for an eligible one."""
-    speaker = cluster.speaker
-    node_selector, affinity = restrictions(speaker, policy.speaker.label[0]) if speaker else ({}, None)
-    banned = set(policy.nodes.ban)
-    key, value = policy.speaker.label
-    ours = Taint(key, "NoSchedule", value)
-
-    def against(node: Node) -> list[str]:
-        found = []
-        if node.deleting:
-            found.append("being deleted")
-        if node.ready is False:
-            found.append("not Ready")
-        if node.unschedulable:
-            found.append("cordoned")
-        if node.name in banned:
-            found.append("banned")
-        if any(kube.selects(selector, node.labels) for selector in policy.nodes.exclude):
-            found.append("excluded by the policy")
-        if speaker is None:
-            return found
-        for name, wanted in node_selector.items():
-            if node.labels.get(name) != wanted:
-                found.append(f"not selected by the DaemonSet ({name}={wanted})")
-        if not kube.affinity_selects(affinity, node.name, node.labels):
-            found.append("not selected by the DaemonSet (node affinity)")
-        foreign = (taint for taint in node.taints if taint != ours)
-        taint = kube.untolerated(foreign, speaker.tolerations, speaker.host_network)
-        if taint:
-            found.append(f"taint {taint.key}:{taint.effect} not tolerated")
-        return found
-
-    return against
-
-
-def restrictions(speaker: Speaker, key: str) -> tuple[dict[str, str], tuple[NodeSelectorTerm, ...] | None]:
-    """The DaemonSet's nodeSelector and required affinity without what we manage, the label `key`.
-
-    A term that held nothing else matches every node, and so does then the whole affinity.
+    Routers with the same attached nodes and the same sessions are looked at once, however many they are.
     """
-    node_selector = {name: value for name, value in speaker.node_selector.items() if name != key}
-    if speaker.affinity is None:
-        return node_selector, None
-    kept = []
-    for term in speaker.affinity:
-        foreign = tuple(entry for entry in term.match_expressions if entry.key != key)
-        if not foreign and not term.match_fields and term.match_expressions:
-            return node_selector, None
-        kept.append(NodeSelectorTerm(foreign, term.match_fields))
-    return node_selector, tuple(kept)
+    alike: dict[tuple[tuple[str, ...], tuple[str, ...] | None], list[str]] = {}
+    for router in cluster.routers:
+        now: tuple[str, ...] | None = cluster.today.sessions.get(router.name, ())
+        # Where all speakers hold a session, the reader gives the speakers' own tuple: no need to compare it.
+        key = cluster.attachments[router.name], None if now is cluster.today.speakers else now
+        alike.setdefault(key, []).append(router.name)
+    groups: list[tuple[list[str], bool]] = []
+    codes: dict[str, tuple[int, ...]] = {}
+    for (names, now), routers in alike.items():
+        # What a node was linked to before -> what it is with this group, its session held or not.
+        without: dict[tuple[int, ...], tuple[int, ...]] = {}
+        holding: dict[tuple[int, ...], tuple[int, ...]] = {}
+        for name in names:
+            before, held = codes.get(name, ()), name in running if now is None else holds(now, name)
+            codes[name] = (holding if held else without).setdefault(before, (*before, len(groups) + held))
+        groups += [(routers, False), (routers, True)]
+    found = {
+        code: Links(
+            tuple(sorted(router for each in code for router in groups[each][0])),
+            tuple(sorted(router for each in code if groups[each][1] for router in groups[each][0])),
+        )
+        for code in {(), *codes.values()}
+    }
+    return lambda name: found[codes.get(name, ())]
 
 
-def speaker_requests(speaker: Speaker | None, policy: Policy) -> Resources:
-    """What one speaker requests before its first session, itself counted as one pod."""
-    requests = policy.speaker.requests or (speaker.requests if speaker else DEFAULT_REQUESTS)
-    return Resources(requests.cpu, requests.memory, 1)
+def holds(names: Sequence[str], name: str) -> bool:
+    """Whether a sorted sequence, which may be far longer than the number of times it is asked, holds the name."""
+    at = bisect_left(names, name)
+    return at < len(names) and names[at] == name
 
 
-def session_capacity(node: Node, speaker: Speaker | None, policy: Policy) -> int:
-    """The most sessions that a speaker on the node can hold; -1 where not even an idle speaker fits.
-
-    Room is allocatable minus the requests of the pods there, the running speaker left out.
-    """
-    most = NO_LIMIT if policy.speaker.max_sessions is None else policy.speaker.max_sessions
-    if node.allocatable is None:
-        return most
-    need, left = speaker_requests(speaker, policy), free(node.allocatable, node.requested)
-    if need.cpu > left.cpu or need.memory > left.memory or need.pods > left.pods:
-        return -1
-    each = policy.speaker.per_session
-    for room, cost in ((left.cpu - need.cpu, each.cpu), (left.memory - need.memory, each.memory)):
-        if cost:
-            most = min(most, room // cost)
-    return most
-
-
-def free(allocatable: Resources, requested: Resources) -> Resources:
-    """What is left of each resource; nothing, where more is requested than there is."""
-    left = allocatable - requested
-    return Resources(max(0, left.cpu), max(0, left.memory), max(0, left.pods))
-
-
-def lack(node: Node, speaker: Speaker | None, policy: Policy, degree: int, room: int) -> list[str]:
-    """What a node with `degree` attachments and room for `room` sessions lacks; empty where it can hold a speaker."""
-    if policy.mode == "bgp" and degree == 0:
-        return ["attached to no router"]
-    if room < 0 and node.allocatable is not None:
-        need, left = speaker_requests(speaker, policy), free(node.allocatable, node.requested)
-        if left.cpu < need.cpu:
-            return [f"short of {need.cpu}m CPU"]
-        if left.memory < need.memory:
-            return [f"short of {-(-need.memory // 2**20)}Mi memory"]
-        return ["full of pods"]
+def retained(node: Node, to: Links, policy: Policy, judge: Callable[[Node], Verdict]) -> Links | None:
+    """The links with which the node's running speaker may stay, None where it may not: only a cordon or a lack of room
+    is against it, and under `selected` it has no other sessions than today."""
+    if judge(structs.replace(node, unschedulable=False)).against:
+        return None
     if policy.mode != "bgp":
-        return []
-    least = degree if policy.peering == "all-attached" else 1
-    return [f"room for {room} of {least} sessions"] if room < least else []
+        return to
+    if not to.held:
+        return None
+    return to if policy.peering == "all-attached" else Links(to.held, to.held)
 
 
-def node_cost(node: Node, policy: Policy) -> int:
-    """What choosing the node costs: the policy's figures, 1 where others are preferred, 1 on the control plane, and
-    the tenths of its CPU or memory that are taken."""
-    cost = sum(entry.cost for entry in policy.nodes.cost if kube.selects(entry.selector, node.labels))
-    if policy.nodes.prefer and not any(kube.selects(selector, node.labels) for selector in policy.nodes.prefer):
-        cost += 1
-    if any(label in node.labels for label in CONTROL_PLANE_LABELS):
-        cost += 1
-    if node.allocatable is not None:
-        taken = ((node.requested.cpu, node.allocatable.cpu), (node.requested.memory, node.allocatable.memory))
-        cost += max(min(10, 10 * used // all_) if all_ else 0 for used, all_ in taken)
-    return cost
+def classify(alike: Mapping[Likeness, list[str]], kinds: Sequence[str]) -> dict[Traits, list[str]]:
+    """The candidates, grouped by traits.
+
+    Exact: rules and goals see no more of a node than its traits, so exchanging two nodes of a class, with their
+    sessions, keeps every rule and value. What they see of the nodes of a class together is the number x of speakers
+    and s[r] of sessions with each router: of their sessions that change, those with routers held today are x - s[r]
+    and the others s[r], whichever node has them. And all such numbers with s[r] <= x <= sum(s) <= capacity * x stand
+    for sessions of single nodes, as `expand` shows.
+    """
+    groups: dict[Traits, list[str]] = {}
+    for (to, values, room, cost, runs, pinned, stays), names in alike.items():
+        domains = tuple((kind, value) for kind, value in zip(kinds, values, strict=True) if value is not None)
+        traits = Traits(to.routers, domains, room, cost, runs, to.held if runs else (), pinned, stays)
+        groups.setdefault(traits, []).extend(names)
+    return groups
 
 
-def several_segments(policy: Policy, candidates: Iterable[Candidate]) -> str | None:
+def one_segment(
+    policy: Policy, survive: Sequence[Survive], groups: Mapping[Traits, list[str]]
+) -> dict[Traits, list[str]]:
+    """The candidates of layer 2 or VIP mode, all attached to one made-up router whose sessions are the speakers."""
+    found: dict[Traits, list[str]] = {}
+    for traits, names in groups.items():
+        known, one = dict(traits.domains), (policy.mode,)
+        domains = tuple((rule.kind, known[rule.kind]) for rule in survive if rule.kind in known)
+        today = one if traits.runs else ()
+        alone = structs.replace(traits, routers=one, domains=domains, capacity=1, today=today)
+        found.setdefault(alone, []).extend(names)
+    return found
+
+
+def several_segments(policy: Policy, groups: Mapping[Traits, list[str]]) -> str | None:
     """Why layer 2 or VIP mode cannot work: the candidates sit under different routers, so in different segments.
 
     A node without a router tells nothing of where it sits.
     """
-    under = Counter(each.routers for each in candidates if each.routers)
+    under: Counter[tuple[str, ...]] = Counter()
+    for traits, names in groups.items():
+        if traits.routers and not traits.retained:
+            under[traits.routers] += len(names)
     if len(under) < 2:
         return None
     parts = [f"{', '.join(routers[:3])}: {number} nodes" for routers, number in sorted(under.items())]
@@ -284,7 +246,7 @@ def several_segments(policy: Policy, candidates: Iterable[Candidate]) -> str | N
     )
 
 
-def layer2_survival(policy: Policy, candidates: Iterable[Candidate]) -> tuple[Survive, ...]:
+def layer2_survival(policy: Policy, candidates: Iterable[Traits]) -> tuple[Survive, ...]:
     """Speakers in different failure domains: one failure may take one speaker only.
 
     That is so for the kinds asked for, else for every known kind that has enough domains for it.
@@ -293,41 +255,11 @@ def layer2_survival(policy: Policy, candidates: Iterable[Candidate]) -> tuple[Su
     kinds = {entry.kind: max(least, entry.survivors) for entry in policy.survive}
     if not policy.survive:
         values: dict[str, set[str]] = {}
-        for each in candidates:
-            for kind, value in each.node.domains.items():
+        for traits in candidates:
+            for kind, value in traits.domains if not traits.retained else ():
                 values.setdefault(kind, set()).add(value)
         kinds = {kind: least for kind in sorted(values) if len(values[kind]) > least}
     return tuple(Survive(kind, survivors) for kind, survivors in kinds.items() if survivors)
-
-
-def classify(
-    cluster: Cluster, policy: Policy, survive: Sequence[Survive], candidates: Iterable[Candidate]
-) -> list[NodeClass]:
-    """The candidates, grouped by traits.
-
-    Exact: within a class any choice of x nodes serves every rule and goal alike, and sessions s[r] <= x whose sum is
-    at most capacity * x can be dealt out in turn, so that no node gets two with one router or more than its capacity.
-    """
-    layer2 = policy.mode != "bgp"
-    today = {name: set(nodes) for name, nodes in cluster.today.sessions.items()}
-    running, pinned = set(cluster.today.speakers), set(policy.nodes.pin)
-    groups: dict[Traits, list[str]] = {}
-    for each in candidates:
-        node, routers = each.node, each.routers
-        runs = node.name in running
-        held = routers if layer2 else tuple(router for router in routers if node.name in today.get(router, ()))
-        traits = Traits(
-            routers=routers,
-            domains=tuple((rule.kind, node.domains[rule.kind]) for rule in survive if rule.kind in node.domains),
-            capacity=each.room,
-            cost=node_cost(node, policy),
-            runs=runs,
-            today=held if runs else (),
-            pinned=node.name in pinned,
-            retained=each.retained,
-        )
-        groups.setdefault(traits, []).append(node.name)
-    return [NodeClass(traits, tuple(sorted(groups[traits]))) for traits in sorted(groups)]
 
 
 def split(
@@ -337,37 +269,44 @@ def split(
     policy: Policy,
     survive: Sequence[Survive],
 ) -> tuple[Component, ...]:
-    """The connected components. Exact: all goals are sums over components, and only the budget of moves links them."""
+    """The connected components.
+
+    Exact: no rule but the budget of moves links them, and every goal is a sum over them. The order of the goals is
+    kept by sums (a before b is a + c before b + c), so the best of the whole is the best of each part.
+    """
     by_name = {router.name: router for router in routers}
-    values = {
-        each.kind: {node.domains[each.kind] for node in cluster.nodes if each.kind in node.domains} for each in survive
-    }
+    known = {each.kind: {node.domains.get(each.kind) for node in cluster.nodes} - {None} for each in survive}
+    groups: dict[tuple[str, ...], list[NodeClass]] = {}
+    for member in classes:
+        groups.setdefault(member.traits.routers, []).append(member)
+    members = list(groups.values())
     found = []
-    for numbers, names in graph.components([each.traits.routers for each in classes], by_name):
-        members = tuple(classes[number] for number in numbers)
+    for numbers, names in graph.components(list(groups), by_name):
         near: dict[str, set[tuple[str, str]]] = {name: set() for name in names}
-        for each in members:
-            for name in each.traits.routers:
-                near[name].update(each.traits.domains)
-        needs = tuple(router_need(by_name[name], cluster, policy, near[name], values) for name in names)
-        found.append(Component(needs, members))
+        for number in numbers:
+            domains = {domain for member in members[number] for domain in member.traits.domains}
+            for name in members[number][0].traits.routers:
+                near[name] |= domains
+        needs = tuple(router_need(by_name[name], cluster, policy, near[name], known) for name in names)
+        found.append(Component(needs, tuple(member for number in numbers for member in members[number])))
     return tuple(found)
 
 
 def router_need(
-    router: Router, cluster: Cluster, policy: Policy, near: set[tuple[str, str]], values: Mapping[str, set[str]]
+    router: Router, cluster: Cluster, policy: Policy, near: set[tuple[str, str]], known: Mapping[str, set[str | None]]
 ) -> RouterNeed:
-    """What one router asks for. While old and new sessions run together, only what today's leave free is spare."""
+    """What one router asks for, given the `near` domains of its candidates, and all that are `known` by kind.
+
+    While old and new sessions run together, only what today's leave free is spare.
+    """
     limit, spare = router.max_sessions, None
     today = len(cluster.today.sessions.get(router.name, ()))
     if limit is not None and today and not policy.allow_break:
         spare = max(0, limit - today)
-    own = tuple((kind, router.domains[kind]) for kind in values if kind in router.domains)
-    elsewhere = tuple(
-        kind
-        for kind, known in values.items()
-        if known - {value for near_kind, value in near if near_kind == kind} - {router.domains.get(kind, "")}
-    )
+    own = tuple((kind, router.domains[kind]) for kind in known if kind in router.domains)
+    # Counted, as to subtract these from thousands of known ones for every router would take long.
+    hit = [kind for kind, value in near.union(own) if value in known[kind]]
+    elsewhere = tuple(kind for kind, values in known.items() if len(values) > hit.count(kind))
     needed = max(policy.speakers_per_router, router.min_speakers or 0)
     return RouterNeed(router.name, needed, limit, spare, own, elsewhere)
 
@@ -375,13 +314,15 @@ def router_need(
 def expand(component: Component, solution: Solution) -> tuple[list[str], list[Session]]:
     """The speakers and sessions that a solution of the component stands for; the first names of each class.
 
-    The sessions of a class are dealt out in turn: two nodes with (2, 1, 1) sessions to routers a, b, c hold
-    (a, b) and (a, c).
+    The sessions of a class are dealt out in turn, router by router: two nodes with (2, 1, 1) sessions to routers
+    a, b, c hold (a, b) and (a, c). Exact: s[r] <= x turns in a row meet x nodes at most once each, so each session
+    of a router is on another node; and a node gets every x-th of all, so their loads differ by one at most, and with
+    x <= sum(s) <= capacity * x each has at least one and at most its capacity.
     """
     speakers: list[str] = []
     sessions: list[Session] = []
     for each, count, wanted in zip(component.classes, solution.speakers, solution.sessions, strict=True):
-        chosen = list(islice(each.names, count))
+        chosen = each.names[:count]
         speakers += chosen
         turn = 0
         for router, number in zip(each.traits.routers, wanted, strict=True):

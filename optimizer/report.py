@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 
 from .model import Cluster, Objective, Placement, Policy
-from .rules import plural
+from .progress import plural
 
 WIDTH = 118
 LABEL = 14
@@ -127,7 +127,10 @@ def reason(cluster: Cluster, policy: Policy, goal: Objective) -> str:
 def changed(cluster: Cluster, placement: Placement) -> tuple[list[str], list[str]]:
     """The nodes whose speaker starts, and those whose speaker stops."""
     now, then = set(cluster.today.speakers), set(placement.speakers)
-    return sorted(then - now), sorted(now - then)
+    return (
+        [name for name in placement.speakers if name not in now],
+        [name for name in cluster.today.speakers if name not in then],
+    )
 
 
 def moves(cluster: Cluster, placement: Placement, most: int) -> Iterable[tuple[str, str]]:

@@ -67,17 +67,19 @@ def rounds(
     """
     found: list[list[str]] = []
     met: list[Counter[str]] = []
+    full: Counter[str] = Counter()  # the rounds, from the first, that take no more of a router
     for name in sorted(names):
         mine = list(routers.get(name, ()))
-        fits = (
-            index
-            for index, counts in enumerate(met)
-            if all(counts[router] < (at_once or {}).get(router, 1) for router in mine)
-        )
-        index = next(fits, len(found))
+        limits = [(at_once or {}).get(router, 1) for router in mine]
+        index = max((full[router] for router in mine), default=0)
+        while index < len(found) and any(met[index][each] >= most for each, most in zip(mine, limits, strict=True)):
+            index += 1
         if index == len(found):
             found.append([])
             met.append(Counter())
         found[index].append(name)
         met[index].update(mine)
+        for router, most in zip(mine, limits, strict=True):
+            while full[router] < len(met) and met[full[router]][router] >= most:
+                full[router] += 1
     return tuple(map(tuple, found))

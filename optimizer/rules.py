@@ -8,6 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from .model import Survive
+from .progress import plural
 from .reduce import Component, NodeClass, RouterNeed, Solution, Traits
 
 RuleKind = Literal["redundancy", "survival", "limit", "change", "capacity", "pins", "moves"]
@@ -49,11 +50,6 @@ class Rule(Struct, frozen=True, order=True):
                 return "the pinned nodes run a speaker"
             case "moves":
                 return f"at most {plural(self.number, 'speaker')} may start or stop"
-
-
-def plural(number: int, noun: str) -> str:
-    """`1 session`, `2 sessions`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def redundancy_rule(router: RouterNeed) -> Rule:

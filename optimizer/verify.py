@@ -6,32 +6,24 @@ its docstring. A rule yields one sentence for each place where it is broken.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from . import kube, model
-from .model import Cluster, LabelSelector, Node, Placement, Policy, Resources, Shortfall, Speaker
+from .model import Cluster, Node, Placement, Policy, Shortfall, Speaker
+from .verify_nodes import Labels, Sentences, node_cost, overload, refusal, refusals, unmanaged
 
-DEFAULT_REQUESTS = Resources(cpu=100, memory=100 * 2**20)
-"""What OpenELB's release manifest requests; used where the input has no DaemonSet."""
-
-CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
-UNITS = {"cpu": "millicores of CPU", "memory": "bytes of memory", "pods": "pods"}
-
-Labels = Mapping[str, str]
-Plain = Mapping[str, Any]
-Sentences = Iterator[str]
 Gap = tuple[Shortfall, str]
 """What a router lacks under a rule, at worst over the domains that may fail, and the same in words."""
 
 
 class Case(Struct, frozen=True):
-    """A placement beside its input, looked up both ways; `values` are the domains of each kind.
+    """A placement beside its input, looked up both ways; `values` are the domains of each kind, sorted.
 
+    `degree` is the number of routers of every attached node, and `attached` names them for the nodes that matter.
     `kept` are the nodes that are not eligible but whose running speaker may stay under best effort.
     """
 
@@ -39,11 +31,12 @@ class Case(Struct, frozen=True):
     policy: Policy
     placement: Placement
     nodes: Mapping[str, Node]
+    degree: Mapping[str, int]
     attached: Mapping[str, set[str]]
     refused: Mapping[str, str]
     by_node: Mapping[str, set[str]]
     by_router: Mapping[str, set[str]]
-    values: Mapping[str, set[str]]
+    values: Mapping[str, list[str]]
     eligible: frozenset[str] = frozenset()
     kept: frozenset[str] = frozenset()
 
@@ -69,23 +62,49 @@ def check_placement(cluster: Cluster, policy: Policy, placement: Placement, clai
 
 def look_up(cluster: Cluster, policy: Policy, placement: Placement) -> Case:
     """The placement beside its input."""
-    attached, by_node, by_router, values = (defaultdict[str, set[str]](set) for _ in range(4))
-    for router, names in cluster.attachments.items():
-        for name in names:
-            attached[name].add(router)
+    by_node, by_router, values = (defaultdict[str, set[str]](set) for _ in range(3))
     for session in placement.sessions:
         by_node[session.node].add(session.router)
         by_router[session.router].add(session.node)
+    protected = {rule.kind for rule in policy.survive}
     for node in cluster.nodes:
-        for kind, value in node.domains.items():
-            values[kind].add(value)
+        # Outside mode bgp kinds that are not named may count as well.
+        for kind in protected if policy.mode == "bgp" else node.domains:
+            if kind in node.domains:
+                values[kind].add(node.domains[kind])
+    degree, attached = attachments(cluster, policy, placement)
     foreign = cluster.speaker and unmanaged(cluster.speaker, policy.speaker.label[0])
-    reasons = ((node.name, refusal(node, policy, foreign)) for node in cluster.nodes)
-    refused = {name: reason for name, reason in reasons if reason}
+    refused = refusals(cluster, policy, foreign)
     nodes = {node.name: node for node in cluster.nodes}
-    case = Case(cluster, policy, placement, nodes, attached, refused, by_node, by_router, values)
-    case = replace(case, eligible=frozenset(name for name in nodes if is_candidate(case, name)))
-    return replace(case, kept=frozenset(name for name in cluster.today.speakers if may_stay(case, name, foreign)))
+    ordered = {kind: sorted(found) for kind, found in values.items()}
+    case = Case(cluster, policy, placement, nodes, degree, attached, refused, by_node, by_router, ordered)
+    case = replace(case, eligible=frozenset(candidates(case)))
+    running = cluster.today.speakers if policy.best_effort else ()
+    return replace(case, kept=frozenset(name for name in running if may_stay(case, name, foreign)))
+
+
+def attachments(cluster: Cluster, policy: Policy, placement: Placement) -> tuple[Counter[str], Mapping[str, set[str]]]:
+    """For every attached node the number of its routers, and for those that matter the routers.
+
+    These are the nodes of the placement, under best effort today's too, and outside mode bgp all. Routers with the
+    same attached nodes are gone through once.
+    """
+    matter = {*placement.speakers, *(session.node for session in placement.sessions)}
+    if policy.best_effort:
+        matter.update(cluster.today.speakers)
+    alike, degree, attached = (
+        defaultdict[tuple[str, ...], list[str]](list),
+        Counter[str](),
+        defaultdict[str, set[str]](set),
+    )
+    for router, names in cluster.attachments.items():
+        alike[names].append(router)
+    for names, routers in alike.items():
+        for name in names:
+            degree[name] += len(routers)
+        for name in names if policy.mode != "bgp" else matter.intersection(names):
+            attached[name].update(routers)
+    return degree, attached
 
 
 def may_stay(case: Case, name: str, foreign: Speaker | None) -> bool:
@@ -93,7 +112,7 @@ def may_stay(case: Case, name: str, foreign: Speaker | None) -> bool:
 
     Only a cordon or a lack of room is against the node, and it holds a session that can go on.
     """
-    if not case.policy.best_effort or name not in case.nodes or name in case.eligible:
+    if name not in case.nodes or name in case.eligible:
         return False
     if refusal(replace(case.nodes[name], unschedulable=False), case.policy, foreign):
         return False
@@ -102,72 +121,26 @@ def may_stay(case: Case, name: str, foreign: Speaker | None) -> bool:
 
 def sessions_now(case: Case, name: str) -> set[str]:
     """The attached routers with which the node's speaker has a session today."""
-    return {router for router in case.attached.get(name, ()) if name in case.cluster.today.sessions.get(router, ())}
+    return {router for router in case.attached.get(name, ()) if runs_now(case, router, name)}
 
 
-def unmanaged(speaker: Speaker, key: str) -> Speaker:
-    """The DaemonSet without what it asks of the label `key`, which an export sets or removes as it needs."""
-    selector = {name: value for name, value in speaker.node_selector.items() if name != key}
-    terms = speaker.affinity or ()
-    kept = [tuple(part for part in term.match_expressions if part.key != key) for term in terms]
-    asked = [replace(term, match_expressions=parts) for term, parts in zip(terms, kept, strict=True)]
-    # Any one term is enough, so one that asked for nothing else lets every node pass.
-    free = any(old != new == model.NodeSelectorTerm() for old, new in zip(terms, asked, strict=True))
-    affinity = None if free or speaker.affinity is None else tuple(asked)
-    return replace(speaker, node_selector=selector, affinity=affinity)
+def runs_now(case: Case, router: str, name: str) -> bool:
+    """Whether the node's speaker has a session with the router today; looked up in the sorted names."""
+    names = case.cluster.today.sessions.get(router, ())
+    at = bisect_left(names, name)
+    return at < len(names) and names[at] == name
 
 
-def refusal(node: Node, policy: Policy, foreign: Speaker | None) -> str | None:
-    """Why no speaker may be on the node, whatever its room; `foreign` is the DaemonSet without our own label."""
-    if node.ready is False:
-        return "it is not Ready"
-    if node.unschedulable:
-        return "it is cordoned"
-    if node.deleting:
-        return "it is being deleted"
-    if node.name in policy.nodes.ban:
-        return "the policy bans it"
-    if any(kube.selects(selector, node.labels) for selector in policy.nodes.exclude):
-        return "the policy excludes it"
-    key, value = policy.speaker.label
-    taints = [taint for taint in node.taints if taint != model.Taint(key, "NoSchedule", value)]
-    return pod_refusal(foreign, node.name, node.labels, taints) if foreign else None
-
-
-def pod_refusal(speaker: Speaker, name: str, labels: Labels, taints: Iterable[model.Taint]) -> str | None:
-    """Why the DaemonSet wants no pod on a node, or None."""
-    if not kube.selects(LabelSelector(speaker.node_selector), labels):
-        return "the DaemonSet's nodeSelector does not select it"
-    if not kube.affinity_selects(speaker.affinity, name, labels):
-        return "the DaemonSet's node affinity does not select it"
-    taint = kube.untolerated(taints, speaker.tolerations, speaker.host_network)
-    return f"the DaemonSet does not tolerate its taint {taint.key}:{taint.effect}" if taint else None
-
-
-def is_candidate(case: Case, name: str) -> bool:
-    """Whether a speaker could be on the node: nothing refuses it, it reaches a router, and the least load fits."""
-    if name in case.refused or (case.policy.mode == "bgp" and not case.attached.get(name)):
-        return False
-    return not any(overload(case, name, chosen=1))
-
-
-def overload(case: Case, name: str, chosen: int) -> Sentences:
-    """What a speaker needs on the node beyond what is free or allowed, under `selected` with that many sessions."""
-    needs, node, speaker, sessions = case.policy.speaker, case.nodes[name], case.cluster.speaker, 0
-    if case.policy.mode == "bgp":
-        sessions = chosen if case.policy.peering == "selected" else len(case.attached.get(name, ()))
-    if needs.max_sessions is not None and sessions > needs.max_sessions:
-        yield f"node {name} has {sessions} sessions, the limit of a speaker is {needs.max_sessions}"
-    if node.allocatable is None:
-        return
-    base, each = needs.requests or (speaker.requests if speaker else DEFAULT_REQUESTS), needs.per_session
-    # A speaker is one pod, whether its requests count it or not.
-    need = Resources(base.cpu + each.cpu * sessions, base.memory + each.memory * sessions, 1)
-    free = node.allocatable - node.requested
-    for resource, unit in UNITS.items():
-        wanted, left = getattr(need, resource), getattr(free, resource)
-        if wanted > max(left, 0):
-            yield f"node {name} has {left} {unit} free, a speaker with {sessions} sessions needs {wanted}"
+def candidates(case: Case) -> Sentences:
+    """The nodes that a speaker could be on: nothing refuses them, they reach a router, and the least load fits."""
+    in_bgp, selected = case.policy.mode == "bgp", case.policy.peering == "selected"
+    for node in case.cluster.nodes:
+        degree = case.degree.get(node.name, 0)
+        sessions = min(degree, 1) if selected else degree
+        if node.name in case.refused or (in_bgp and not degree):
+            continue
+        if not any(overload(node, sessions if in_bgp else 0, case.policy, case.cluster.speaker)):
+            yield node.name
 
 
 def check_listed_once(case: Case) -> Sentences:
@@ -190,9 +163,11 @@ def check_eligible(case: Case) -> Sentences:
 
 def check_capacity(case: Case) -> Sentences:
     """Requests and sessions of a speaker fit what its node has free, and the limit of sessions of a speaker."""
+    policy = case.policy
     for name in case.placement.speakers:
+        held = len(case.by_node.get(name, ())) if policy.peering == "selected" else case.degree.get(name, 0)
         if name not in case.kept:
-            yield from overload(case, name, chosen=len(case.by_node.get(name, ())))
+            yield from overload(case.nodes[name], held if policy.mode == "bgp" else 0, policy, case.cluster.speaker)
 
 
 def check_pins(case: Case) -> Sentences:
@@ -201,16 +176,16 @@ def check_pins(case: Case) -> Sentences:
         yield f"node {name} is pinned but has no speaker"
 
 
-def moved(case: Case) -> list[str]:
+def moved(case: Case) -> frozenset[str]:
     """Eligible nodes whose speaker starts or stops; a speaker on any other node has to stop anyway."""
-    return sorted(case.eligible & (set(case.placement.speakers) ^ set(case.cluster.today.speakers)))
+    return case.eligible & (set(case.placement.speakers) ^ set(case.cluster.today.speakers))
 
 
 def check_budget(case: Case) -> Sentences:
     """Speakers started plus stopped stay within the budget of moves."""
-    budget, moves = case.policy.max_moves, moved(case)
-    if budget is not None and len(moves) > budget:
-        yield f"{len(moves)} speakers start or stop, the budget is {budget} moves: {', '.join(moves[:5])}"
+    budget = case.policy.max_moves
+    if budget is not None and len(moves := moved(case)) > budget:
+        yield f"{len(moves)} speakers start or stop, the budget is {budget} moves: {', '.join(sorted(moves)[:5])}"
 
 
 def check_sessions(case: Case) -> Sentences:
@@ -234,14 +209,14 @@ def check_router_limits(case: Case) -> Sentences:
     """No router has more sessions than its limit; unless breaks are allowed, old and new ones together neither."""
     for router in case.cluster.routers:
         name, limit = router.name, router.max_sessions
-        held, today = case.by_router.get(name, set()), set(case.cluster.today.sessions.get(name, ()))
         if limit is None:
             continue
+        held, today = case.by_router.get(name, ()), len(case.cluster.today.sessions.get(name, ()))
         if len(held) > limit:
             yield f"router {name} has {len(held)} sessions, its limit is {limit}"
-        opened = len(held - today)
-        if opened > max(0, limit - len(today)) and not case.policy.allow_break:
-            yield f"router {name} opens {opened} sessions beside {len(today)} of today, its limit is {limit}"
+        opened = sum(not runs_now(case, name, node) for node in held)
+        if opened > max(0, limit - today) and not case.policy.allow_break:
+            yield f"router {name} opens {opened} sessions beside {today} of today, its limit is {limit}"
 
 
 def check_layer2(case: Case) -> Sentences:
@@ -264,9 +239,10 @@ def gaps(case: Case, today: bool = False) -> Iterator[Gap]:
     going_on = case.eligible | case.kept
     for router in case.cluster.routers if policy.mode == "bgp" else ():
         needed = max(policy.speakers_per_router, router.min_speakers or 0)
-        attached = {name for name in case.cluster.attachments[router.name] if name in going_on}
-        before = attached.intersection(case.cluster.today.sessions.get(router.name, ()))
-        held = before if today else case.by_router.get(router.name, set())
+        held = case.by_router.get(router.name, set())
+        if today:
+            attached = going_on.intersection(case.cluster.attachments[router.name])
+            held = {name for name in attached if runs_now(case, router.name, name)}
         yield from gaps_of(case, router.name, held, needed, router.domains, kinds)
     if policy.mode != "bgp":
         needed, values = policy.speakers_per_router, defaultdict[str, set[str]](set)
@@ -288,12 +264,13 @@ def gaps_of(case: Case, router: str, held: set[str], needed: int, own: Labels, k
     if (short := needed - len(held)) > 0:
         yield Shortfall(router, "redundancy", short), f"{who} has {len(held)} {what}, it needs {needed}"
     for kind, wanted in kinds.items():
-        failing = case.values.get(kind, set()) - {own.get(kind)}
+        known, spared = case.values.get(kind, []), own.get(kind)
         inside = Counter(case.nodes[name].domains.get(kind) for name in held)
-        most = max((inside[value] for value in failing & inside.keys()), default=0)
-        if failing and (short := wanted - len(held) + most) > 0:
-            value = min(value for value in failing if inside[value] == most)
-            fact = f"{who} keeps {len(held) - most} {what} when {kind} {value} fails, it needs {wanted}"
+        most = max((number for value, number in inside.items() if value not in (None, spared)), default=0)
+        short = wanted - len(held) + most
+        if short > 0 and (failing := [value for value in known if value != spared]):
+            worst = next(value for value in failing if inside[value] == most)
+            fact = f"{who} keeps {len(held) - most} {what} when {kind} {worst} fails, it needs {wanted}"
             yield Shortfall(router, f"survival of {kind}", short), fact
 
 
@@ -308,22 +285,13 @@ def check_gaps(case: Case) -> Sentences:
         yield f"shortfall of {gap.missing} at {gap.router} in {gap.rule} is listed, but is not so"
 
 
-def node_cost(node: Node, policy: Policy) -> int:
-    """Costs of the policy, 1 where not preferred, 1 on the control plane, and 0 to 10 by how full the node is."""
-    rules, full = policy.nodes, 0
-    cost = sum(rule.cost for rule in rules.cost if kube.selects(rule.selector, node.labels))
-    unloved = bool(rules.prefer) and not any(kube.selects(selector, node.labels) for selector in rules.prefer)
-    if node.allocatable:
-        used = ((node.requested.cpu, node.allocatable.cpu), (node.requested.memory, node.allocatable.memory))
-        full = max((10 * part // whole for part, whole in used if whole), default=0)
-    return cost + unloved + any(label in node.labels for label in CONTROL_PLANE) + min(10, full)
-
-
 def goal_values(case: Case) -> dict[str, int]:
-    """The value of every goal, counted from the placement."""
-    placement, today = case.placement, case.cluster.today
-    missing = {(gap.router, gap.rule): gap.missing for gap, _ in gaps(case)}
-    before = {(gap.router, gap.rule): gap.missing for gap, _ in gaps(case, today=True)}
+    """The value of every goal, counted from the placement; rules are missed under best effort only."""
+    placement, policy, today = case.placement, case.policy, case.cluster.today
+    missing, before = (
+        {(gap.router, gap.rule): gap.missing for gap, _ in (gaps(case, at) if policy.best_effort else ())}
+        for at in (False, True)
+    )
     staying = set(placement.speakers) & set(today.speakers)
     running = {(name, router) for name in staying for router in sessions_now(case, name)}
     changed = running ^ {(session.node, session.router) for session in placement.sessions if session.node in staying}
@@ -336,7 +304,7 @@ def goal_values(case: Case) -> dict[str, int]:
         "speakers": len(placement.speakers),
         "moves": len(moved(case)),
         "sessionMoves": len(changed),
-        "cost": sum(node_cost(case.nodes[name], case.policy) for name in placement.speakers),
+        "cost": sum(node_cost(case.nodes[name], policy) for name in placement.speakers),
     }
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from . import kube, model
 from .model import Cluster, LabelSelector, Placement, Policy, Resources, Speaker
-from .verify import Labels, Sentences, pod_refusal
+from .verify_nodes import Labels, Sentences, pod_refusal
 
 Plain = Mapping[str, Any]
 
@@ -90,7 +90,8 @@ def peerings(cluster: Cluster, running: Mapping[str, Labels], peers: Sequence[Pl
             yield f"second BgpPeer of address {address}: {own_name}"
         seen.add(address)
         selector = LabelSelector(dig(data, "matchLabels") or {}, requirements(data, "matchExpressions", affinity=False))
+        fits = kube.matcher(selector)
         # A label that is asked for leaves few nodes to look at.
         for name in min((by_label[label] for label in selector.match_labels.items()), key=len, default=running):
-            if kube.selects(selector, running[name]):
+            if fits(running[name]):
                 yield f"session {name} - {router}"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from hypothesis import HealthCheck, given, settings
 from msgspec.structs import replace
 
+from optimizer.clock import Clock
+from optimizer.conflict import conflict, holds
 from optimizer.constraints import Model
 from optimizer.model import Cluster, Conflict, Node, NodeRules, Policy, Resources, Router, SpeakerNeeds, Survive, Today
 from optimizer.optimize import optimize
 from optimizer.reduce import reduce
-from optimizer.solve import Clock, conflict, holds
 
 from .builders import cluster_of, single_tor
 from .instances import problems

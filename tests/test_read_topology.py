@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from optimizer.errors import InputError
-from optimizer.read_topology import Topology, parse_topology, read_attachments, read_topology
+from optimizer.read_attachments import read_attachments
+from optimizer.read_topology import Topology, parse_topology, read_topology
 
 from .objects import write
 

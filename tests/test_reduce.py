@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from optimizer.eligibility import judgement, restrictions, session_capacity, tenths
 from optimizer.model import (
     LabelSelector,
     Node,
@@ -21,18 +22,7 @@ from optimizer.model import (
     Taint,
     Today,
 )
-from optimizer.reduce import (
-    Component,
-    NodeClass,
-    Solution,
-    Traits,
-    eligibility,
-    expand,
-    node_cost,
-    reduce,
-    restrictions,
-    session_capacity,
-)
+from optimizer.reduce import Component, NodeClass, Solution, Traits, expand, reduce
 
 from .builders import cluster_of, dual_tor
 
@@ -55,23 +45,43 @@ def test_a_node_that_runs_a_speaker_is_in_another_class() -> None:
     ]
 
 
+def test_todays_sessions_are_those_that_each_router_has() -> None:
+    plain = dual_tor(racks=2, size=3)
+    every = tuple(node.name for node in plain.nodes)
+    some = every[1:4]
+    # Every speaker peers with the first router, some with the second, on whatever nodes they are.
+    sessions = {"tor-0000-a": every, "tor-0000-b": some, "tor-0001-a": every[:3] + every[3:]}
+    classes = [
+        each
+        for part in reduce(replace(plain, today=Today(every, sessions)), Policy()).components
+        for each in part.classes
+    ]
+    assert [(each.traits.today, each.names) for each in classes] == [
+        (("tor-0000-a",), ("node-0000-000",)),
+        (("tor-0000-a", "tor-0000-b"), ("node-0000-001", "node-0000-002")),
+        (("tor-0001-a",), ("node-0001-000", "node-0001-001", "node-0001-002")),
+    ]
+
+
 def test_all_that_is_against_a_node_is_listed_and_the_first_counts() -> None:
-    against = eligibility(cluster_of({}), Policy(nodes=NodeRules(ban=("b",))))
-    assert against(Node("a", ready=False, unschedulable=True)) == ["not Ready", "cordoned"]
-    assert against(Node("b", unschedulable=True)) == ["cordoned", "banned"]
-    assert against(Node("c", ready=None)) == []
+    judge = judgement(cluster_of({}), Policy(nodes=NodeRules(ban=("b",))))
+    assert judge(Node("a", ready=False, unschedulable=True)).against == ("not Ready", "cordoned")
+    assert judge(Node("b", unschedulable=True)).against == ("cordoned", "banned")
+    assert judge(Node("c", ready=None)).against == ()
 
 
 def test_taints_and_selection_of_the_daemonset_count_but_not_our_own() -> None:
     ours = Taint("bgp-speakers/speaker", "NoSchedule", "true")
     speaker = replace(SPEAKER, node_selector={"os": "linux", "bgp-speakers/speaker": "true"})
-    against = eligibility(replace(cluster_of({}), speaker=speaker), Policy())
+    judge = judgement(replace(cluster_of({}), speaker=speaker), Policy())
     linux = Node("a", labels={"os": "linux"}, taints=(ours,))
-    assert against(linux) == []
-    assert against(Node("a")) == ["not selected by the DaemonSet (os=linux)"]
-    assert against(replace(linux, taints=(Taint("gpu", "NoSchedule"),))) == ["taint gpu:NoSchedule not tolerated"]
+    assert judge(linux).against == ()
+    assert judge(Node("a")).against == ("not selected by the DaemonSet (os=linux)",)
+    assert judge(replace(linux, taints=(Taint("gpu", "NoSchedule"),))).against == (
+        "taint gpu:NoSchedule not tolerated",
+    )
     others = Taint("bgp-speakers/speaker", "NoSchedule", "somebody else's")
-    assert against(replace(linux, taints=(others,))) == ["taint bgp-speakers/speaker:NoSchedule not tolerated"]
+    assert judge(replace(linux, taints=(others,))).against == ("taint bgp-speakers/speaker:NoSchedule not tolerated",)
 
 
 def test_an_affinity_of_ours_alone_restricts_nothing() -> None:
@@ -85,22 +95,24 @@ def test_an_affinity_of_ours_alone_restricts_nothing() -> None:
 
 def test_room_is_counted_per_resource_and_session() -> None:
     node = Node("n", allocatable=Resources(1000, 10 * GI, 10), requested=Resources(500, GI, 9))
-    assert session_capacity(node, SPEAKER, Policy()) >= 10**6
+    assert session_capacity(SPEAKER, Policy())(node) >= 10**6
     needs = SpeakerNeeds(per_session=Resources(100, 2 * GI))
-    assert session_capacity(node, SPEAKER, Policy(speaker=needs)) == 4
-    assert session_capacity(replace(node, requested=Resources(950, GI, 9)), SPEAKER, Policy()) == -1
-    assert session_capacity(replace(node, requested=Resources(0, 0, 10)), SPEAKER, Policy()) == -1
+    assert session_capacity(SPEAKER, Policy(speaker=needs))(node) == 4
+    assert session_capacity(SPEAKER, Policy())(replace(node, requested=Resources(950, GI, 9))) == -1
+    assert session_capacity(SPEAKER, Policy())(replace(node, requested=Resources(0, 0, 10))) == -1
 
 
 def test_cost_adds_policy_preference_role_and_how_full_the_node_is() -> None:
     gpu = LabelSelector({"gpu": "yes"})
     rules = NodeRules(prefer=(LabelSelector({"disk": "ssd"}),), cost=(NodeCost(gpu, 7),))
-    policy = Policy(nodes=rules)
-    assert node_cost(Node("n", labels={"disk": "ssd"}), policy) == 0
-    assert node_cost(Node("n", labels={"gpu": "yes"}), policy) == 8
-    assert node_cost(Node("n", labels={"disk": "ssd", "node-role.kubernetes.io/control-plane": ""}), policy) == 1
+    judge = judgement(cluster_of({}), Policy(nodes=rules))
+    assert judge(Node("n", labels={"disk": "ssd"})).cost == 0
+    assert judge(Node("n", labels={"gpu": "yes"})).cost == 8
+    assert judge(Node("n", labels={"disk": "ssd", "node-role.kubernetes.io/control-plane": ""})).cost == 1
     full = Node("n", labels={"disk": "ssd"}, allocatable=Resources(100, 100, 9), requested=Resources(35, 79, 0))
-    assert node_cost(full, policy) == 7
+    assert tenths(full) == 7
+    assert tenths(replace(full, requested=Resources(900, 0, 0))) == 10
+    assert tenths(replace(full, allocatable=None)) == tenths(replace(full, allocatable=Resources())) == 0
 
 
 @given(st.data())

@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from optimizer.model import Cluster, Node, Policy, Router, Survive, Today
 from optimizer.optimize import optimize
 from optimizer.reduce import reduce
-from optimizer.solve import shape, solve
+from optimizer.shapes import shape
+from optimizer.solve import solve
 
 from .brute_force import best_values
 from .builders import cluster_of, dual_tor, goal_values, single_tor

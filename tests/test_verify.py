@@ -35,7 +35,8 @@ from optimizer.model import (
     Today,
     Toleration,
 )
-from optimizer.verify import check_placement, node_cost
+from optimizer.verify import check_placement
+from optimizer.verify_nodes import node_cost
 
 from .brute_force import as_placement, attached, best_placement, every, judge, problem_of
 from .instances import problems

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from .. import kube
@@ -30,8 +30,8 @@ from ..model import (
     Taint,
 )
 from ..plan import PeerEdits, Step, labelled_for_now
+from ..progress import plural
 from ..restarts import restart, strategy
-from ..rules import plural
 from ..template import Style, pod_spec, restricts
 
 API_VERSION = "network.kubesphere.io/v1alpha2"
@@ -88,7 +88,8 @@ class Nodes:
             ]
             if asked:
                 candidates = min(asked, key=len)
-        return frozenset(name for name in candidates if kube.selects(selector, self.labels[name]))
+        fits = kube.matcher(selector)
+        return frozenset(name for name in candidates if fits(self.labels[name]))
 
     def by_hostname(self, names: frozenset[str]) -> LabelSelector:
         """The selector that lists the nodes. Raises InputError where hostname labels cannot tell them apart."""
@@ -280,11 +281,10 @@ def hazards(cluster: Cluster, policy: Policy, placement: Placement) -> tuple[str
             for address, names in sorted(by_address.items())
             if len(names) > 1
         ]
-    racked = [node.name for node in cluster.nodes if RACK_LABEL in node.labels]
     bare = [node.name for node in cluster.nodes if RACK_LABEL not in node.labels]
-    if racked and not cluster.as_per_rack:
+    if len(bare) < len(cluster.nodes) and not cluster.as_per_rack:
         found.append(
-            f"{len(racked)} nodes carry the label {RACK_LABEL}, which has no effect on routes "
+            f"{len(cluster.nodes) - len(bare)} nodes carry the label {RACK_LABEL}, which has no effect on routes "
             "as long as the BgpConf default sets no asPerRack"
         )
     if cluster.as_per_rack and bare:
@@ -384,17 +384,17 @@ def paths(cluster: Cluster, placement: Placement) -> tuple[Paths, ...]:
 
     A speaker announces every node, but under `asPerRack` those with the rack label of its own node, if it has one.
     """
+    nodes, speakers = len(cluster.nodes), cluster.today.speakers
     racks = {node.name: node.labels.get(RACK_LABEL) for node in cluster.nodes} if cluster.as_per_rack else {}
-    sizes = Counter(rack for rack in racks.values() if rack is not None)
+    sizes = Counter({**Counter(racks.values()), None: nodes})
 
-    def hops(names: Iterable[str]) -> int:
-        found = (racks.get(name) for name in names)
-        return sum(len(cluster.nodes) if rack is None else sizes[rack] for rack in found)
+    def hops(names: Sequence[str]) -> int:
+        return sum(sizes[racks.get(name)] for name in names) if racks else nodes * len(names)
 
+    # Where all speakers hold a session, the reader gives the speakers' own tuple: no need to go through it each time.
+    everyone = hops(speakers)
+    now = {name: everyone if held is speakers else hops(held) for name, held in cluster.today.sessions.items()}
     proposed: defaultdict[str, list[str]] = defaultdict(list)
     for session in placement.sessions:
         proposed[session.router].append(session.node)
-    return tuple(
-        Paths(router.name, hops(cluster.today.sessions.get(router.name, ())), hops(proposed[router.name]))
-        for router in cluster.routers
-    )
+    return tuple(Paths(router.name, now.get(router.name, 0), hops(proposed[router.name])) for router in cluster.routers)

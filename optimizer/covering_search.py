@@ -29,6 +29,9 @@ PROOF = 0.25
 WIDE, WIDE_PART = 2000, 1 / 16
 """Where reduced costs leave more columns than this, a proof is not to be had soon, and gets a part of its time only."""
 
+SIDE = 16
+"""What part of its steps local search gets where neighbourhoods win and it does not."""
+
 GROWTH = 4
 """By how much the effort grows from round to round."""
 
@@ -129,6 +132,7 @@ class Descent:
         costs = weighed(self.ranking, covering.upper)
         self.local = LocalSearch(covering, costs, x) if self.open() and min(costs, default=0) >= 0 else None
         self.effort = self.turns = 1
+        self.steps = STEPS
 
     def run(self) -> None:
         """Until the value is proved, or the time is over.
@@ -183,10 +187,13 @@ class Descent:
             outcome = proof.outcome()
             return outcome.done and outcome.bound > self.bound
 
+        local_won = False
         if self.local:
             if self.x is not self.local.best:
                 self.local.restart(self.x)
-            self.take(self.local.run(STEPS * self.effort, hopeless, self.covering.keeps))
+            before = self.value
+            self.take(self.local.run(self.steps, hopeless, self.covering.keeps))
+            local_won = self.value < before
         before, stuck = self.value, False
         for _ in range(self.turns):
             if self.value <= self.bound or hopeless():
@@ -197,11 +204,13 @@ class Descent:
             for trial in trials:
                 trial.search.start()
             for trial in trials:
-                outcome = trial.outcome()
-                self.around.learn(outcome.done)
+                outcome, before_trial = trial.outcome(), self.value
                 self.take(outcome.x)
+                self.around.learn(outcome.done, self.value < before_trial)
             stuck = self.value == value
-        self.turns = self.effort if self.value < before else max(1, self.turns // 2)
+        won = self.value < before
+        self.turns = GROWTH * self.effort if won else max(1, self.turns // 2)
+        self.steps = STEPS * GROWTH * self.effort // (SIDE if won and not local_won else 1)
 
     def neighbourhood(self) -> Trial:
         """A search of the next neighbourhood."""

@@ -18,6 +18,10 @@ COLUMNS = 500
 """How many columns a neighbourhood may put in: enough that sub-problems stay at about a second."""
 
 
+CALM = 0.3
+"""How much chance counts at first beside reduced costs, of which the largest counts one."""
+
+
 class Outcome(Struct, frozen=True):
     """What a search found: a better choice, if any, and what every better choice costs at least; `done` where the
     search is complete, so that nothing better than its choice exists."""
@@ -107,14 +111,14 @@ class Neighbourhoods:
         self.caps_of = belongs(covering.caps, len(covering.upper))
         self.spread = max((abs(cost) for cost in reduced), default=0) or 1
         self.draw = random.Random(seed)  # noqa: S311 - no secret is drawn
-        self.part = 0.3
+        self.part, self.noise = 0.3, CALM
         self.turn = 0
 
     def around(self, x: Sequence[int]) -> set[int]:
         """The columns of the next neighbourhood of a choice."""
         self.turn += 1
         on = [column for column, value in enumerate(x) if value > self.covering.lower[column]]
-        key = {column: self.reduced[column] / self.spread + self.draw.random() for column in on}
+        key = {column: self.reduced[column] / self.spread + self.noise * self.draw.random() for column in on}
         gone = set(sorted(on, key=lambda column: (-key[column], column))[: max(2, round(self.part * len(on)))])
         left = {column: value for column, value in enumerate(x) if value and column not in gone}
         need = [row.number for row in self.rows]
@@ -136,6 +140,8 @@ class Neighbourhoods:
         ranked.sort()
         return gone | {column for *_, column in ranked[:COLUMNS]}
 
-    def learn(self, done: bool) -> None:
-        """Larger parts after a search that finished, smaller ones after one that did not."""
+    def learn(self, done: bool, won: bool) -> None:
+        """Larger parts after a search that finished, smaller ones after one that did not; after one that won nothing
+        chance counts more in what is let go."""
         self.part = min(0.95, self.part * 1.03) if done else max(0.02, self.part * 0.95)
+        self.noise = max(CALM, self.noise / 2) if won else min(20.0, self.noise * 1.1)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import islice
 
 from msgspec import Struct, structs
 
 from .clock import Clock
 from .conflict import conflict, holds, least_relief
+from .excerpt import excerpts
 from .model import Cluster, Conflict
 from .progress import plural
 from .reduce import Component, Problem, reduce
@@ -67,8 +68,9 @@ def diagnose(cluster: Cluster, problem: Problem, infeasible: Sequence[Component]
         model, clash_list = known[key]
         parts.append((component, [renamed(clash, model, component) for clash in clash_list]))
     aside = {rule for _, found_here in parts for clash in found_here for rule in clash.aside}
+    excerpt = excerpts(cluster, problem)
     for component, found_here in parts:
-        found += told(cluster, problem, component, found_here, aside, clock)
+        found += told(cluster, problem, component, found_here, aside, excerpt, clock)
     return tuple(found)
 
 
@@ -106,6 +108,7 @@ def told(
     component: Component,
     found: Sequence[Clash],
     aside: Collection[Rule],
+    excerpt: Callable[[Collection[str]], Cluster],
     clock: Clock,
 ) -> list[Conflict]:
     """The conflicts of a component in words; `aside` are the rules set aside for any conflict at all."""
@@ -117,7 +120,7 @@ def told(
             routers=tuple(sorted({rule.router for rule in clash.rules if rule.router})),
             rules=tuple(rule.sentence() for rule in clash.rules),
             counts=tuple(counts(cluster, problem, component, clash.rules)),
-            change=change(cluster, problem, component, clash, aside, clock),
+            change=change(cluster, problem, component, clash, aside, excerpt, clock),
         )
         for clash in found
     ]
@@ -174,7 +177,13 @@ def by_domain(component: Component, rule: Rule) -> str:
 
 
 def change(
-    cluster: Cluster, problem: Problem, component: Component, clash: Clash, aside: Collection[Rule], clock: Clock
+    cluster: Cluster,
+    problem: Problem,
+    component: Component,
+    clash: Clash,
+    aside: Collection[Rule],
+    excerpt: Callable[[Collection[str]], Cluster],
+    clock: Clock,
 ) -> str:
     """The smallest change that would help: the rule that must be relaxed least, all others of the conflict kept."""
     relief = {}
@@ -189,7 +198,7 @@ def change(
     least = min(relief.values())
     smallest = sorted((rule for rule in relief if relief[rule] == least), key=lambda rule: (is_soft(rule), rule))
     for rule in filter(is_soft, smallest):
-        nodes = helpful(cluster, problem, rule, least, set(aside) - set(clash.aside), clock)
+        nodes = helpful(cluster, problem, rule, least, set(aside) - set(clash.aside), excerpt, clock)
         if nodes:
             return "make eligible: " + ", ".join(f"{name} ({', '.join(problem.causes[name])})" for name in nodes)
     return relaxed(smallest[0], least, alone=len(clash.rules) == 1)
@@ -225,7 +234,13 @@ def relaxed(rule: Rule, amount: int, alone: bool) -> str:
 
 
 def helpful(
-    cluster: Cluster, problem: Problem, rule: Rule, amount: int, dropped: Collection[Rule], clock: Clock
+    cluster: Cluster,
+    problem: Problem,
+    rule: Rule,
+    amount: int,
+    dropped: Collection[Rule],
+    excerpt: Callable[[Collection[str]], Cluster],
+    clock: Clock,
 ) -> list[str]:
     """`amount` nodes of the router, the easiest to win first, that are shown to solve the conflict once eligible."""
 
@@ -240,7 +255,7 @@ def helpful(
         if clock.over:
             break
         nodes = lost[start : start + amount]
-        changed = reduce(cluster, problem.policy, granted=set(nodes))
+        changed = reduce(excerpt(nodes), problem.policy, granted=set(nodes))
         part = next(each for each in changed.components if any(need.name == rule.router for need in each.routers))
         if not changed.refusal and holds(part, problem.policy, changed.survive, dropped, clock):
             return nodes

@@ -17,6 +17,9 @@ from ortools.set_cover.python import set_cover
 
 from .covering import Covering
 
+EXACT = 1 << 50
+"""Sums up to this are exact in floating point."""
+
 PATIENCE = 256
 """Steps between two looks at the clock."""
 
@@ -86,8 +89,10 @@ def plain_cover(covering: Covering, costs: Sequence[int]) -> list[int] | None:
     Its guided search is left out: it wanders through choices that cover not everything.
     """
     rows = (*covering.rows, *covering.survival)
-    if not rows or covering.caps or covering.linear or any(row.number != 1 for row in rows) or min(costs) <= 0:
+    if not rows or covering.caps or covering.linear or any(row.number != 1 for row in rows) or min(costs, default=0) <= 0:
         return None
+    if sum(costs) > EXACT:
+        return None  # it adds up in floating point, and ends the process where that goes wrong
     model = set_cover.SetCoverModel()
     usable = [column for column, most in enumerate(covering.upper) if most]
     rows_of = belongs(rows, len(covering.upper))
@@ -126,6 +131,7 @@ class LocalSearch:
         self.weight = [1] * len(self.number)
         self.lower, self.upper = np.array(covering.lower), np.array(covering.upper)
         self.last = np.zeros(len(start), dtype=np.int64)
+        self.ready = np.ones(len(start), dtype=bool)
         self.step = 0
         self.best: list[int] | None = None
         self.limit: int | None = None
@@ -177,6 +183,7 @@ class LocalSearch:
             self.where[column] = len(self.taken)
             self.taken.append(column)
         for row in self.rows[column]:
+            self.ready[self.columns[row]] = True
             held, number = self.held[row], self.number[row]
             self.held[row] = held + 1
             if held + 1 == number:
@@ -199,6 +206,7 @@ class LocalSearch:
                 self.taken[spot] = other
                 self.where[other] = spot
         for row in self.rows[column]:
+            self.ready[self.columns[row]] = True
             held, number = self.held[row], self.number[row]
             self.held[row] = held - 1
             if held == number:
@@ -209,6 +217,7 @@ class LocalSearch:
                 self.loss[self.columns[row]] += self.weight[row]
                 if not self.low[row]:
                     self.keep(row)
+        self.ready[column] = False  # until something around it has changed, else it would just come back
 
     def weigh(self) -> None:
         """Let every missed row count more from now on."""
@@ -262,7 +271,7 @@ class LocalSearch:
                 break
             columns = self.columns[short[self.draw.randrange(len(short))]]
             rate = self.gain[columns] / self.price[columns]
-            barred = (self.x[columns] >= self.upper[columns]) | (self.last[columns] == self.step)
+            barred = (self.x[columns] >= self.upper[columns]) | ~self.ready[columns]
             if self.limit is not None:
                 barred |= self.total + self.price[columns] >= self.limit
             rate[barred] = -np.inf

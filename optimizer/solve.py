@@ -15,6 +15,7 @@ from .pursue import Answer, goal_names, pursue
 from .reduce import Component, Problem, Solution
 from .rules import soft_rules
 from .shapes import shape
+from .small import solve_small
 
 LARGE = 100
 """Components of more classes than this are hard for one model (measured: below it, one model takes milliseconds)."""
@@ -28,6 +29,9 @@ def solve_component(
     Each goal is fixed at the value reached before the next is tried. Raises NoAnswerError where the time ends
     before a first solution.
     """
+    answer = solve_small(component, policy, survive)
+    if answer is not None:
+        return answer
     if len(component.classes) > LARGE and not policy.best_effort:
         answer = solve_large(component, policy, survive, goal_names(policy), clock, progress)
         if answer is not None:

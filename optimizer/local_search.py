@@ -89,10 +89,11 @@ def plain_cover(covering: Covering, costs: Sequence[int]) -> list[int] | None:
     Its guided search is left out: it wanders through choices that cover not everything.
     """
     rows = (*covering.rows, *covering.survival)
-    if not rows or covering.caps or covering.linear or any(row.number != 1 for row in rows) or min(costs, default=0) <= 0:
+    if not rows or covering.caps or covering.linear or any(row.number != 1 for row in rows):
         return None
-    if sum(costs) > EXACT:
-        return None  # it adds up in floating point, and ends the process where that goes wrong
+    # It adds up in floating point, and ends the process where that goes wrong.
+    if min(costs, default=0) <= 0 or sum(costs) > EXACT:
+        return None
     model = set_cover.SetCoverModel()
     usable = [column for column, most in enumerate(covering.upper) if most]
     rows_of = belongs(rows, len(covering.upper))

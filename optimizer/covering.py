@@ -8,7 +8,7 @@ cover the rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from msgspec import Struct, structs
 
@@ -128,8 +128,8 @@ def without_dominated(covering: Covering, goals: Sequence[Goal]) -> Covering:
     (0, 1)
     """
     every = (*covering.rows, *covering.survival)
-    rows_of = members(every, len(covering.upper))
-    caps_of = members(covering.caps, len(covering.upper))
+    rows_of = list(map(set, members(every, len(covering.upper))))
+    caps_of = list(map(set, members(covering.caps, len(covering.upper))))
     barred = {column for rule in covering.linear for column in rule.columns}
     costs = [tuple(goal.costs[column] for goal in goals) for column in range(len(covering.upper))]
     upper = list(covering.upper)
@@ -155,12 +155,12 @@ def without_dominated(covering: Covering, goals: Sequence[Goal]) -> Covering:
     return structs.replace(covering, upper=tuple(upper))
 
 
-def members(rows: Sequence[Row], columns: int) -> list[set[int]]:
-    """For every column the numbers of the rows it is in."""
-    found: list[set[int]] = [set() for _ in range(columns)]
+def members(rows: Sequence[Row], columns: int) -> list[list[int]]:
+    """For every column the numbers of the rows it is in, in order."""
+    found: list[list[int]] = [[] for _ in range(columns)]
     for number, row in enumerate(rows):
         for column in row.columns:
-            found[column].add(number)
+            found[column].append(number)
     return found
 
 
@@ -177,8 +177,3 @@ def weighed(goals: Sequence[Goal], upper: Sequence[int]) -> list[int]:
         reach = 1 + sum(abs(cost) * most for cost, most in zip(goal.costs, upper, strict=True))
         costs = [cost * reach + own for cost, own in zip(costs, goal.costs, strict=True)]
     return costs
-
-
-def chosen(x: Sequence[int]) -> Mapping[int, int]:
-    """The columns above zero with their values."""
-    return {column: value for column, value in enumerate(x) if value}

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from ortools.set_cover.python import set_cover
 
-from .covering import Covering
+from .covering import Covering, members
 
 EXACT = 1 << 50
 """Sums up to this are exact in floating point."""
@@ -29,7 +29,7 @@ def greedy(covering: Covering, costs: Sequence[int], start: Sequence[int]) -> li
     needed goes, the dearest first. Caps are kept, so that rows may be left missed."""
     x = [max(low, min(value, high)) for low, value, high in zip(covering.lower, start, covering.upper, strict=True)]
     rows, caps = (*covering.rows, *covering.survival), covering.caps
-    rows_of, caps_of = belongs(rows, len(x)), belongs(caps, len(x))
+    rows_of, caps_of = members(rows, len(x)), members(caps, len(x))
     need = [row.number - sum(x[column] for column in row.columns) for row in rows]
     room = [cap.number - sum(x[column] for column in cap.columns) for cap in caps]
     price = positive(costs)
@@ -68,15 +68,6 @@ def greedy(covering: Covering, costs: Sequence[int], start: Sequence[int]) -> li
     return x
 
 
-def belongs(rows: Sequence[object], columns: int) -> list[list[int]]:
-    """For every column the numbers of the rows it is in, in order."""
-    found: list[list[int]] = [[] for _ in range(columns)]
-    for number, row in enumerate(rows):
-        for column in row.columns:  # type: ignore[attr-defined]
-            found[column].append(number)
-    return found
-
-
 def positive(costs: Sequence[int]) -> list[float]:
     """Costs to divide by: what costs nothing counts as a hundredth of the least cost."""
     least = min((cost for cost in costs if cost > 0), default=1)
@@ -96,7 +87,7 @@ def plain_cover(covering: Covering, costs: Sequence[int]) -> list[int] | None:
         return None
     model = set_cover.SetCoverModel()
     usable = [column for column, most in enumerate(covering.upper) if most]
-    rows_of = belongs(rows, len(covering.upper))
+    rows_of = members(rows, len(covering.upper))
     for column in usable:
         model.add_empty_subset(costs[column])
         for row in rows_of[column]:
@@ -128,7 +119,7 @@ class LocalSearch:
         self.number = [row.number for row in (*lows, *covering.caps)]
         self.low = [True] * len(lows) + [False] * len(covering.caps)
         self.columns = [np.array(row.columns, dtype=np.int64) for row in (*lows, *covering.caps)]
-        self.rows = belongs((*lows, *covering.caps), len(start))
+        self.rows = members((*lows, *covering.caps), len(start))
         self.weight = [1] * len(self.number)
         self.lower, self.upper = np.array(covering.lower), np.array(covering.upper)
         self.last = np.zeros(len(start), dtype=np.int64)

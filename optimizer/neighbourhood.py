@@ -10,9 +10,8 @@ from msgspec import Struct
 from ortools.sat.python import cp_model
 
 from .clock import Clock
-from .covering import Covering, Goal, Row
+from .covering import Covering, Goal, Row, members
 from .cp_sat import FOUND, Search
-from .local_search import belongs
 
 COLUMNS = 500
 """How many columns a neighbourhood may put in: enough that sub-problems stay at about a second."""
@@ -107,8 +106,8 @@ class Neighbourhoods:
     def __init__(self, covering: Covering, goal: Goal, reduced: Sequence[int], seed: int = 0) -> None:
         self.covering, self.goal, self.reduced = covering, goal, reduced
         self.rows = (*covering.rows, *covering.survival)
-        self.rows_of = belongs(self.rows, len(covering.upper))
-        self.caps_of = belongs(covering.caps, len(covering.upper))
+        self.rows_of = members(self.rows, len(covering.upper))
+        self.caps_of = members(covering.caps, len(covering.upper))
         self.spread = max((abs(cost) for cost in reduced), default=0) or 1
         self.draw = random.Random(seed)  # noqa: S311 - no secret is drawn
         self.part, self.noise = 0.3, CALM

@@ -8,9 +8,13 @@ programming, 2004, in the form for bounded variables).
 
 from __future__ import annotations
 
+import math
+import threading
+
 from msgspec import Struct, structs
 from ortools.linear_solver import pywraplp
 
+from .clock import Clock
 from .covering import Covering, Goal, Linear, Row
 
 SCALE = 1 << 24
@@ -27,11 +31,15 @@ class Prices(Struct, frozen=True):
 
 class Relaxation(Struct, frozen=True):
     """What the linear relaxation of a goal proves: the goal without its constant is at least `bound` / SCALE, and
-    exceeds that by at least `reduced`[j] / SCALE for each step of column j away from the bound where it costs less."""
+    exceeds that by at least `reduced`[j] / SCALE for each step of column j away from the bound where it costs less.
+
+    `values` are the columns of the relaxation's own choice, not whole in general; empty where there is none.
+    """
 
     bound: int
     reduced: tuple[int, ...]
     prices: Prices
+    values: tuple[float, ...] = ()
 
     def least(self, goal: Goal) -> int:
         """The goal's value is at least this."""
@@ -57,7 +65,7 @@ def even(covering: Covering, goal: Goal) -> Relaxation:
     return from_prices(covering, goal, Prices(rows, *none))
 
 
-def relax(covering: Covering, goal: Goal, seconds: float) -> Relaxation:
+def relax(covering: Covering, goal: Goal, clock: Clock) -> Relaxation:
     """The linear relaxation of a goal; the even bound where GLOP does not finish in time.
 
     Rules of survival are added where they are missed, as long as that raises the bound: there are six times as many
@@ -83,8 +91,7 @@ def relax(covering: Covering, goal: Goal, seconds: float) -> Relaxation:
     survival: dict[int, pywraplp.Constraint] = {}
     best = even(covering, goal)
     while True:
-        solver.SetTimeLimit(max(1, int(seconds * 1000) - solver.wall_time()))
-        if solver.Solve() != pywraplp.Solver.OPTIMAL:
+        if not solved(solver, clock):
             return best
         prices = Prices(
             tuple(price(row.dual_value()) for row in rows),
@@ -92,12 +99,12 @@ def relax(covering: Covering, goal: Goal, seconds: float) -> Relaxation:
             tuple(price(-cap.dual_value()) for cap in caps),
             tuple(price(-rule.dual_value()) for rule in linear),
         )
-        found = from_prices(covering, goal, prices)
+        at = tuple(column.solution_value() for column in columns)
+        found = structs.replace(from_prices(covering, goal, prices), values=at)
         raised = not survival or found.least(goal) > best.least(goal)
         best = max(best, found, key=lambda relaxation: relaxation.bound)
         if not raised:
             return best
-        at = [column.solution_value() for column in columns]
         missed = [
             number
             for number, row in enumerate(covering.survival)
@@ -109,9 +116,21 @@ def relax(covering: Covering, goal: Goal, seconds: float) -> Relaxation:
             survival[number] = add(covering.survival[number], covering.survival[number].number, infinity)
 
 
+def solved(solver: pywraplp.Solver, clock: Clock) -> bool:
+    """Whether GLOP finds the optimum in time. It runs in a thread, so that Ctrl-C can end the time meanwhile."""
+    outcome: list[int] = []
+    thread = threading.Thread(target=lambda: outcome.append(solver.Solve()), daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.1)
+        if clock.over:
+            solver.InterruptSolve()
+    return outcome == [pywraplp.Solver.OPTIMAL]
+
+
 def price(value: float) -> int:
-    """A dual price over SCALE; never negative."""
-    return max(0, round(value * SCALE))
+    """A dual price over SCALE; never negative, and nothing where GLOP has no number."""
+    return max(0, round(value * SCALE)) if math.isfinite(value) else 0
 
 
 def from_prices(covering: Covering, goal: Goal, prices: Prices) -> Relaxation:

@@ -71,8 +71,7 @@ class Covering(Struct, frozen=True):
 
 
 def read(model: Model, names: Sequence[str]) -> tuple[Covering, list[Goal]] | None:
-    """The program that a model over speakers alone stands for, and its goals; None where a rule has no linear form
-    (a router without any candidate: CP-SAT sees at once that this cannot hold)."""
+    """The program that a model over speakers alone stands for, and its goals; None where a rule has no linear form."""
     goals = [read_goal(model, name) for name in names]
     proto = model.cp.proto
     lower = [variable.domain[0] for variable in proto.variables]

@@ -8,6 +8,7 @@ limit ends the search.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -68,7 +69,7 @@ def cover(covering: Covering, goals: Sequence[Goal], running: Sequence[int], clo
         bounds.append(bound)
         value = goal.value(x)
         if relaxation.least(goal) < value:
-            loose.append(goal)
+            loose.append(goal)  # nothing but its own rule holds it, which local search does not see
         covering = at_most(narrowed(covering, goal, relaxation, value) or covering, goal, value)
     return Cover(tuple(x), tuple(min(bound, goal.value(x)) for bound, goal in zip(bounds, goals, strict=True)))
 
@@ -106,7 +107,8 @@ def descend(
 ) -> tuple[Sequence[int], int, Relaxation]:
     """A goal made as small as possible from a choice on: the best choice, a lower bound, and the relaxation.
 
-    `loose` are the earlier goals that are not proved: the search may then improve these as well.
+    `loose` are the earlier goals that the relaxation does not hold in place; local search counts them along, and what
+    improves one of them that is not proved is better.
     """
     descent = Descent(covering, goal, x, loose, clock, tell)
     descent.run()
@@ -143,11 +145,12 @@ class Descent:
         """
         self.tell(News(self.goal.name, self.value, min(self.value, self.bound)))
         if self.local:
-            self.take(self.local.run(STEPS, lambda: self.clock.over, self.covering.keeps))
+            self.take(self.local.run(STEPS // 4, lambda: self.clock.over, self.covering.keeps))
         if not self.open():
             return
-        self.relaxation = relax(self.covering, self.goal, self.clock.left() / 2)
+        self.relaxation = relax(self.covering, self.goal, Clock(self.clock.left() / 2, self.clock))
         self.raise_to(self.relaxation.least(self.goal))
+        self.take(self.rounded())
         self.around = Neighbourhoods(self.covering, self.goal, self.relaxation.reduced)
         while self.open():
             before, start = self.value, self.x
@@ -163,6 +166,12 @@ class Descent:
                 proof.search.stop()
             self.effort *= GROWTH
 
+    def rounded(self) -> Sequence[int] | None:
+        """The relaxation's choice, rounded up, without what is not needed then; None where that breaks a rule."""
+        whole = [math.ceil(value - 1e-6) for value in self.relaxation.values]
+        found = greedy(self.covering, weighed(self.ranking, self.covering.upper), whole) if whole else None
+        return found if found and self.covering.keeps(found) else None
+
     def proof(self) -> Trial | None:
         """A search, begun, of all that reduced costs leave for anything better; None where they leave nothing."""
         most = self.value - 1
@@ -172,7 +181,7 @@ class Descent:
         start = [max(low, min(at, high)) for low, at, high in zip(core.lower, self.x, core.upper, strict=True)]
         wide = sum(low < high for low, high in zip(core.lower, core.upper, strict=True)) > WIDE
         effort = PROOF * self.effort * (WIDE_PART if wide else 1)
-        trial = Trial(core, self.goal, start, range(len(start)), most, self.clock, effort, self.effort)
+        trial = Trial(core, self.goal, start, range(len(start)), most, self.clock, effort, self.effort % (1 << 31))
         trial.search.start()
         return trial
 

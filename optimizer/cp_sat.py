@@ -8,6 +8,7 @@ import threading
 from ortools.sat.python import cp_model
 
 from .clock import Clock
+from .errors import InternalError
 from .progress import News, Tell
 
 FOUND = (cp_model.OPTIMAL, cp_model.FEASIBLE)
@@ -38,6 +39,7 @@ class Search:
     ) -> None:
         self.model, self.clock = model, clock
         self.status, self.done = cp_model.UNKNOWN, threading.Event()
+        self.problem: BaseException | None = None
         self.solver = cp_model.CpSolver()
         parameters = self.solver.parameters
         parameters.num_workers = 1
@@ -56,6 +58,8 @@ class Search:
         def solve() -> None:
             try:
                 self.status = self.solver.solve(self.model, told)
+            except BaseException as problem:
+                self.problem = problem
             finally:
                 self.done.set()
 
@@ -63,9 +67,17 @@ class Search:
 
     def wait(self) -> cp_model.CpSolverStatus:
         """The outcome, soon after the time is over."""
-        while not self.done.wait(0.1):
-            if self.clock.over:
-                self.stop()
+        try:
+            while not self.done.wait(0.1):
+                if self.clock.over:
+                    self.stop()
+        except BaseException:  # such as Ctrl-C: no search may go on alone
+            self.stop()
+            raise
+        if self.problem:
+            raise self.problem
+        if self.status == cp_model.MODEL_INVALID:
+            raise InternalError(f"CP-SAT refuses the model: {self.model.validate()}")
         return self.status
 
     def stop(self) -> None:

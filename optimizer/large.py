@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from msgspec import structs
+from ortools.sat.python import cp_model
 
 from .clock import Clock
 from .constraints import Model
@@ -19,9 +20,12 @@ from .covering_search import Cover, cover
 from .cp_sat import FOUND, Search
 from .model import Objective, Policy, Survive
 from .progress import Tell
-from .pursue import Answer, pursue
+from .pursue import Answer, pursue, unfinished
 from .reduce import Component, NodeClass, RouterNeed, Solution, Traits
 from .rules import Rule
+
+MOMENT = 5.0
+"""Seconds for a model that takes a small part of one as a rule."""
 
 
 def solve_large(
@@ -94,9 +98,9 @@ def with_sessions(
     answer = Answer(solution, tuple(known[name] for name in first))
     if len(first) == len(names):
         return answer
-    model = Model(component, policy, survive)
-    model.suggest(solution)
-    return pursue(model, names, answer.objectives, clock, tell)
+    if clock.over:
+        return unfinished(component, names, answer.objectives, solution)
+    return pursue(Model(component, policy, survive), names, answer.objectives, clock, tell, solution)
 
 
 def first_goals(component: Component, names: Sequence[str]) -> list[str]:
@@ -156,8 +160,8 @@ def fewest(
     asked = structs.replace(policy, max_moves=None)
     model = Model(Component((router,), classes), asked, survive)
     model.cp.minimize(model.goal("sessions"))
-    search = Search(model.cp, clock)
-    return round(search.solver.objective_value) if search.run() in FOUND else None
+    search = Search(model.cp, Clock(min(MOMENT, clock.left()), clock))
+    return round(search.solver.objective_value) if search.run() == cp_model.OPTIMAL else None
 
 
 def complete(
@@ -174,12 +178,15 @@ def complete(
         for each, count in zip(component.classes, speakers, strict=True)
         if count
     )
-    model = Model(Component(component.routers, classes), structs.replace(policy, max_moves=None), survive)
+    kinds = near_kinds(component, survive)
+    routers = tuple(structs.replace(router, elsewhere=kinds[router.name]) for router in component.routers)
+    model = Model(Component(routers, classes), structs.replace(policy, max_moves=None), survive)
     for x, each in zip(model.x, classes, strict=True):
         model.cp.add(x == len(each.names))
     sessions = model.goal("sessions")
     model.cp.minimize(sessions)
-    search = Search(model.cp, clock)
+    # Also when the time is over: the speakers found are lost without their sessions.
+    search = Search(model.cp, Clock(max(MOMENT, clock.left())))
     if search.run() not in FOUND or (most is not None and search.solver.value(sessions) > most):
         return None
     # Classes without a speaker have no sessions.
@@ -191,3 +198,17 @@ def complete(
             for each, count in zip(component.classes, speakers, strict=True)
         ),
     )
+
+
+def near_kinds(component: Component, survive: Sequence[Survive]) -> dict[str, tuple[str, ...]]:
+    """For every router the protected kinds that can hit it, which stay the same when classes without a speaker go."""
+    found = {router.name: set(router.elsewhere) for router in component.routers}
+    own = {router.name: dict(router.domains) for router in component.routers}
+    kinds = {rule.kind for rule in survive}
+    for each in component.classes:
+        for kind, value in each.traits.domains:
+            if kind in kinds:
+                for router in each.traits.routers:
+                    if own[router].get(kind) != value:
+                        found[router].add(kind)
+    return {router: tuple(sorted(names)) for router, names in found.items()}

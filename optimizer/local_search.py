@@ -112,7 +112,7 @@ class LocalSearch:
     """
 
     def __init__(self, covering: Covering, costs: Sequence[int], start: Sequence[int], seed: int = 0) -> None:
-        self.covering, self.price = covering, np.array(positive(costs))
+        self.covering, self.price = covering, np.array(positive(costs), dtype=np.float64)
         self.costs = list(costs)
         self.draw = random.Random(seed)  # noqa: S311 - no secret is drawn
         lows = (*covering.rows, *covering.survival)
@@ -265,7 +265,7 @@ class LocalSearch:
             rate = self.gain[columns] / self.price[columns]
             barred = (self.x[columns] >= self.upper[columns]) | ~self.ready[columns]
             if self.limit is not None:
-                barred |= self.total + self.price[columns] >= self.limit
+                barred |= self.price[columns] >= float(self.limit - self.total)
             rate[barred] = -np.inf
             most = rate.max(initial=-np.inf)
             if most == -np.inf or (most <= 0 and not with_caps):

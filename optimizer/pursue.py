@@ -12,9 +12,9 @@ from .clock import Clock
 from .constraints import Model
 from .cp_sat import FOUND, Search, Told
 from .errors import NoAnswerError
-from .model import Objective, Policy
+from .model import GOALS, Objective, Policy
 from .progress import Tell
-from .reduce import Solution
+from .reduce import Component, NodeClass, Solution
 from .rules import best_effort_values
 
 BEST_EFFORT_GOALS = ("worsened", "shortfall", "exposure", "retained")
@@ -33,8 +33,37 @@ def goal_names(policy: Policy) -> list[str]:
     return [*BEST_EFFORT_GOALS, *names] if policy.best_effort else list(names)
 
 
-def pursue(model: Model, names: Sequence[str], known: Sequence[Objective], clock: Clock, progress: Tell) -> Answer:
-    """The goals of a model one after another; the first ones may be `known` to be reached by the model's hints."""
+def goal_values(classes: Sequence[NodeClass], found: Solution) -> dict[str, int]:
+    """The values of all goals for a solution."""
+    reached: dict[str, int] = dict.fromkeys(GOALS, 0)
+    for each, speakers, sessions in zip(classes, found.speakers, found.sessions, strict=True):
+        traits = each.traits
+        reached["moves"] += len(each.names) - speakers if traits.runs else speakers
+        if not speakers:
+            continue
+        reached["speakers"] += speakers
+        reached["cost"] += traits.cost * speakers
+        reached["sessions"] += sum(sessions)
+        if traits.runs:
+            reached["sessionMoves"] += sum(
+                speakers - number if router in traits.today else number
+                for router, number in zip(traits.routers, sessions, strict=True)
+            )
+    return reached
+
+
+def pursue(
+    model: Model,
+    names: Sequence[str],
+    known: Sequence[Objective],
+    clock: Clock,
+    progress: Tell,
+    start: Solution | None = None,
+) -> Answer:
+    """The goals of a model one after another; the first ones may be `known` to be reached by `start`, a solution from
+    which the search then begins, and which is the answer where the time ends at once. Raises NoAnswerError."""
+    if start:
+        model.suggest(start)
     # All goals are written down first, as some of them bring variables of their own.
     goal = {name: model.goal(name) for name in names}
     bounds = [objective.bound for objective in known]
@@ -45,6 +74,8 @@ def pursue(model: Model, names: Sequence[str], known: Sequence[Objective], clock
     status = search.first()
     if status == cp_model.INFEASIBLE:
         return Answer(None)
+    if status == cp_model.UNKNOWN and start:
+        return unfinished(model.component, names, known, start)
     if status == cp_model.UNKNOWN:
         raise NoAnswerError("the time limit ended before a first placement was found; raise --time-limit")
     best = search.solver
@@ -76,6 +107,12 @@ def pursue(model: Model, names: Sequence[str], known: Sequence[Objective], clock
             for name, bound in zip(names, bounds, strict=True)
         ),
     )
+
+
+def unfinished(component: Component, names: Sequence[str], known: Sequence[Objective], start: Solution) -> Answer:
+    """A solution as the answer, with nothing proved of the goals after the known ones."""
+    reached = goal_values(component.classes, start)
+    return Answer(start, (*known, *(Objective(name, reached[name], 0) for name in names[len(known) :])))
 
 
 def hint(model: cp_model.CpModel, search: cp_model.CpSolver) -> None:

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from .branching import Column, GaveUpError, Program, cheapest
 from .model import GOALS, Objective, Policy, Survive
-from .pursue import Answer, goal_names
+from .pursue import Answer, goal_names, goal_values
 from .reduce import Component, NodeClass, Solution, Traits
 from .rules import survival_rules
 
@@ -87,7 +87,7 @@ def solve_small(component: Component, policy: Policy, survive: Sequence[Survive]
     if taken is None:
         return Answer(None)
     found = solution(component.classes, groups, [uses[number] for number in taken])
-    reached = values(component.classes, found)
+    reached = goal_values(component.classes, found)
     return Answer(found, tuple(Objective(name, reached[name], reached[name]) for name in names))
 
 
@@ -227,22 +227,3 @@ def solution(classes: Sequence[NodeClass], groups: Sequence[Group], taken: Itera
         for router in use.routers:
             sessions[number][classes[number].traits.routers.index(router)] += 1
     return Solution(tuple(speakers), tuple(map(tuple, sessions)))
-
-
-def values(classes: Sequence[NodeClass], found: Solution) -> dict[str, int]:
-    """The values of all goals for a solution."""
-    reached: dict[str, int] = dict.fromkeys(GOALS, 0)
-    for each, speakers, sessions in zip(classes, found.speakers, found.sessions, strict=True):
-        traits = each.traits
-        reached["moves"] += len(each.names) - speakers if traits.runs else speakers
-        if not speakers:
-            continue
-        reached["speakers"] += speakers
-        reached["cost"] += traits.cost * speakers
-        reached["sessions"] += sum(sessions)
-        if traits.runs:
-            reached["sessionMoves"] += sum(
-                speakers - number if router in traits.today else number
-                for router, number in zip(traits.routers, sessions, strict=True)
-            )
-    return reached

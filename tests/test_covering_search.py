@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import product
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ortools.sat.python import cp_model
 
 from optimizer.bounds import SCALE, Prices, at_most, from_prices, narrowed, relax
 from optimizer.clock import Clock
 from optimizer.covering import Covering, Goal, Linear, Row, weighed, without_dominated
 from optimizer.covering_search import cover
+from optimizer.cp_sat import Search, Told
 from optimizer.local_search import LocalSearch, greedy, plain_cover
 from optimizer.progress import News, silent
 
@@ -80,7 +83,7 @@ def test_a_relaxation_is_below_every_choice_and_narrowing_loses_none(program: tu
     if not choices:
         return
     for goal in goals:
-        relaxation = relax(covering, goal, 10)
+        relaxation = relax(covering, goal, Clock(10))
         assert relaxation.least(goal) <= min(goal.value(x) for x in choices)
         for most in {goal.value(x) for x in choices}:
             core = narrowed(covering, goal, relaxation, most)
@@ -159,3 +162,23 @@ def test_a_time_limit_gives_a_choice_with_its_bound() -> None:
     assert covering.keeps(found.x)
     assert found.bounds[0] <= goals[0].value(found.x)
     assert any(isinstance(news, News) for news in told)
+
+
+def test_ranks_beyond_64_bits_do_not_stop_the_local_search() -> None:
+    covering, _ = steiner(43)
+    for power in (53, 61, 62, 63, 64, 200):
+        costs = [2**power + column for column in range(43)]
+        found = LocalSearch(covering, costs, covering.upper).run(200, lambda: False, covering.keeps)
+        assert found is not None
+        assert sum(found) < 43
+
+
+def test_what_goes_wrong_beside_a_search_comes_out() -> None:
+    model = cp_model.CpModel()
+    model.maximize(sum(model.new_bool_var("") for _ in range(3)))
+
+    def broken(_: object) -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        Search(model, Clock(10)).run(Told("speakers", broken))

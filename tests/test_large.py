@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given, settings
+from msgspec.structs import replace
 
 from benchmarks.irregular import irregular
 from optimizer.clock import Clock
 from optimizer.constraints import Model
 from optimizer.large import solve_large
-from optimizer.model import Cluster, Peering, Policy
+from optimizer.model import Cluster, Node, Peering, Policy, Router, Survive, Today
 from optimizer.optimize import optimize
 from optimizer.progress import silent
 from optimizer.pursue import goal_names, pursue
 from optimizer.reduce import reduce
 from optimizer.solve import LARGE, solve_component
+from optimizer.verify import check_placement
 
 from .instances import problems
 from .large_instances import large_problems
@@ -56,3 +58,34 @@ def test_an_irregular_network_is_taken_and_proved(peering: Peering) -> None:
     answer = solve_component(problem.components[0], instance.policy, problem.survive, Clock(60), told.append)
     assert all(goal.value == goal.bound for goal in answer.objectives)
     assert told
+
+
+def test_a_rule_holds_also_where_none_of_the_domain_is_chosen() -> None:
+    # Both routers stand in rack a like all nodes but n9, and must keep 3 sessions when rack b fails: without n9 that
+    # is 3 sessions each, though one would be enough otherwise.
+    nodes = (*(Node(f"n{i}", domains={"rack": "a"}) for i in range(4)), Node("n9", domains={"rack": "b"}))
+    names = tuple(node.name for node in nodes)
+    routers = tuple(Router(name, domains={"rack": "a"}) for name in ("r1", "r2"))
+    cluster = Cluster(nodes=nodes, routers=routers, attachments={router.name: names for router in routers})
+    policy = Policy(
+        speakers_per_router=1, peering="selected", survive=(Survive("rack", 3),), goals=("sessions", "speakers")
+    )
+    assert agree(cluster, policy) == 1
+
+
+def test_the_end_of_the_time_loses_no_answer_that_is_known() -> None:
+    instance = irregular(300, "selected")
+    running = tuple(node.name for node in instance.cluster.nodes)[::10]
+    held = {
+        router: tuple(name for name in names if name in running)
+        for router, names in instance.cluster.attachments.items()
+    }
+    cluster = replace(instance.cluster, today=Today(running, held))
+    policy = replace(instance.policy, goals=Policy().goals)
+    problem = reduce(cluster, policy)
+    answer = solve_large(problem.components[0], policy, problem.survive, goal_names(policy), Clock(0), silent)
+    assert answer is not None
+    assert answer.solution is not None
+    assert [goal.name for goal in answer.objectives] == goal_names(policy)
+    assert all(goal.bound <= goal.value for goal in answer.objectives)
+    assert not check_placement(cluster, policy, optimize(cluster, replace(policy, time_limit=0.05)))

@@ -28,12 +28,19 @@ def write_dump(path: Path, nodes: int) -> None:
         out.write("kind: List\n" if as_yaml else '\n    ],\n    "kind": "List"\n}\n')
 
 
+class Plain(yaml.SafeDumper):
+    """Writes no aliases, as kubectl does not."""
+
+    def ignore_aliases(self, _: Any) -> bool:
+        """Whatever it is."""
+        return True
+
+
 def render(item: dict[str, Any], as_yaml: bool) -> str:
     """One item of the list, indented as kubectl does."""
     if not as_yaml:
         return "\n".join(" " * 8 + line for line in json.dumps(item, indent=4).splitlines())
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    first, *rest = yaml.dump(item, Dumper=dumper, default_flow_style=False).splitlines()
+    first, *rest = yaml.dump(item, Dumper=Plain, default_flow_style=False).splitlines()
     return "\n".join([f"- {first}", *(f"  {line}" for line in rest)]) + "\n"
 
 

@@ -13,6 +13,7 @@ import mmap
 import os
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,16 +38,22 @@ MAPPED = 2**24
 def read_text(path: Path) -> Text:
     """The file's text; large files take no memory of their own. Raises InputError where it cannot be read."""
     try:
-        with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_size < MAPPED:  # pipes have no size
-                return file.read()
-            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        file = path.open("rb")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
     except ValueError:  # such as a NUL in it
         raise InputError(f"{path}: cannot be the name of a file") from None
+    with file:
+        try:
+            if os.fstat(file.fileno()).st_size < MAPPED:  # pipes have no size
+                return file.read()
+            with suppress(OSError, ValueError):  # not every file system can, and files may shrink
+                return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            return file.read()
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror or error}") from None
 
 
 def to_utf8(text: Text, name: str) -> Text:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import yaml
 from msgspec import Struct
 
 from .documents import Text
@@ -42,8 +43,9 @@ LONGEST_KEY = 500
 DEEPEST = 100
 """Columns before the key or value of a line, far below the levels that `strict_yaml` takes."""
 
-REMEMBERED = 100_000
-"""Lines that are kept taken apart: most lines of a node are lines of other nodes too."""
+REMEMBERED, SHORT = 100_000, 200
+"""Lines that are kept taken apart, and the characters up to which: most lines of a node are lines of other nodes too,
+but long ones are not."""
 
 
 class Below(Struct, frozen=True):
@@ -61,10 +63,12 @@ class DoubtError(Exception):
     """The text is not in the form that is taken here."""
 
 
-def split(text: Text, name: str) -> tuple[dict[str, Any], Iterator[Any]] | None:
+def split(
+    text: Text, name: str, slow: Callable[[], None] = lambda: None
+) -> tuple[dict[str, Any], Iterator[Any]] | None:
     """A list without its items, and the items one by one; None where the text is not such a list.
 
-    The items raise InputError naming `name` and the line.
+    The items raise InputError naming `name` and the line; `slow` is called before the text is read as a whole anyway.
     """
     head = HEAD.match(text)
     tail = TAIL.search(bytes(text[-LONGEST_TAIL:]))
@@ -78,10 +82,10 @@ def split(text: Text, name: str) -> tuple[dict[str, Any], Iterator[Any]] | None:
         outer = parse(frame.decode().rstrip("\n"), {})
     except DoubtError:
         return None
-    return outer, items(text, head.end(), end, name)
+    return outer, items(text, head.end(), end, name, slow)
 
 
-def items(text: Text, start: int, end: int, name: str) -> Iterator[Any]:
+def items(text: Text, start: int, end: int, name: str, slow: Callable[[], None]) -> Iterator[Any]:
     """The items between these positions."""
     known: dict[str, Line] = {}
     number = 0
@@ -92,7 +96,11 @@ def items(text: Text, start: int, end: int, name: str) -> Iterator[Any]:
             item = one_item(bytes(text[start:stop]), name, known)
         except (DoubtError, InputError, UnicodeError, RecursionError):
             # Only the text as a whole can tell, such as of an alias or of quotes that reach into the next item.
-            yield from load(bytes(text), name)[0]["items"][number:]
+            slow()
+            documents = load(bytes(text), name)
+            if len(documents) > 1:
+                raise InputError(f"{name}: documents are parted by line breaks that are no newlines") from None
+            yield from documents[0]["items"][number:]
             return
         yield item
         start, number = stop + 1, number + 1
@@ -103,12 +111,25 @@ def one_item(chunk: bytes, name: str, known: dict[str, Line]) -> Any:
     try:
         found = parse(chunk.decode("ascii"), known)
     except (DoubtError, UnicodeError):
-        if b"&" in chunk and b"*" in chunk:
+        alone = b"items:\n" + chunk + b"\n"
+        if b"&" in chunk and has_anchors(alone):
             raise DoubtError from None  # so that what aliases may unfold to is counted over the whole text
-        found = load(b"items:\n" + chunk + b"\n", name)[0]["items"]
+        documents = load(alone, name)
+        # A line break that is no newline may start something else inside of the item.
+        if len(documents) != 1 or documents[0].keys() != {"items"}:
+            raise DoubtError from None
+        found = documents[0]["items"]
     if len(found) != 1:
         raise DoubtError
     return found[0]
+
+
+def has_anchors(text: bytes) -> bool:
+    """Whether there are anchors, or it is no YAML."""
+    try:
+        return any(getattr(event, "anchor", None) for event in yaml.parse(text, Loader=StrictLoader))
+    except yaml.YAMLError:
+        return True
 
 
 def parse(text: str, known: dict[str, Line]) -> Any:
@@ -197,8 +218,10 @@ def take_apart(line: str, known: dict[str, Line]) -> Line:
     if len(known) >= REMEMBERED:
         known.clear()
     single = not dashes and type(value) is not Below and value is not dict and value is not list
-    known[line] = len(spaces), len(dashes) // 2, name, value, single
-    return known[line]
+    parts = len(spaces), len(dashes) // 2, name, value, single
+    if len(line) <= SHORT:
+        known[line] = parts
+    return parts
 
 
 def scalar(text: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -131,21 +131,27 @@ def objects(text: Text, name: str, tell: Tell = silent) -> Iterator[Item]:
                 else members(Raw(text), Head(), name, name)
             )
             return
-    elif listed := kubectl_list(text, name):
+    elif listed := kubectl_list(text, name, lambda: hint(text, name, tell)):
         yield from each_member(*listed, name, name)
         return
-    if len(text) >= LARGE:
-        tell(f"{name}: {len(text) >> 20} MB that are not one list as kubectl prints it take long; -o json is read fast")
+    hint(text, name, tell)
     for document in load_documents(text, name):
         for entry in document if isinstance(document, list) else [document]:
             yield from members(to_json(entry, name), Head(), name, name)
 
 
-def kubectl_list(text: Text, name: str) -> tuple[Iterator[Raw], Head] | None:
+def hint(text: Text, name: str, tell: Tell) -> None:
+    """Tell of a large text that takes long what would be read fast."""
+    if len(text) >= LARGE:
+        size = f"{name}: {len(text) >> 20} MB"
+        tell(f"{size} that are not one list as kubectl prints it take long; one list of -o json is read fast")
+
+
+def kubectl_list(text: Text, name: str, slow: Callable[[], None]) -> tuple[Iterator[Raw], Head] | None:
     """The members of a YAML list as kubectl prints it, and the list without them; None for any other text."""
     from . import kubectl_yaml  # which JSON does without
 
-    found = kubectl_yaml.split(text, name)
+    found = kubectl_yaml.split(text, name, slow)
     if found is None:
         return None
     head: Head = decode(to_json(found[0], name), Head, name)

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from benchmarks.dump import write_dump
 from optimizer.read_cluster import read_cluster
 
@@ -20,6 +22,12 @@ def test_json_and_yaml_hold_the_same_cluster(tmp_path: Path) -> None:
     assert (len(first.nodes), len(first.peers)) == (85, 6)
     assert first.speaker is not None
     assert 9_000 < paths[0].stat().st_size / 85 < 12_000
+
+
+def test_the_yaml_is_in_the_form_that_is_read_fast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_dump(tmp_path / "dump.yaml", nodes=85)
+    monkeypatch.setattr("optimizer.kubectl_yaml.load", None)
+    assert len(read_cluster([str(tmp_path / "dump.yaml")]).nodes) == 85
 
 
 def test_the_whole_job_is_measured_against_decoding(tmp_path: Path) -> None:

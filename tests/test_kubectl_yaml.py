@@ -361,4 +361,27 @@ def test_that_other_yaml_takes_long_is_told(monkeypatch: pytest.MonkeyPatch) -> 
     assert len(list(objects(text.encode(), "in.yaml", told.append))) == 3
     assert told == []
     assert len(list(objects(text.replace("kind: List\n", "kind:   List\n").encode(), "in.yaml", told.append))) == 3
-    assert told == ["in.yaml: 0 MB that are not one list as kubectl prints it take long; -o json is read fast"]
+    assert told == [
+        "in.yaml: 0 MB that are not one list as kubectl prints it take long; one list of -o json is read fast"
+    ]
+
+
+def test_shell_text_is_no_alias_and_other_line_breaks_part_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole: list[bytes] = []
+    load = strict_yaml.load
+
+    def noted(text: bytes, name: str) -> list[Any]:
+        whole.append(text)
+        return load(text, name)
+
+    monkeypatch.setattr(kubectl_yaml, "load", noted)
+    text = "apiVersion: v1\nitems:\n- a: é && ls *\n  kind: Node\n- b: 1\nkind: List\n"
+    found = kubectl_yaml.split(text.encode(), "x")
+    assert found is not None
+    assert list(found[1]) == load(text.encode(), "x")[0]["items"]
+    assert [len(part) < len(text.encode()) for part in whole] == [True]
+    for odd in ("- a: b\rkind: Pod\n- c: d\n", "- a: b\n- c: d\r---\rkind: Node\n", "- a: b\x85kind: Pod\n"):
+        found = kubectl_yaml.split(f"apiVersion: v1\nitems:\n{odd}kind: List\n".encode(), "x")
+        assert found is not None
+        with pytest.raises(InputError):
+            list(found[1])

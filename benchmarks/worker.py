@@ -6,6 +6,7 @@ the trajectory are written as they come, so that they are there also where the p
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import resource
@@ -71,6 +72,8 @@ def work(job: Job, output: BinaryIO) -> Result:
     # The kernel ends a process that overruns by much, also where it is deep in a solver.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, job.seconds * 1.25 + 10)
+    gc.collect()
+    gc.freeze()  # as the command does after reading: nobody need look through the instance for garbage
     points: list[Point] = []
     start = time.perf_counter()
 

@@ -15,7 +15,7 @@ from msgspec import Struct, structs
 from ortools.linear_solver import pywraplp
 
 from .clock import Clock
-from .covering import Covering, Goal, Linear, Row
+from .covering import Covering, Goal, Linear, Row, members
 
 SCALE = 1 << 24
 
@@ -55,11 +55,8 @@ def even(covering: Covering, goal: Goal) -> Relaxation:
     >>> even(program, Goal("sessions", (1, 2))).least(Goal("sessions", (1, 2)))
     2
     """
-    number = [0] * len(goal.costs)
-    for row in covering.rows:
-        for column in row.columns:
-            number[column] += 1
-    share = [max(0, cost) * SCALE // many if many else 0 for cost, many in zip(goal.costs, number, strict=True)]
+    rows_of = members(covering.rows, len(goal.costs))
+    share = [max(0, cost) * SCALE // max(1, len(inside)) for cost, inside in zip(goal.costs, rows_of, strict=True)]
     rows = tuple(min((share[column] for column in row.columns), default=0) for row in covering.rows)
     none = [(0,) * len(each) for each in (covering.survival, covering.caps, covering.linear)]
     return from_prices(covering, goal, Prices(rows, *none))

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from .bounds import Relaxation, at_most, even, narrowed, relax
+from .bounds import at_most, even, narrowed, relax
 from .clock import Clock
 from .covering import Covering, Goal, weighed, without_dominated
 from .errors import NoAnswerError
@@ -65,9 +65,10 @@ def cover(covering: Covering, goals: Sequence[Goal], running: Sequence[int], clo
         last = not any(set(later.costs) - {0} for later in goals[number + 1 :] if later.costs != goal.costs)
         # A goal that cannot be proved must leave time for those after it.
         part = Clock(clock.left() * (1.0 if last else 0.6), clock)
-        x, bound, relaxation = descend(covering, goal, x, loose, part, tell)
-        bounds.append(bound)
-        value = goal.value(x)
+        descent = Descent(covering, goal, x, loose, part, tell)
+        descent.run()
+        x, value, relaxation = descent.x, descent.value, descent.relaxation
+        bounds.append(descent.bound)
         if relaxation.least(goal) < value:
             loose.append(goal)  # nothing but its own rule holds it, which local search does not see
         covering = at_most(narrowed(covering, goal, relaxation, value) or covering, goal, value)
@@ -102,21 +103,12 @@ def first_choice(
     return outcome.x
 
 
-def descend(
-    covering: Covering, goal: Goal, x: Sequence[int], loose: Sequence[Goal], clock: Clock, tell: Tell
-) -> tuple[Sequence[int], int, Relaxation]:
-    """A goal made as small as possible from a choice on: the best choice, a lower bound, and the relaxation.
+class Descent:
+    """The searches that take turns at one goal from a choice on, and what they have reached.
 
     `loose` are the earlier goals that the relaxation does not hold in place; local search counts them along, and what
     improves one of them that is not proved is better.
     """
-    descent = Descent(covering, goal, x, loose, clock, tell)
-    descent.run()
-    return descent.x, descent.bound, descent.relaxation
-
-
-class Descent:
-    """The searches that take turns at one goal, and what they have reached."""
 
     def __init__(
         self,
@@ -131,8 +123,9 @@ class Descent:
         self.clock, self.tell = clock, tell
         self.relaxation = even(covering, goal)
         self.x, self.value, self.bound = x, goal.value(x), self.relaxation.least(goal)
-        costs = weighed(self.ranking, covering.upper)
-        self.local = LocalSearch(covering, costs, x) if self.open() and min(costs, default=0) >= 0 else None
+        self.costs = weighed(self.ranking, covering.upper)
+        usable = self.open() and min(self.costs, default=0) >= 0
+        self.local = LocalSearch(covering, self.costs, x) if usable else None
         self.effort = self.turns = 1
         self.steps = STEPS
 
@@ -169,7 +162,7 @@ class Descent:
     def rounded(self) -> Sequence[int] | None:
         """The relaxation's choice, rounded up, without what is not needed then; None where that breaks a rule."""
         whole = [math.ceil(value - 1e-6) for value in self.relaxation.values]
-        found = greedy(self.covering, weighed(self.ranking, self.covering.upper), whole) if whole else None
+        found = greedy(self.covering, self.costs, whole) if whole else None
         return found if found and self.covering.keeps(found) else None
 
     def proof(self) -> Trial | None:

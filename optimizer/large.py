@@ -21,7 +21,7 @@ from .cp_sat import FOUND, Search
 from .model import Objective, Policy, Survive
 from .progress import Tell
 from .pursue import Answer, pursue, unfinished
-from .reduce import Component, NodeClass, RouterNeed, Solution, Traits
+from .reduce import Component, Domains, NodeClass, RouterNeed, Solution, Traits
 from .rules import Rule
 
 MOMENT = 5.0
@@ -121,19 +121,14 @@ def least_sessions(component: Component, policy: Policy, survive: Sequence[Survi
     more of them matter than the most that any of its rules asks for.
     """
     known: dict[object, int | None] = {}
-    around: dict[str, Counter[tuple[tuple[str, str], ...]]] = {router.name: Counter() for router in component.routers}
-    fresh: dict[str, Counter[tuple[tuple[str, str], ...]]] = {router.name: Counter() for router in component.routers}
+    around: dict[str, Counter[tuple[Domains, bool]]] = {router.name: Counter() for router in component.routers}
     for each in component.classes:
         for name in each.traits.routers:
-            (around if name in each.traits.today else fresh)[name][each.traits.domains] += len(each.names)
+            around[name][each.traits.domains, name in each.traits.today] += len(each.names)
     total = 0
     for router in component.routers:
         most = max((router.needed, *(rule.survivors + router.needed for rule in survive)))
-        groups = [
-            (domains, held, min(count, most))
-            for held, counts in ((True, around[router.name]), (False, fresh[router.name]))
-            for domains, count in sorted(counts.items())
-        ]
+        groups = [(domains, held, min(count, most)) for (domains, held), count in sorted(around[router.name].items())]
         key = (structs.replace(router, name=""), tuple(groups))
         if key not in known:
             known[key] = fewest(router, groups, policy, survive, clock)
@@ -146,7 +141,7 @@ def least_sessions(component: Component, policy: Policy, survive: Sequence[Survi
 
 def fewest(
     router: RouterNeed,
-    groups: Sequence[tuple[tuple[tuple[str, str], ...], bool, int]],
+    groups: Sequence[tuple[Domains, bool, int]],
     policy: Policy,
     survive: Sequence[Survive],
     clock: Clock,

@@ -16,7 +16,6 @@ from .cp_sat import FOUND, Search
 COLUMNS = 500
 """How many columns a neighbourhood may put in: enough that sub-problems stay at about a second."""
 
-
 CALM = 0.3
 """How much chance counts at first beside reduced costs, of which the largest counts one."""
 

@@ -8,23 +8,38 @@ import os
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import click
 
 from . import __version__
-from .errors import OptimizerError, OutputError, ViolationError
+from .cli_live import apply, plan, rollback
+from .errors import LiveError, OptimizerError, OutputError, ViolationError
 from .model import Cluster, Mode, Peering, Placement, Policy
 from .placement_file import placement_to_json, read_placement
 from .read_cluster import read_cluster
 from .read_policy import read_policy
 from .read_topology import Topology, check_speaker_label, read_topology, with_topology
 
+Command = TypeVar("Command", bound=Callable[..., Any])
 FILE = click.Path(path_type=Path, dir_okay=False)
 INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 MOST_LISTED = 30
+LIVE_OPTIONS = (
+    click.option("--live", is_flag=True, help="Read the cluster that kubectl talks to, instead of INPUT."),
+    click.option("--context", metavar="NAME", help="With --live: the kubeconfig's context [the current one]."),
+    click.option("--kubeconfig", type=FILE, help="With --live: the kubeconfig [as kubectl finds it]."),
+)
 VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Show every step, and lists in full.")
+
+
+def live_options(command: Command) -> Command:
+    """The options that name a live cluster."""
+    for option in reversed(LIVE_OPTIONS):
+        command = option(command)
+    return command
 
 
 class Group(click.Group):
@@ -55,6 +70,10 @@ def main() -> None:
 
     INPUT is a file or folder of Kubernetes objects (JSON or YAML, as kubectl prints them), or - for stdin.
     """
+
+
+for command in (plan, apply, rollback):
+    main.add_command(command)
 
 
 class Progress:
@@ -89,7 +108,8 @@ class Progress:
 @main.command(
     epilog="Example: bgp-speakers optimize cluster.json --topology topology.yaml --survive rack -o placement.json"
 )
-@INPUTS
+@click.argument("inputs", nargs=-1, metavar="INPUT...")
+@live_options
 @click.option("--topology", type=FILE, help="Routers, attachments and failure domains (YAML or JSON).")
 @click.option("--policy", type=FILE, help="What is asked for (YAML or JSON); the options below go over it.")
 @click.option("-o", "--output", type=FILE, help="Write the placement, for export, to this file.")
@@ -123,6 +143,9 @@ def optimize(
     ctx: click.Context,
     /,
     inputs: tuple[str, ...],
+    live: bool,
+    context: str | None,
+    kubeconfig: Path | None,
     topology: Path | None,
     policy: Path | None,
     output: Path | None,
@@ -139,15 +162,19 @@ def optimize(
     from . import report
     from .optimize import optimize as find_placement
 
-    for path in (*map(Path, inputs), topology, policy):
+    check_source(inputs, live, context, kubeconfig)
+    for path in (*map(Path, inputs), topology, policy, kubeconfig):
         if output and path and output.exists() and path.exists() and output.samefile(path):
             raise click.UsageError(f"--output {output} is one of the inputs")
     with Progress(verbose) as progress:
         asked = read_policy(policy, policy_options(options))
         given = read_topology(topology) if topology else Topology()
         progress("reading")
-        cluster = read_inputs(inputs, asked, given)
-        placement = find_placement(cluster, asked, progress)
+        if live:
+            cluster, asked, placement = place_live(context, kubeconfig, asked, given, progress)
+        else:
+            cluster = read_inputs(inputs, asked, given)
+            placement = find_placement(cluster, asked, progress)
     data = placement_to_json(placement, asked, given)
     if output:
         write_file(output, data)
@@ -246,6 +273,31 @@ def read_inputs(inputs: tuple[str, ...], policy: Policy, topology: Topology) -> 
     finally:
         gc.freeze()
         gc.enable()
+
+
+def check_source(inputs: tuple[str, ...], live: bool, context: str | None, kubeconfig: Path | None) -> None:
+    """Raise UsageError unless the cluster comes either from INPUT or from a live one."""
+    if live and inputs:
+        raise click.UsageError(f"--live reads the cluster itself, so INPUT ({inputs[0]}) cannot be given too")
+    for option, value in (("--context", context), ("--kubeconfig", kubeconfig)):
+        if value is not None and not live:
+            raise click.UsageError(f"{option} goes with --live")
+    if not live and not inputs:
+        raise click.UsageError("Missing argument 'INPUT...' (or --live)")
+
+
+def place_live(
+    context: str | None, kubeconfig: Path | None, policy: Policy, topology: Topology, progress: Progress
+) -> tuple[Cluster, Policy, Placement]:
+    """A live cluster, what it is asked, and the placement. Raises LiveError too, also where Ctrl-C ends the reading."""
+    from .live import connect
+    from .optimize_live import optimize_live, without_head_room
+
+    try:
+        cluster, placement, _ = optimize_live(connect(kubeconfig, context), policy, topology, progress)
+    except KeyboardInterrupt:
+        raise LiveError("interrupted before there was a placement; nothing was changed") from None
+    return cluster, without_head_room(policy), placement
 
 
 def policy_options(options: dict[str, Any]) -> dict[str, Any]:

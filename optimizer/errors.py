@@ -4,6 +4,12 @@
     ├── InputError        a file, an object or an option is wrong; the sentence names it        exit 1
     ├── OutputError       something could not be written                                        exit 1
     ├── NoAnswerError     the time limit ended before any placement was found                   exit 1
+    ├── LiveError         the API server of a live cluster cannot be reached, or it refused     exit 1
+    │   ├── MissingError      it does not have the object (404)
+    │   ├── ConflictError     the object was changed meanwhile, or exists already (409)
+    │   ├── RefusedError      it does not allow or accept the request (400, 403, 422, ...)
+    │   ├── ForeignError      somebody else has changed what was to be changed; it is left as it is
+    │   └── StoppedError      a move stopped on the way, in a safe state
     ├── ViolationError    a check of a given placement found a broken rule                      exit 4
     └── InternalError     our own answer failed our own check: a bug, and nothing was written   exit 1
 
@@ -37,6 +43,38 @@ class OutputError(OptimizerError):
 
 class NoAnswerError(OptimizerError):
     """The time limit ended before a first placement was found."""
+
+
+class LiveError(OptimizerError):
+    """An API server cannot be reached or refused; `status` is that of its answer in HTTP, 0 where there was none."""
+
+    def __init__(self, sentence: str, status: int = 0) -> None:
+        self.status = status
+        super().__init__(sentence)
+
+
+class MissingError(LiveError):
+    """The API server has no such object, or no such kind."""
+
+
+class ConflictError(LiveError):
+    """The object was changed or made anew meanwhile, or exists already."""
+
+
+class RefusedError(LiveError):
+    """The API server does not allow or accept the request; its reason is in the sentence."""
+
+
+class ForeignError(LiveError):
+    """Somebody else has changed an object of this kind since it was read; nothing was overwritten."""
+
+    def __init__(self, kind: str, sentence: str) -> None:
+        self.kind = kind
+        super().__init__(sentence)
+
+
+class StoppedError(LiveError):
+    """A move of a live cluster stopped on the way, in a safe state; the sentence says where it stands."""
 
 
 class ViolationError(OptimizerError):

@@ -22,7 +22,7 @@ from .export_sizes import check_sizes
 from .manifests import objects_of
 from .model import Cluster, Placement, Policy
 from .plan import Step, daemonset_of, make_plan
-from .speakers import openelb
+from .speakers import openelb, openelb_hazards
 from .template import Style
 
 Format = Literal["kubectl", "kustomize", "helm"]
@@ -63,7 +63,10 @@ def export(cluster: Cluster, policy: Policy, placement: Placement, style: Style,
     return Export(
         files=dict(sorted({**files, README: f"{MARK}: {readme.strip()}\n\n{LIST}\n{listed}\n"}.items())),
         executable=frozenset(name for name, text in files.items() if text.startswith("#!")),
-        hazards=(*openelb.export_hazards(cluster, policy, case.steps, style, format_ == "helm"), *too_large),
+        hazards=(
+            *openelb_hazards.export_hazards(cluster, policy, placement, case.steps, style, format_ == "helm"),
+            *too_large,
+        ),
         steps=case.steps,
     )
 

@@ -34,15 +34,15 @@ def helm_files(case: Case) -> tuple[dict[str, str], str]:
 
 README = """Helm
 
-1. before.sh         labels the new speakers' nodes and lets their sessions open
+1. before.sh         labels the nodes of the new speakers and, for now, of those that leave, and lets sessions open
 2. helm upgrade <release> <chart> -f <your values> -f values.yaml
                      (not with --reuse-values, which keeps keys that values.yaml no longer has)
-3. after.sh          waits until the new speakers run and their sessions are established, then removes what is
-                     no longer needed
+3. after.sh          waits until the new speakers run and their sessions are established, restarts those that stay
+                     where the template has changed, then removes what is no longer needed
 
 The chart must not set spec.updateStrategy of the DaemonSet, or say OnDelete until after.sh is done: an edit of the
-template under RollingUpdate would restart speakers without a look at their sessions. before.sh sets OnDelete, after.sh
-restarts the speakers in rounds and sets what was there before.
+template under RollingUpdate would restart speakers without a look at their sessions. before.sh sets OnDelete and an
+annotation with what was there, after.sh restarts the speakers in rounds and sets it again.
 
 The way back: rollback.sh, which stops where helm rollback is due; then rollback.sh again. The scripts need kubectl
 alone and can be run again; functions.sh names the settings that they take from the environment.

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from .manifests import Change, Objects, Patch, apply_changes, key_of
+from .manifests import Change, Objects, Patch, Restart, apply_changes, key_of
 from .model import Cluster, Placement, Policy
 from .plan import PeerEdits, Step, Wait
 from .scripts import Goal, Script, Target, selector_text
@@ -24,7 +24,6 @@ STYLE_FIELDS: Mapping[Style, tuple[str, ...]] = {
 
 WAITED = "Nothing has been removed yet: find out why, then run this script again, or rollback.sh."
 AGAIN = "Find out why, then run this script again; TIMEOUT=0 goes on without waiting."
-UNFINISHED = "Find out why, then run this script again; the speakers that are left are restarted only then."
 CHECKED = "All changes have been made, but this is not as it should be; rollback.sh takes them back."
 
 
@@ -61,7 +60,7 @@ class Case(Struct, frozen=True):
         """A new script that starts with these objects and waits for the placement's speakers and sessions."""
         pairs = ((each.node, each.router) for each in self.placement.sessions)
         goal = self.goal(self.placement.speakers, pairs)
-        return Script(comment, self.target, goal, UNFINISHED, objects, folder)
+        return Script(comment, self.target, goal, WAITED, objects, folder)
 
     def script_back(self, comment: str) -> Script:
         """A new script that starts with the objects after all steps and waits for today's speakers and sessions."""
@@ -107,8 +106,8 @@ README = """kubectl
 
 apply.sh applies the numbered files in their order and waits, before anything is removed, until the new speakers
 run and their sessions are established. Where the DaemonSet's template changes, its updateStrategy is OnDelete for
-the time of the change, and the speakers that stay are restarted in rounds, never two of one router at once; where it
-is OnDelete already, their restart is left to you.
+the time of the change (an annotation keeps what it was), and the speakers that stay are restarted in rounds while those
+that leave still run; where it is OnDelete already, their restart is left to you.
 
 rollback.sh takes everything back in the reverse order, with the files in rollback/. Both need kubectl alone, run from
 any folder and can be run again; functions.sh names the settings that they take from the environment, such as KUBECTL
@@ -125,9 +124,9 @@ def split_files(
     Also returns the objects as the tool is to leave them.
     """
     template = next((i for i, step in enumerate(case.steps) if any(map(is_template, step.changes))), None)
-    middle = (
-        next((i for i, step in enumerate(case.steps) if step.wait), len(case.steps)) if template is None else template
-    )
+    # The first step that waits, were it only between the rounds of a restart: the tool opens sessions before it.
+    waits = (i for i, step in enumerate(case.steps) if step.wait or any(map(is_restart, step.changes)))
+    middle = next(waits, len(case.steps)) if template is None else template
     opening, edited = case.steps[:middle], case.steps[middle : middle + (template is not None)]
     closing = case.steps[middle + len(edited) :]
     key = key_of(case.daemonset)
@@ -135,19 +134,16 @@ def split_files(
     before = case.script("Prepares the nodes; see README.txt for what comes next.", case.objects, f"{prefix}before/")
     for step in opening:
         before.run(step.why, step.changes, manual)
-    for step in edited:
-        before.wait(step.wait, WAITED)
 
     after = case.script("Finishes the change once README.txt's second step is done.", before.objects, f"{prefix}after/")
     for step in edited:
         after.run(step.why, step.changes, manual)
         after.expect(key, how)
     between = dict(after.objects)
-    after.wait(case.final_wait, WAITED)
     for step in closing:
+        after.wait(step.wait, WAITED)
         after.run(step.why, step.changes, manual)
-    if closing:
-        after.wait(case.final_wait, CHECKED)
+    after.wait(case.final_wait, CHECKED)
 
     rollback = case.script_back("Takes back what the scripts have done; see README.txt.")
     for step in reversed(closing):
@@ -171,3 +167,8 @@ def is_template(change: Change) -> bool:
     if not isinstance(change, Patch) or change.kind != "DaemonSet":
         return False
     return change.type == "json" or "template" in change.body["spec"]
+
+
+def is_restart(change: Change) -> bool:
+    """Whether a change is a restart of speakers."""
+    return isinstance(change, Restart)

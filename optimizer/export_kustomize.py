@@ -125,15 +125,15 @@ def overlay(old: Any, new: Any) -> Any:
 
 README = """Kustomize
 
-1. nodes-before.sh   labels the new speakers' nodes
+1. nodes-before.sh   labels the nodes of the new speakers and, for now, of those that leave
 2. apply your kustomization with component/ among its components; it must hold, as resources, the speaker DaemonSet
    and the BgpPeers (all but those that component/ itself has as resources)
-3. nodes-after.sh    waits until the new speakers run and their sessions are established, then removes the labels
-                     that are no longer needed
+3. nodes-after.sh    waits until the new speakers run and their sessions are established, restarts those that stay
+                     where the template has changed, then removes the labels that are no longer needed
 
 The kustomization must not set spec.updateStrategy of the DaemonSet, or say OnDelete until nodes-after.sh is done: an
 edit of the template under RollingUpdate would restart speakers without a look at their sessions. nodes-before.sh sets
-OnDelete, nodes-after.sh restarts the speakers in rounds and sets what was there before.
+OnDelete and an annotation with what was there, nodes-after.sh restarts the speakers in rounds and sets it again.
 
 The way back: rollback.sh, which stops where your earlier kustomization is due; then rollback.sh again. The scripts
 need kubectl alone and can be run again; functions.sh names the settings that they take from the environment.
@@ -141,18 +141,18 @@ need kubectl alone and can be run again; functions.sh names the settings that th
 
 TRANSITION = """Kustomize
 
-1. nodes-before.sh   labels the new speakers' nodes
+1. nodes-before.sh   labels the nodes of the new speakers and, for now, of those that leave
 2. apply your kustomization with component-transition/ among its components: it lets new sessions open and closes
    none; the kustomization must hold, as resources, the speaker DaemonSet and the BgpPeers (all but those that the
    component itself has as resources)
-3. nodes-after.sh    waits until the new speakers run and their sessions are established, then removes the labels
-                     that are no longer needed
+3. nodes-after.sh    waits until the new speakers run and their sessions are established, restarts those that stay
+                     where the template has changed, then removes the labels that are no longer needed
 4. apply your kustomization with component/ in the place of component-transition/, which closes the sessions that are
    no longer needed
 
 The kustomization must not set spec.updateStrategy of the DaemonSet, or say OnDelete until nodes-after.sh is done: an
 edit of the template under RollingUpdate would restart speakers without a look at their sessions. nodes-before.sh sets
-OnDelete, nodes-after.sh restarts the speakers in rounds and sets what was there before.
+OnDelete and an annotation with what was there, nodes-after.sh restarts the speakers in rounds and sets it again.
 
 The way back: rollback.sh, which stops where your earlier kustomization is due; then rollback.sh again. The scripts
 need kubectl alone and can be run again; functions.sh names the settings that they take from the environment.

@@ -9,7 +9,7 @@ from typing import Any
 from .errors import InternalError
 from .export_kubectl import Case
 from .manifests import Objects, apply_changes, key_of
-from .model import LabelSelector, Node
+from .model import PARKED_ADDRESS, LabelSelector, Node
 from .speakers import openelb
 from .verify_manifests import requirements, running_speakers
 
@@ -55,7 +55,7 @@ def sessions(case: Case, objects: Objects) -> dict[str, set[str]]:
         if kind == "BgpPeer":
             address = normal(peer["spec"]["conf"]["neighborAddress"])
             found.setdefault(address, set()).update(index.select(label_selector(peer["spec"].get("nodeSelector"))))
-    found.pop(openelb.PARKED_ADDRESS, None)
+    found.pop(PARKED_ADDRESS, None)
     return found
 
 

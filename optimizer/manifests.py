@@ -33,7 +33,7 @@ EMPTY: tuple[Any, ...] = (None, {}, [])
 """Values that the API server leaves out, so a field that holds one counts as absent."""
 
 
-class Label(Struct, frozen=True):
+class Label(Struct, frozen=True, tag=True, tag_field="change"):
     """Set the label `key` of the nodes to `value`; None removes it."""
 
     key: str
@@ -41,7 +41,7 @@ class Label(Struct, frozen=True):
     nodes: tuple[str, ...]
 
 
-class TaintNodes(Struct, frozen=True):
+class TaintNodes(Struct, frozen=True, tag=True, tag_field="change"):
     """Give the nodes the taint (in place of one with the same key and effect), or take it away."""
 
     taint: Taint
@@ -49,7 +49,7 @@ class TaintNodes(Struct, frozen=True):
     nodes: tuple[str, ...]
 
 
-class Patch(Struct, frozen=True):
+class Patch(Struct, frozen=True, tag=True, tag_field="change"):
     """Patch one object: `body` is a JSON merge patch (RFC 7386) or a list of JSON patch operations (RFC 6902)."""
 
     kind: str
@@ -59,13 +59,13 @@ class Patch(Struct, frozen=True):
     body: Any
 
 
-class Create(Struct, frozen=True):
+class Create(Struct, frozen=True, tag=True, tag_field="change"):
     """Create an object."""
 
     manifest: Mapping[str, Any]
 
 
-class Delete(Struct, frozen=True):
+class Delete(Struct, frozen=True, tag=True, tag_field="change"):
     """Delete an object."""
 
     kind: str
@@ -73,7 +73,7 @@ class Delete(Struct, frozen=True):
     name: str
 
 
-class Restart(Struct, frozen=True):
+class Restart(Struct, frozen=True, tag=True, tag_field="change"):
     """Restart the speakers on these nodes that still have an old template, one round after another.
 
     Changes no object; a round begins when everything that is to be up is up.
@@ -296,6 +296,7 @@ def unpatch(target: Mapping[str, Any], operations: Iterable[Mapping[str, Any]]) 
         if operation["op"] == "test":
             continue
         if operation["op"] == "remove":
+            undo.append({"op": "test", "path": path, "value": None})
             undo.append({"op": "add", "path": path, "value": old})
             continue
         undo.append({"op": "test", "path": path, "value": operation["value"]})

@@ -23,6 +23,9 @@ SPEAKER_LABEL = ("bgp-speakers/speaker", "true")
 RACK_LABEL = "openelb.kubesphere.io/rack"
 """OpenELB's rack label; it changes routes only where `BgpConf.spec.asPerRack` is set."""
 
+PARKED_ADDRESS = "192.0.2.1"
+"""Where a superfluous BgpPeer is led before its deletion: kept for documentation by RFC 5737, nobody's router."""
+
 
 class Resources(Struct, frozen=True):
     """CPU in millicores, memory in bytes, and a number of pods."""
@@ -190,13 +193,17 @@ class NodeCost(Struct, frozen=True):
 
 
 class NodeRules(Struct, frozen=True):
-    """Which nodes must not, should or must be chosen: `exclude`, `prefer` by selector, `pin`, `ban` by name."""
+    """Which nodes must not, should or must be chosen: `exclude`, `prefer` by selector, `pin`, `ban` by name.
+
+    `head_room`: how full a node is belongs to its cost.
+    """
 
     exclude: tuple[LabelSelector, ...] = ()
     prefer: tuple[LabelSelector, ...] = ()
     pin: tuple[str, ...] = ()
     ban: tuple[str, ...] = ()
     cost: tuple[NodeCost, ...] = ()
+    head_room: bool = True
 
 
 class Policy(Struct, frozen=True):

@@ -10,7 +10,7 @@ from operator import itemgetter
 
 from . import kube
 from .model import LabelSelector, Node
-from .read_cluster import checked
+from .read_parts import checked
 
 
 class NodeIndex:

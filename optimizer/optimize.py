@@ -19,7 +19,7 @@ from .pursue import Answer, goal_names
 from .reduce import Component, Problem, expand, reduce
 from .rules import shortfalls
 from .solve import solve
-from .speakers import openelb
+from .speakers import openelb, openelb_hazards
 from .verify import check_placement
 
 
@@ -117,7 +117,7 @@ def build(
     return structs.replace(
         placement,
         paths=openelb.paths(cluster, placement) if in_bgp else (),
-        hazards=openelb.hazards(cluster, problem.policy, placement),
+        hazards=openelb_hazards.hazards(cluster, problem.policy, placement),
     )
 
 

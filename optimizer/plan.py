@@ -1,12 +1,13 @@
 """From today to the placement: steps in an order that loses no session, each with its exact inverse.
 
-The opening steps come first: BgpPeers that admit the new sessions, labels on the new speakers' nodes, the
-DaemonSet. Only when the chosen speakers run and their sessions are established do the closing steps follow:
-labels off the nodes that leave, BgpPeers narrowed, taints. The label is used in every style: changing it
-disturbs no speaker but that node's, whereas an edit of the DaemonSet's template restarts all of them.
+The opening steps come first: BgpPeers that admit the new sessions, labels on the speakers' nodes, the DaemonSet.
+Only when the chosen speakers run and their sessions are established do the closing steps follow: labels off the
+nodes that leave, BgpPeers narrowed, taints. The label is used in every style: changing it disturbs no speaker but
+that node's, whereas an edit of the DaemonSet's template restarts all of them.
 
 Where the template is edited nevertheless, the DaemonSet is kept from restarting its pods: it would go on when a pod
-is ready, not when its sessions are established. The chosen speakers are restarted last, in rounds.
+is ready, not when its sessions are established. The chosen speakers are restarted in rounds while those that are to
+leave still run, so that these hold the routers meanwhile.
 """
 
 from __future__ import annotations
@@ -81,12 +82,12 @@ def make_plan(
     blocking = frozenset[str]() if style == "taints" else tainted & (chosen | running)
 
     template = template_change(daemonset, label, style)
-    # An edit that stops today's other speakers closes; one that leaves all of them opens.
-    stops = not restricts(pod_spec(daemonset), key, value) and not running <= for_now
-    edited = Step("daemonset", "let the DaemonSet run where the label is; no pod that stays is restarted", template)
-    hold, resume = hold_and_resume(daemonset) if template else ((), ())
-    renewed = (restart(policy, placement),) if hold else ()
-    renewed_back = (restart_back(cluster, policy, chosen | for_now),) if hold else ()
+    # All of today's speakers have the label by then, so the edit stops none.
+    edited = Step("daemonset", "let the DaemonSet run where the label is; no pod is restarted", template)
+    hold, resume = hold_and_resume(daemonset, bool(template))
+    renewed = (restart(cluster, policy, placement),) if resume else ()
+    # Where it is held already, the step that holds it has only this way back.
+    renewed_back = (restart_back(cluster, policy, chosen | for_now),) if resume and template else ()
     opening = [
         # First, so that taken back it comes last, when all of today's speakers run again.
         Step("hold-restarts", "keep the DaemonSet from restarting its pods by itself", hold, renewed_back),
@@ -94,11 +95,15 @@ def make_plan(
         Step(
             "untaint-speakers", "let speakers run there without the toleration", taint_changes(taint, False, blocking)
         ),
-        Step("label-speakers", "start the new speakers", label_changes(label, for_now - labelled, labelled - for_now)),
-        *(() if stops else (edited,)),
+        Step(
+            "label-speakers",
+            "label the nodes of the chosen speakers and, for now, of those that leave",
+            label_changes(label, for_now - labelled, labelled - for_now),
+        ),
+        edited,
+        Step("restart-speakers", "restart the speakers that stay and have the old template, in rounds", renewed),
     ]
     closing = [
-        *((edited,) if stops else ()),
         Step(
             "unlabel-nodes", "stop the speakers that are no longer needed", label_changes(label, (), for_now - chosen)
         ),
@@ -109,7 +114,6 @@ def make_plan(
             "keep other pods off the speakers' nodes",
             taint_changes(taint, True, chosen - tainted if style == "taints" else ()),
         ),
-        Step("restart-speakers", "restart the speakers that still have the old template, in rounds", renewed),
         Step("resume-restarts", "let the DaemonSet restart its pods by itself again; none is outdated", resume),
     ]
     return sealed(objects, opening, closing, "established" if policy.mode == "bgp" else "running")
@@ -118,14 +122,12 @@ def make_plan(
 def labelled_for_now(cluster: Cluster, policy: Policy, placement: Placement) -> frozenset[str]:
     """The nodes that carry the label until what is new is up: the chosen ones, and others that stay so long.
 
-    A template that does not yet ask for the label stops, on its edit, every speaker without the label. Where
-    something new is to come up first, all of today's speakers are labelled therefore.
+    A template that does not yet ask for the label stops, on its edit, every speaker without the label. So all of
+    today's speakers are labelled first: they hold the routers while what is new comes up and while the others restart.
     """
     key, value = policy.speaker.label
     chosen, running = frozenset(placement.speakers), frozenset(cluster.today.speakers)
-    today = {(node, router) for router, nodes in cluster.today.sessions.items() for node in chosen.intersection(nodes)}
-    news = not chosen <= running or any((new.node, new.router) not in today for new in placement.sessions)
-    if news and cluster.speaker is not None and not restricts(pod_spec(cluster.speaker.manifest), key, value):
+    if cluster.speaker is not None and not restricts(pod_spec(cluster.speaker.manifest), key, value):
         return chosen | running
     return chosen | {node.name for node in cluster.nodes if node.labels.get(key) == value and node.name in running}
 
@@ -159,14 +161,15 @@ def sealed(objects: Objects, opening: list[Step], closing: list[Step], wait: Wai
     steps, objects = [], dict(objects)
     first = next((step.slug for step in closing if step.changes), None)
     # Taken back, the DaemonSet opens; what was opened for the placement closes.
-    last = next((step.slug for step in reversed(opening) if step.changes and step.slug != "daemonset"), None)
+    closes_back = [step.slug for step in opening if step.changes and step.slug not in ("daemonset", "restart-speakers")]
+    last = closes_back[-1] if closes_back else None
     for step in (*opening, *closing):
         undo: list[Change] = []
         for change in step.changes:
             undo = [*inverse(objects, change), *undo]
             make(objects, change)
         undo = [*step.undo, *undo]
-        if step.changes:
+        if step.changes or step.undo:
             steps.append(
                 msgspec.structs.replace(
                     step,

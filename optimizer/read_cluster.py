@@ -5,52 +5,23 @@ Nodes, Pods, DaemonSets, OpenELB's BgpPeers and BgpConf are read; other kinds ar
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from itertools import starmap
-from typing import TypeVar
 
 import msgspec
 
 from . import kube
+from .documents import Text
 from .errors import InputError
-from .model import (
-    Cluster,
-    LabelSelector,
-    Node,
-    NodeSelectorTerm,
-    Peer,
-    Requirement,
-    Resources,
-    Speaker,
-    Taint,
-    Today,
-    Toleration,
-)
-from .objects import (
-    ConfObject,
-    ConfSpec,
-    DaemonSetObject,
-    Expression,
-    Meta,
-    Needs,
-    NodeObject,
-    NodeSpec,
-    NodeStatus,
-    PeerConf,
-    PeerObject,
-    PodObject,
-    PodSpec,
-    Quantities,
-    Selector,
-)
+from .model import Cluster, Node, NodeSelectorTerm, Peer, Resources, Speaker, Taint, Today, Toleration
+from .objects import ConfObject, ConfSpec, DaemonSetObject, NodeObject, NodeSpec, NodeStatus, PeerConf, PeerObject
 from .progress import Tell, silent
 from .read_objects import GROUPS, OPENELB_GROUP, Item, objects, sources
+from .read_parts import check_asn, checked, parse_address, read_selector, requirements
+from .read_pods import DEFAULT_DAEMONSET, needs, read_pods
 
-T = TypeVar("T")
 Items = Mapping[tuple[str, str], Item]
-DEFAULT_DAEMONSET = "openelb-speaker"
 
 
 def read_cluster(inputs: Sequence[str], daemonset: str | None = None, tell: Tell = silent) -> Cluster:
@@ -58,9 +29,24 @@ def read_cluster(inputs: Sequence[str], daemonset: str | None = None, tell: Tell
 
     Raises InputError naming file, object and field.
     """
+    found = gather(sources(inputs), tell)
+    if not found.nodes:
+        raise InputError(f"{', '.join(inputs)}: no Node among the objects; dump them with kubectl get nodes -o json")
+    return build(found, daemonset)
+
+
+class Found(msgspec.Struct):
+    """The objects by kind, then by namespace and name; the nodes are decoded, sorted by name."""
+
+    items: Mapping[str, Items]
+    nodes: Mapping[str, Node]
+
+
+def gather(texts: Iterable[tuple[str, Text]], tell: Tell = silent) -> Found:
+    """The objects in texts, each with the name under which messages speak of it. Raises InputError."""
     items: dict[str, dict[tuple[str, str], Item]] = {kind: {} for kind in GROUPS}
     nodes: dict[str, Node] = {}
-    for name, text in sources(inputs):
+    for name, text in texts:
         for item in objects(text, name, tell):
             first = items[item.kind].setdefault((item.namespace, item.name), item)
             if first is not item:
@@ -71,13 +57,16 @@ def read_cluster(inputs: Sequence[str], daemonset: str | None = None, tell: Tell
                 item.content = msgspec.Raw()
             if item.kind in ("Node", "Pod"):
                 item.found = None
-    if not nodes:
-        raise InputError(f"{', '.join(inputs)}: no Node among the objects; dump them with kubectl get nodes -o json")
-    return build(items, dict(sorted(nodes.items())), daemonset)
+    return Found(items, dict(sorted(nodes.items())))
 
 
-def build(items: Mapping[str, Items], nodes: Mapping[str, Node], wanted: str | None) -> Cluster:
-    """The cluster from the objects, sorted by kind."""
+def build(found: Found, wanted: str | None, live: bool = False) -> Cluster:
+    """The cluster from the objects, sorted by kind.
+
+    `live`: they come from the cluster itself, with the speakers' pods alone. So where these are is known for sure, and
+    nothing is taken for granted of the others.
+    """
+    items, nodes = found.items, found.nodes
     warnings: list[str] = []
     daemonsets = [item.manifest() for item in by_name(items["DaemonSet"])]
     chosen = choose_daemonset(items["DaemonSet"], wanted)
@@ -88,12 +77,17 @@ def build(items: Mapping[str, Items], nodes: Mapping[str, Node], wanted: str | N
             "and that its pods may run on every node without taints"
         )
     running, requested = read_pods(items["Pod"].values(), chosen)
-    if not items["Pod"]:
+    if live:
+        requested = {}  # of a few nodes a part would be known, where the DaemonSet selects pods of others
+    elif not items["Pod"]:
         warnings.append("no Pods in the input: room on nodes is taken as all that is allocatable")
-    if not running:
+    if not running and not live:
         running = expected_speakers(chosen, speaker, nodes.values(), bool(items["Pod"]), warnings)
     lost = sorted(set(running) - set(nodes))
-    if lost:
+    if lost and live:
+        # Pods outlive their node by up to minutes.
+        warnings.append(f"{len(lost)} speakers' nodes are gone, such as {lost[0]}: they are taken as not running")
+    elif lost:
         raise InputError(
             f"speakers run on {len(lost)} nodes that are not in the input, such as {lost[0]}: dump all nodes, since "
             "the change would reach these speakers as well"
@@ -108,7 +102,7 @@ def build(items: Mapping[str, Items], nodes: Mapping[str, Node], wanted: str | N
         speaker=speaker,
         as_per_rack=read_conf(items["BgpConf"], warnings),
         daemonsets=tuple(daemonsets),
-        today=Today(speakers=tuple(sorted(set(running)))),
+        today=Today(speakers=tuple(sorted(set(running).difference(lost)))),
         warnings=tuple(warnings),
     )
 
@@ -154,14 +148,6 @@ def by_name(items: Items) -> list[Item]:
     return [items[key] for key in sorted(items)]
 
 
-def checked(place: str, rule: Callable[[], T]) -> T:
-    """What `rule` returns; its ValueError becomes an InputError at `place`."""
-    try:
-        return rule()
-    except ValueError as error:
-        raise InputError(f"{place}: {error}") from None
-
-
 def read_node(item: Item) -> Node:
     """A Node object as a `Node`; what is equal in many nodes is held once."""
     found = item.load(NodeObject)
@@ -203,75 +189,6 @@ def read_taints(*given: tuple[str, str, str]) -> tuple[Taint, ...]:
     for taint in taints:
         kube.check_taint(taint)
     return taints
-
-
-def read_pods(pods: Iterable[Item], daemonset: Item | None) -> tuple[list[str], dict[str, Resources]]:
-    """The nodes that run a speaker, and what the other pods request on each node."""
-    running: list[str] = []
-    requested: dict[str, Resources] = {}
-    is_speaker = speaker_test(daemonset)
-    for item in pods:
-        pod = item.load(PodObject)
-        node = pod.spec.node_name
-        if not node or (pod.status and pod.status.phase in ("Succeeded", "Failed")):
-            continue
-        if not kube.is_dns_subdomain(node):
-            raise InputError(f"{item.place}: spec.nodeName: {node!r} cannot be the name of a node")
-        if is_speaker(pod.metadata):
-            if pod.metadata.deletion_timestamp is None:
-                running.append(node)
-        else:
-            requested[node] = requested.get(node, Resources()) + needs(pod.spec, f"{item.place}: spec")
-    return running, requested
-
-
-def speaker_test(daemonset: Item | None) -> Callable[[Meta], bool]:
-    """Whether a pod, by its metadata, belongs to the speaker DaemonSet: owned by it, or unowned but selected."""
-    if daemonset is None:
-        return lambda meta: any(
-            owner.kind == "DaemonSet" and owner.name == DEFAULT_DAEMONSET for owner in meta.owner_references or ()
-        )
-    selector = read_selector(daemonset.load(DaemonSetObject).spec.selector, f"{daemonset.place}: spec.selector")
-
-    def test(meta: Meta) -> bool:
-        if (meta.namespace or "default") != daemonset.namespace:
-            return False
-        if meta.owner_references:
-            return any(owner.kind == "DaemonSet" and owner.name == daemonset.name for owner in meta.owner_references)
-        return selector is not None and kube.selects(selector, meta.labels or {})
-
-    return test
-
-
-def needs(spec: PodSpec, place: str) -> Resources:
-    """What the scheduler counts for a pod; limits stand in for requests, as the API server defaults them."""
-
-    def of(amounts: Needs | None, field: str) -> Resources:
-        merged = amounts_of(amounts) if amounts else {}
-        merged.pop("pods", None)
-        return checked(f"{place}.{field}", lambda: kube.parse_resources(merged))
-
-    containers = [*(spec.containers or ()), *(spec.init_containers or ())]
-    named = {key for each in containers if each.resources for key in amounts_of(each.resources)}
-    pod_level = spec.resources or Needs()
-    # A limit of the pod stands in only where no container names the resource.
-    level = {key: value for key, value in (pod_level.limits or {}).items() if key not in named}
-    level |= pod_level.requests or {}
-    given = checked(f"{place}.resources", lambda: kube.parse_resources(level))
-    return kube.pod_requests(
-        (of(container.resources, f"containers[{i}].resources") for i, container in enumerate(spec.containers or ())),
-        (
-            (of(container.resources, f"initContainers[{i}].resources"), container.restart_policy == "Always")
-            for i, container in enumerate(spec.init_containers or ())
-        ),
-        checked(f"{place}.overhead", lambda: kube.parse_resources(spec.overhead or {})),
-        {key: getattr(given, key) for key in ("cpu", "memory") if key in level},
-    )
-
-
-def amounts_of(resources: Needs) -> Quantities:
-    """The requests, and the limits of what has no request."""
-    return {**(resources.limits or {}), **(resources.requests or {})}
 
 
 def choose_daemonset(found: Items, wanted: str | None) -> Item | None:
@@ -334,25 +251,6 @@ def selected_by(speaker: Speaker | None, nodes: Iterable[Node]) -> list[str]:
     ]
 
 
-def requirements(
-    expressions: list[Expression] | None, place: str, rule: Callable[[Requirement], None] = kube.check_requirement
-) -> tuple[Requirement, ...]:
-    """`matchExpressions` or `matchFields`, each checked by `rule` as Kubernetes checks it."""
-    found = tuple(Requirement(entry.key, entry.operator, tuple(entry.values or ())) for entry in expressions or ())
-    for requirement in found:
-        checked(place, partial(rule, requirement))
-    return found
-
-
-def read_selector(selector: Selector | None, place: str) -> LabelSelector | None:
-    """A `metav1.LabelSelector`; None where it is absent."""
-    if selector is None:
-        return None
-    labels = selector.match_labels or {}
-    checked(f"{place}.matchLabels", partial(kube.check_labels, labels))
-    return LabelSelector(labels, requirements(selector.match_expressions, f"{place}.matchExpressions"))
-
-
 def read_peer(item: Item) -> Peer:
     """A BgpPeer of OpenELB."""
     if item.version != "v1alpha2":
@@ -366,21 +264,6 @@ def read_peer(item: Item) -> Peer:
         selector=read_selector(found.spec.node_selector, f"{item.place}: spec.nodeSelector"),
         manifest=item.manifest(),
     )
-
-
-def parse_address(text: str, place: str) -> str:
-    """An IP address in its canonical form. Raises InputError."""
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        raise InputError(f"{place}: {text!r} is not an IP address") from None
-
-
-def check_asn(asn: int, place: str, least: int = 0) -> int:
-    """The AS number, 0 where it is not set. Raises InputError where it has more than 32 bits."""
-    if not least <= asn < 2**32:
-        raise InputError(f"{place} must be from {least} to 4294967295, not {asn}")
-    return asn
 
 
 def read_conf(found: Items, warnings: list[str]) -> Mapping[str, int] | None:

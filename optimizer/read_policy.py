@@ -26,7 +26,7 @@ from .model import (
     Survive,
 )
 from .objects import Expression, Quantities, Selector
-from .read_cluster import read_selector
+from .read_parts import read_selector
 
 
 class Setting(Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -65,6 +65,7 @@ class NodeSettings(Setting, frozen=True):
     pin: tuple[str, ...] = ()
     ban: tuple[str, ...] = ()
     cost: tuple[CostSetting, ...] = ()
+    head_room: bool = True
 
 
 class PolicyFile(Setting, frozen=True):
@@ -126,6 +127,7 @@ def parse_policy(data: object, place: str) -> Policy:
                 NodeCost(parse_selector(entry.selector, f"{place}: nodes.cost[{index}].selector"), entry.cost)
                 for index, entry in enumerate(found.nodes.cost)
             ),
+            head_room=found.nodes.head_room,
         ),
         max_moves=found.max_moves,
         goals=found.goals,
@@ -250,6 +252,7 @@ def policy_to_data(policy: Policy) -> dict[str, Any]:
             pin=policy.nodes.pin,
             ban=policy.nodes.ban,
             cost=tuple(CostSetting(plain(entry.selector), entry.cost) for entry in policy.nodes.cost),
+            head_room=policy.nodes.head_room,
         ),
         max_moves=policy.max_moves,
         goals=policy.goals,

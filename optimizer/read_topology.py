@@ -13,11 +13,11 @@ from msgspec import Struct
 from . import kube
 from .documents import check_keys, check_unique, convert, load_settings
 from .errors import InputError
-from .model import Cluster, LabelSelector, Node, Peer, Router, Survive
+from .model import PARKED_ADDRESS, Cluster, LabelSelector, Node, Peer, Router, Survive
 from .node_index import NodeIndex
 from .objects import Selector
 from .read_attachments import check_node_name, check_pairs, check_text, read_attachments
-from .read_cluster import check_asn, checked, parse_address, read_selector
+from .read_parts import check_asn, checked, parse_address, read_selector
 
 WELL_KNOWN_KINDS = {
     "zone": "topology.kubernetes.io/zone",
@@ -134,7 +134,7 @@ def with_topology(
     warnings = list(cluster.warnings)
     index = NodeIndex(cluster.nodes)
     described, linked = describe(topology, index, warnings)
-    routers, peer_of = match_peers(described, cluster.peers, topology.routers_from_label, warnings)
+    routers, peer_of = match_peers(described, real_peers(cluster), topology.routers_from_label, warnings)
     attachments: dict[str, tuple[str, ...]] = {}
     finished = []
     for name in sorted(routers):
@@ -250,6 +250,11 @@ def describe(
     }
 
 
+def real_peers(cluster: Cluster) -> list[Peer]:
+    """The BgpPeers but for those that an interrupted change has led elsewhere, to nobody's router, to delete them."""
+    return [peer for peer in cluster.peers if peer.address != PARKED_ADDRESS]
+
+
 def match_peers(
     described: Mapping[str, Router], peers: Iterable[Peer], label: str | None, warnings: list[str]
 ) -> tuple[dict[str, Router], dict[str, Peer]]:
@@ -337,7 +342,7 @@ def today_sessions(cluster: Cluster, index: NodeIndex, routers: Sequence[Router]
     running = set(cluster.today.speakers)
     by_address = {router.address: router.name for router in routers if router.peer}
     sessions: dict[str, tuple[str, ...]] = {}
-    for peer in cluster.peers:
+    for peer in real_peers(cluster):
         name = by_address[peer.address]
         selected = index.select(peer.selector)
         speakers = (

@@ -131,7 +131,8 @@ def reduce(cluster: Cluster, policy: Policy, granted: Collection[str] = ()) -> P
                 continue
             to, room, stays = kept, len(kept.routers), True
         values = tuple(map(node.domains.get, kinds))
-        key = to, values, min(room, degree), verdict.cost + tenths(node), runs, name in pinned, stays
+        cost = verdict.cost + (tenths(node) if policy.nodes.head_room else 0)
+        key = to, values, min(room, degree), cost, runs, name in pinned, stays
         alike.setdefault(key, []).append(name)
     survive, refusal, routers = policy.survive, None, cluster.routers
     groups = classify(alike, kinds)

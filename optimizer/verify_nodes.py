@@ -101,11 +101,11 @@ def overload(node: Node, sessions: int, policy: Policy, speaker: Speaker | None)
 
 
 def node_cost(node: Node, policy: Policy) -> int:
-    """Costs of the policy, 1 where not preferred, 1 on the control plane, and 0 to 10 by how full the node is."""
+    """Costs of the policy, 1 where not preferred, 1 on the control plane, and for head-room 0 to 10 by how full."""
     rules, full = policy.nodes, 0
     cost = sum(rule.cost for rule in rules.cost if kube.selects(rule.selector, node.labels))
     unloved = bool(rules.prefer) and not any(kube.selects(selector, node.labels) for selector in rules.prefer)
-    if node.allocatable:
+    if rules.head_room and node.allocatable:
         used = ((node.requested.cpu, node.allocatable.cpu), (node.requested.memory, node.allocatable.memory))
         full = max((10 * part // whole for part, whole in used if whole), default=0)
     return cost + unloved + any(label in node.labels for label in CONTROL_PLANE) + min(10, full)

@@ -12,9 +12,11 @@ from msgspec.structs import replace
 
 from optimizer.errors import OutputError
 from optimizer.export import FORMATS, Export, Format, export, write
+from optimizer.export_kubectl import WAITED
 from optimizer.export_kustomize import overlay
 from optimizer.manifests import Label, Patch, apply_changes, merge, objects_of
 from optimizer.model import Policy
+from optimizer.restarts import ANNOTATION
 from optimizer.scripts import FIELDS, selector_text, state
 from optimizer.template import STYLES, Style
 from tests.export_inputs import (
@@ -90,10 +92,10 @@ def test_kubectl_files_are_numbered_in_the_order_of_apply_sh() -> None:
         "20-3-patch-bgppeer-leaf-1.yaml",
         "30-label-nodes.txt",
         "40-patch-daemonset-openelb-speaker.yaml",
-        "50-unlabel-nodes.txt",
-        "60-1-patch-bgppeer-leaf-1.yaml",
-        "70-taint-nodes.txt",
-        "80-restart-nodes.txt",
+        "50-restart-nodes.txt",
+        "60-unlabel-nodes.txt",
+        "70-1-patch-bgppeer-leaf-1.yaml",
+        "80-taint-nodes.txt",
         "90-patch-daemonset-openelb-speaker.yaml",
     ]
 
@@ -146,7 +148,30 @@ def test_helm_and_kustomize_hold_restarts_before_and_resume_them_last(style: Sty
         files = export(*moving_with(style), format_).files  # type: ignore[arg-type]
         hold, resume = f"{prefix}before/10-patch-daemonset-openelb-speaker.yaml", files[f"{prefix}after.sh"]
         assert "OnDelete" in files[hold]
-        assert resume.index("restart_speakers ") < resume.index("patch_merge ", resume.index("restart_speakers "))
+        assert ANNOTATION in files[hold]
+        # The last round is waited for as the ones before are, and only then does anything go.
+        order = ["restart_speakers ", "wait_speakers ", "wait_sessions ", "unlabel ", "patch_merge "]
+        calls = [line for line in resume.splitlines() if line.startswith(tuple(order))]
+        assert [next(word for word in order if line.startswith(word)) for line in calls[:4]] == order[:4]
+        assert all(WAITED in line for line in calls[:3])
+        assert calls.index(next(line for line in calls if line.startswith("patch_merge "))) > 3
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_a_cluster_that_was_left_held_is_exported_in_every_format(format_: Format) -> None:
+    found = two_racks()
+    assert found.speaker is not None
+    manifest = daemonset({"nodeSelector": {KEY: VALUE}}, updateStrategy={"type": "OnDelete"})
+    manifest["metadata"]["annotations"] = {ANNOTATION: '{"type": "RollingUpdate"}'}
+    nodes = [replace(each, labels={**each.labels, KEY: VALUE}) for each in found.nodes]
+    held = replace(found, nodes=tuple(nodes), speaker=replace(found.speaker, manifest=manifest))
+    made = export(held, POLICY, TWO_RACKS, "node-selector", format_)
+    assert [step.slug for step in made.steps] == ["restart-speakers", "unlabel-nodes", "resume-restarts"]
+    (told,) = made.hazards
+    assert told.startswith("an earlier change has held DaemonSet openelb-system/openelb-speaker: its speakers that")
+    # A restart waits for sessions, which the second of three steps may open: so it is not in the first.
+    scripts = [name for name, text in made.files.items() if "\nrestart_speakers " in text]
+    assert scripts == [{"kubectl": "apply.sh", "helm": "after.sh", "kustomize": "nodes-after.sh"}[format_]]
 
 
 def test_a_selector_of_pods_by_expressions_is_given_to_kubectl() -> None:

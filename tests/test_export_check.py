@@ -25,9 +25,9 @@ PLACEMENT = optimize(CLUSTER, Policy())
 
 SLIPS = {
     "a label is not set": ("kubectl", "30-label-nodes.txt", "r1-n2\n", ""),
-    "a label is not removed": ("kubectl", "50-unlabel-nodes.txt", "r2-n4\n", ""),
-    "a selector gives another rack": ("kubectl", "60-1-patch-bgppeer-leaf-1.yaml", '"r1"', '"r2"'),
-    "a command is missing": ("kubectl", "apply.sh", "unlabel 50-unlabel-nodes.txt bgp-speakers/speaker\n", ""),
+    "a label is not removed": ("kubectl", "60-unlabel-nodes.txt", "r2-n4\n", ""),
+    "a selector gives another rack": ("kubectl", "70-1-patch-bgppeer-leaf-1.yaml", '"r1"', '"r2"'),
+    "a command is missing": ("kubectl", "apply.sh", "unlabel 60-unlabel-nodes.txt bgp-speakers/speaker\n", ""),
     "a new BgpPeer has another address": ("kubectl", "20-1-create-bgppeer-leaf-2.yaml", "10.0.2.1", "10.0.2.2"),
     "the DaemonSet asks for another value": (
         "kubectl",

@@ -10,7 +10,8 @@ from optimizer.errors import InputError
 from optimizer.manifests import Create, Delete, Patch, apply_changes, objects_of
 from optimizer.model import RACK_LABEL, Cluster, LabelSelector, Paths, Placement, Policy
 from optimizer.plan import PeerEdits, make_plan
-from optimizer.speakers import Product, openelb
+from optimizer.restarts import ANNOTATION
+from optimizer.speakers import Hazards, Product, openelb, openelb_hazards
 from tests.export_inputs import (
     HOSTNAME,
     KEY,
@@ -50,20 +51,28 @@ def selectors(found: Cluster, result: PeerEdits) -> tuple[Any, Any]:
 
 def test_openelb_is_a_product() -> None:
     product: Product = openelb
+    told: Hazards = openelb_hazards
+    assert told.hazards(two_racks(), POLICY, placed()) == openelb_hazards.hazards(two_racks(), POLICY, placed())
     assert product.paths(two_racks(), placed()) == openelb.paths(two_racks(), placed())
 
 
 def test_hazard_of_a_template_that_an_export_edits() -> None:
-    (sentence,) = openelb.hazards(two_racks(), POLICY, TWO_RACKS)
+    (sentence,) = openelb_hazards.hazards(two_racks(), POLICY, TWO_RACKS)
     assert f"openelb-speaker does not ask for the label {KEY}=true yet, so an export changes its template" in sentence
     assert "taints alone keep no speaker off" in sentence
-    assert sentence.endswith("restarted in 2 rounds, never two of one router at once")
+    assert sentence.endswith(
+        "restarted in 2 rounds, and 1 router with no session to spare, such as leaf-2, is one short meanwhile"
+    )
+    both = openelb_hazards.hazards(two_racks(running=["a1", "a2", "b1", "b2"]), POLICY, TWO_RACKS)[0]
+    assert both.endswith("and 2 routers with no session to spare, such as leaf-1, are one short meanwhile")
+    spare = openelb_hazards.hazards(two_racks(), Policy(speakers_per_router=1), TWO_RACKS)[0]
+    assert spare.endswith("in 2 rounds while those that leave still run, and every router has its sessions meanwhile")
     asking = cluster(NODES, pod={"nodeSelector": {KEY: "true"}})
-    assert openelb.hazards(asking, POLICY, placed(speakers=["a1"])) == ()
+    assert openelb_hazards.hazards(asking, POLICY, placed(speakers=["a1"])) == ()
 
 
 def test_hazard_of_layer2_beside_bgppeers() -> None:
-    edit, peers = openelb.hazards(two_racks(), Policy(mode="layer2"), placed(speakers=["a1", "b1"]))
+    edit, peers = openelb_hazards.hazards(two_racks(), Policy(mode="layer2"), placed(speakers=["a1", "b1"]))
     assert edit.endswith("restarted in 2 rounds, one at a time")
     assert peers.endswith("2 BgpPeers: to stop speakers for the mode layer2 also closes their BGP sessions")
 
@@ -73,7 +82,20 @@ def test_hazard_of_a_daemonset_that_is_updated_by_hand() -> None:
     assert found.speaker is not None
     manifest = daemonset({}, updateStrategy={"type": "OnDelete"})
     by_hand = replace(found, speaker=replace(found.speaker, manifest=manifest))
-    assert "keep the old template until their pods go" in openelb.hazards(by_hand, POLICY, TWO_RACKS)[0]
+    assert "keep the old template until their pods go" in openelb_hazards.hazards(by_hand, POLICY, TWO_RACKS)[0]
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_hazard_of_a_daemonset_that_an_earlier_change_has_left_held(edited: bool) -> None:
+    found = two_racks()
+    assert found.speaker is not None
+    manifest = daemonset({"nodeSelector": {KEY: "true"}} if edited else {}, updateStrategy={"type": "OnDelete"})
+    manifest["metadata"]["annotations"] = {ANNOTATION: '{"type": "RollingUpdate"}'}
+    held = replace(found, speaker=replace(found.speaker, manifest=manifest))
+    *more, sentence = openelb_hazards.hazards(held, POLICY, TWO_RACKS)
+    assert sentence.startswith("DaemonSet openelb-system/openelb-speaker was left held by an earlier change")
+    # It is no DaemonSet that somebody updates by hand: its speakers are restarted.
+    assert ["restarted in 2 rounds" in each for each in more] == ([] if edited else [True])
 
 
 def test_a_selector_that_gives_the_sessions_is_left_alone() -> None:
@@ -82,9 +104,12 @@ def test_a_selector_that_gives_the_sessions_is_left_alone() -> None:
 
 
 def test_a_selector_by_our_label_sees_the_label_that_the_plan_sets() -> None:
-    nodes = [node("a1", chosen=True), node("a2")]
-    found = cluster(nodes, [router(1, "p")], [peer("p", "10.0.0.1", {"matchLabels": {KEY: "true"}})])
-    assert edits(found, placed(("a1", "leaf-1"))) == PeerEdits(names={"leaf-1": "p"})
+    peers = [peer("p", "10.0.0.1", {"matchLabels": {KEY: "true"}})]
+    nodes = [node("a1"), node("a2")]
+    # a1 gets the label; of a template that asks for it already, or where no other speaker runs, nobody else does.
+    for pod, running in (({"nodeSelector": {KEY: "true"}}, []), ({}, ["a1"])):
+        found = cluster(nodes, [router(1, "p")], peers, pod, running=running)
+        assert edits(found, placed(("a1", "leaf-1"))) == PeerEdits(names={"leaf-1": "p"})
 
 
 def test_a_selector_by_our_label_opens_nothing_on_speakers_that_are_labelled_for_now() -> None:
@@ -234,19 +259,19 @@ def test_the_index_by_label_agrees_with_a_plain_look_at_every_node() -> None:
 
 def test_hazard_of_two_bgppeers_with_one_address_names_both() -> None:
     found = cluster(NODES, [router(1, "one")], [peer("one", "10.0.0.1"), peer("two", "10.0.0.1", rack("r1"))])
-    sentence, *_ = openelb.hazards(found, POLICY, placed(("a1", "leaf-1")))
+    sentence, *_ = openelb_hazards.hazards(found, POLICY, placed(("a1", "leaf-1")))
     assert "one and two have one address, 10.0.0.1" in sentence
 
 
 def test_hazard_of_rack_labels_without_as_per_rack() -> None:
     found = cluster([node("a1", **{RACK_LABEL: "r1"}), node("a2")])  # type: ignore[arg-type]
-    sentence, _ = openelb.hazards(found, POLICY, placed(speakers=["a1"]))
+    sentence, _ = openelb_hazards.hazards(found, POLICY, placed(speakers=["a1"]))
     assert sentence.startswith(f"1 nodes carry the label {RACK_LABEL}, which has no effect")
 
 
 def test_hazard_of_nodes_without_a_rack_label_under_as_per_rack() -> None:
     found = cluster([node("a1", **{RACK_LABEL: "r1"}), node("a2")], as_per_rack={"r1": 65000})  # type: ignore[arg-type]
-    sentence, _ = openelb.hazards(found, POLICY, placed(speakers=["a1"]))
+    sentence, _ = openelb_hazards.hazards(found, POLICY, placed(speakers=["a1"]))
     assert "1 of 2 nodes lack the label" in sentence
     assert "a2" in sentence
 
@@ -255,9 +280,10 @@ def test_export_hazards_tell_what_restarts_and_whose_pods_stay_away() -> None:
     tolerant = daemonset({"tolerations": [{"operator": "Exists"}]}, "tolerant")
     found = two_racks(daemonsets=(tolerant, daemonset({}, "logs")))
     steps = make_plan(found, POLICY, TWO_RACKS, "taints")
-    restart, alone, others = openelb.export_hazards(found, POLICY, steps, "taints", helm=False)
+    restart, alone, others = openelb_hazards.export_hazards(found, POLICY, TWO_RACKS, steps, "taints", helm=False)
     assert restart.endswith(
-        "changes: its speakers that stay are restarted in 2 rounds, never two of one router at once"
+        "changes: its speakers that stay are restarted in 2 rounds, and 1 router with no session to spare, "
+        "such as leaf-2, is one short meanwhile"
     )
     assert "taints alone keep no speaker off" in alone
     assert others.startswith(f"1 DaemonSets do not tolerate {KEY}=true:NoSchedule")
@@ -268,7 +294,7 @@ def test_export_hazards_of_affinity_with_helm_and_of_bgppeer_edits() -> None:
     found = one(None)
     placement = placed(("a1", "leaf-1"), speakers=["a2"])
     steps = make_plan(found, POLICY, placement, "affinity", edits(found, placement))
-    told = openelb.export_hazards(found, POLICY, steps, "affinity", helm=True)
+    told = openelb_hazards.export_hazards(found, POLICY, placement, steps, "affinity", helm=True)
     assert ["1 BgpPeers are edited" in told[1], "helm template" in told[2]] == [True, True]
 
 

@@ -143,8 +143,7 @@ def test_a_style_is_left_in_one_patch_so_that_speakers_restart_once() -> None:
     found = two_racks()
     tainted = again(after(found, plan(found, TWO_RACKS, "taints")), TWO_RACKS, found.routers)
     steps = plan(tainted, TWO_RACKS, "affinity")
-    assert slugs(steps)[:-2] == held(("untaint-speakers", ""), ("daemonset", ""))[:-2]
-    assert slugs(steps)[-2:] == [("restart-speakers", "established"), ("resume-restarts", "")]
+    assert slugs(steps) == held("untaint-speakers")
     (change,) = steps[2].changes
     assert isinstance(change, Patch)
     assert [operation["op"] for operation in change.body] == ["test", "add", "test", "remove", "test", "remove"]
@@ -157,22 +156,21 @@ def slugs(steps: Iterable[Step]) -> list[tuple[str, str]]:
     return [(step.slug, step.wait) for step in steps]
 
 
-def held(*inner: tuple[str, str]) -> list[tuple[str, str]]:
-    """The steps around an edit of the template."""
-    return [("hold-restarts", ""), *inner, ("restart-speakers", ""), ("resume-restarts", "")]
+def held(*opening: str, closing: Iterable[str] = (), wait: str = "established") -> list[tuple[str, str]]:
+    """The steps around an edit of the template: what stays has restarted before the first of those that wait."""
+    first, *rest = (*closing, "resume-restarts")
+    before = ("hold-restarts", *opening, "daemonset", "restart-speakers")
+    return [*((slug, "") for slug in before), (first, wait), *((slug, "") for slug in rest)]
 
 
-def test_when_the_chosen_speakers_run_the_daemonset_stops_the_others() -> None:
-    steps = plan(two_racks(), TWO_RACKS)
-    assert slugs(steps) == held(("label-speakers", ""), ("daemonset", "established"))
-    assert steps[1].changes == (Label(KEY, VALUE, ("a1", "a2", "b1", "b2")),)
-
-
-def test_a_new_speaker_comes_up_before_any_other_stops() -> None:
-    steps = plan(two_racks(running=["a1", "c1", "b1", "b2"]), TWO_RACKS)
-    assert slugs(steps) == held(("label-speakers", ""), ("daemonset", ""), ("unlabel-nodes", "established"))
+@pytest.mark.parametrize("running", [["a1", "a2", "b1", "b2", "c1"], ["a1", "c1", "b1", "b2"]])
+def test_the_others_stop_when_the_chosen_speakers_run_and_have_restarted(running: list[str]) -> None:
+    steps = plan(two_racks(running=running), TWO_RACKS)
+    assert slugs(steps) == held("label-speakers", closing=["unlabel-nodes"])
+    # Those that leave are labelled as well, so the edit of the template stops nobody.
     assert steps[1].changes == (Label(KEY, VALUE, ("a1", "a2", "b1", "b2", "c1")),)
-    assert steps[3].changes == (Label(KEY, None, ("c1",)),)
+    assert steps[4].changes == (Label(KEY, None, ("c1",)),)
+    assert [step.slug for step in steps if step.undo_wait] == ["label-speakers"]
 
 
 def test_on_reoptimization_only_labels_change() -> None:
@@ -194,19 +192,19 @@ def test_a_stale_label_goes_before_the_daemonset_asks_for_it() -> None:
 def test_the_taint_comes_after_the_toleration_and_goes_before_it() -> None:
     found = two_racks()
     steps = plan(found, TWO_RACKS, "taints")
-    assert [step.slug for step in steps][1:-2] == ["label-speakers", "daemonset", "taint-nodes"]
+    assert slugs(steps) == held("label-speakers", closing=["unlabel-nodes", "taint-nodes"])
     back = plan(again(after(found, steps), TWO_RACKS, found.routers), TWO_RACKS)
-    assert [step.slug for step in back][1:-2] == ["untaint-speakers", "daemonset"]
+    assert slugs(back) == held("untaint-speakers")
 
 
 def test_layer2_waits_for_speakers_alone_and_leaves_bgppeers() -> None:
     found = two_racks(running=["a1"])
     steps = plan(found, placed(speakers=["a1", "b1"]), policy=Policy(mode="layer2"))
-    assert slugs(steps)[:-2] == held(("label-speakers", ""), ("daemonset", ""))[:-2]
+    assert slugs(steps) == held("label-speakers", wait="running")
     assert steps[-2].changes == (Restart((("a1",), ("b1",))),)
     found = two_racks(running=["a1", "a2"])
     steps = plan(found, placed(speakers=["a1", "b1"]), policy=Policy(mode="layer2"))
-    assert slugs(steps)[-3] == ("unlabel-nodes", "running")
+    assert slugs(steps) == held("label-speakers", closing=["unlabel-nodes"], wait="running")
 
 
 def test_no_daemonset_says_what_to_dump() -> None:

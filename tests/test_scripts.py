@@ -99,6 +99,11 @@ def test_a_failure_of_kubectl_ends_the_script(tmp_path: Path) -> None:
 # The scripts, with the real kubectl and an API server.
 
 
+def fewest(world: World, address: str) -> int:
+    """The fewest sessions that an address has had at any moment."""
+    return min(sum(at == address for _, at in moment) for moment in world.moments)
+
+
 @needs_kubectl
 @pytest.mark.parametrize("style", STYLES)
 def test_apply_sh_brings_the_placement_and_rollback_sh_takes_it_back(style: Style, tmp_path: Path) -> None:
@@ -112,15 +117,15 @@ def test_apply_sh_brings_the_placement_and_rollback_sh_takes_it_back(style: Styl
         assert plain(world.objects) == wished
         assert world.speakers() == list(placement.speakers)
         assert not any(map(world.outdated, world.pods))
-        # Today a1 and a2 peer with leaf-1, in the end a1 and a3; a1 is restarted while the other one is up.
-        assert all(any(at == "10.0.0.1" for _, at in moment) for moment in world.moments)
+        # Today a1 and a2 peer with leaf-1, in the end a1 and a3: each is restarted while the other two are up.
+        assert fewest(world, "10.0.0.1") == 2
         shell.ok("apply.sh")
         assert plain(world.objects) == wished
         for _ in range(2):
             shell.ok("rollback.sh")
             assert plain(world.objects) == start
             assert not any(map(world.outdated, world.pods))
-        assert all(any(at == "10.0.0.1" for _, at in moment) for moment in world.moments)
+        assert fewest(world, "10.0.0.1") >= 1
 
 
 @needs_kubectl
@@ -133,8 +138,8 @@ def test_a_round_waits_until_the_sessions_of_the_one_before_are_up(tmp_path: Pat
         done = shell.ok("apply.sh")
     assert ("round 1: 2 speakers" in done, "round 2: 2 speakers" in done, "round 3" in done) == (True, True, False)
     assert len([line for line in world.log if "Pod" in line]) == 4
-    for moment in world.moments:
-        assert {at for _, at in moment} == {"10.0.0.1", "10.0.0.2"}
+    # While c1 still runs, leaf-1 keeps its two sessions; leaf-2 has none to spare.
+    assert (fewest(world, "10.0.0.1"), fewest(world, "10.0.0.2")) == (2, 1)
 
 
 @needs_kubectl
@@ -172,7 +177,7 @@ def test_rollback_sh_leaves_out_a_node_that_is_gone(tmp_path: Path) -> None:
 
 
 @needs_kubectl
-@pytest.mark.parametrize("allowed", [1, 3, 8, 9, 12])
+@pytest.mark.parametrize("allowed", [1, 3, 9, 10, 12, 14, 17, 21])
 def test_after_an_interruption_apply_sh_goes_on_and_rollback_sh_goes_back(allowed: int, tmp_path: Path) -> None:
     found, placement = moving()
     out = written(tmp_path, export(found, POLICY, placement, "taints", "kubectl"))
@@ -187,6 +192,7 @@ def test_after_an_interruption_apply_sh_goes_on_and_rollback_sh_goes_back(allowe
             world.allowed = None
             shell.ok(script)
             assert plain(world.objects) == (goal or start)
+            assert not any(map(world.outdated, world.pods))
 
 
 @needs_kubectl
@@ -201,6 +207,7 @@ def test_apply_sh_stops_before_anything_is_removed_while_a_session_is_missing(tm
         assert done.returncode == 1
         assert "a3 leaf-1\nstopped: 1 of 4 established sessions are missing after 1 s" in done.stderr
         assert "Nothing has been removed yet" in done.stderr
+        assert not any("Pod" in line for line in world.log)
         assert {"a1", "a2"} <= set(world.speakers())
         assert ("a2", "10.0.0.1") in world.sessions()
         world.down = set()
@@ -238,6 +245,7 @@ def test_helm_scripts_around_an_upgrade_and_a_rollback(style: Style, tmp_path: P
         world.change(DAEMONSET, merge(world.objects[DAEMONSET], {"spec": {"template": {"spec": values}}}))
         shell.ok("after.sh")
         assert plain(world.objects) == plain(World(settled(found, placement, style)).objects)
+        assert fewest(world, "10.0.0.1") == 2
         late = shell.run("rollback.sh")
         assert (late.returncode, "run helm rollback" in late.stderr) == (1, True)
         held = world.objects[DAEMONSET]["spec"]
@@ -256,10 +264,12 @@ def test_kustomize_scripts_around_the_component(style: Style, tmp_path: Path) ->
     base, start = without_nodes(objects_of(found)), plain(world.objects)
 
     def apply(name: str) -> None:
-        # What the kustomization does not say, such as the update strategy, stays.
+        # What the kustomization does not say stays: the update strategy, and the annotation that keeps the earlier one.
         for key, each in (rendered(tmp_path, base, out, name) if name else base).items():
-            live = world.objects.get(key, {}).get("spec", {}).get("updateStrategy")
-            world.change(key, {**each, "spec": {**each["spec"], "updateStrategy": live}} if live else each)
+            old = world.objects.get(key, {"metadata": {}, "spec": {}})
+            kept = {name: part for name, part in old["metadata"].items() if name == "annotations"}
+            live = {name: part for name, part in old["spec"].items() if name == "updateStrategy"}
+            world.change(key, {**each, "metadata": kept | each["metadata"], "spec": live | each["spec"]})
         # Like an apply without pruning, but for what was created and is gone from the kustomization.
         world.objects = {key: each for key, each in world.objects.items() if name or key != ("BgpPeer", "", "leaf-2")}
 
@@ -269,6 +279,7 @@ def test_kustomize_scripts_around_the_component(style: Style, tmp_path: Path) ->
         assert "apply your kustomization" in shell.run("nodes-after.sh").stderr
         apply("component-transition")
         shell.ok("nodes-after.sh")
+        assert fewest(world, "10.0.0.1") == 2
         apply("component")
         assert plain(world.objects) == plain(World(settled(found, placement, style)).objects)
         assert "apply your earlier kustomization" in shell.run("rollback.sh").stderr

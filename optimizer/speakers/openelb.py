@@ -15,8 +15,9 @@ from typing import Any
 
 from .. import kube
 from ..errors import InputError
-from ..manifests import Change, Create, Delete, Patch, Restart, set_field, toleration_of
+from ..manifests import Change, Create, Delete, Patch, set_field
 from ..model import (
+    PARKED_ADDRESS,
     RACK_LABEL,
     Cluster,
     LabelSelector,
@@ -27,12 +28,8 @@ from ..model import (
     Policy,
     Requirement,
     Router,
-    Taint,
 )
-from ..plan import PeerEdits, Step, labelled_for_now
-from ..progress import plural
-from ..restarts import restart, strategy
-from ..template import Style, pod_spec, restricts
+from ..plan import PeerEdits, labelled_for_now
 
 API_VERSION = "network.kubesphere.io/v1alpha2"
 RESOURCE = "bgppeers.network.kubesphere.io"
@@ -51,8 +48,6 @@ SESSIONS = (
 """Go template over a list of BgpPeers: a line `node peer` for each session that is up."""
 
 NOTHING = LabelSelector(match_expressions=(Requirement(HOSTNAME, "Exists"), Requirement(HOSTNAME, "DoesNotExist")))
-PARKED_ADDRESS = "192.0.2.1"
-"""Where a superfluous BgpPeer is led before its deletion: kept for documentation by RFC 5737, nobody's router."""
 
 
 class Nodes:
@@ -162,6 +157,8 @@ def edit_peers(cluster: Cluster, policy: Policy, placement: Placement) -> PeerEd
             names[router.name] = peer_name(router.name, taken)
             taken.add(names[router.name])
             created.append(Create(new_peer(router, names[router.name], goal, phases)))
+    # What an interrupted change has led elsewhere is still to be deleted.
+    late += [Delete("BgpPeer", "", peer.name) for peer in cluster.peers if peer.address == PARKED_ADDRESS]
     return PeerEdits((*created, *early), tuple(late), names)
 
 
@@ -266,117 +263,6 @@ def peer_name(router: str, taken: set[str]) -> str:
     name = re.sub(r"[^a-z0-9]+", "-", router.lower()).strip("-")[:240].rstrip("-") or "router"
     numbered = (f"{name}-{number}" for number in range(2, len(taken) + 3))
     return name if name not in taken else next(other for other in numbered if other not in taken)
-
-
-def hazards(cluster: Cluster, policy: Policy, placement: Placement) -> tuple[str, ...]:
-    """One sentence for each trap that the input itself holds."""
-    found = []
-    if policy.mode == "bgp":
-        by_address: defaultdict[str, list[str]] = defaultdict(list)
-        for peer in cluster.peers:
-            by_address[peer.address].append(peer.name)
-        found += [
-            f"BgpPeers {' and '.join(sorted(names))} have one address, {address}: on nodes where only one of them "
-            "matches, the other one deletes its session; an export keeps one of them"
-            for address, names in sorted(by_address.items())
-            if len(names) > 1
-        ]
-    bare = [node.name for node in cluster.nodes if RACK_LABEL not in node.labels]
-    if len(bare) < len(cluster.nodes) and not cluster.as_per_rack:
-        found.append(
-            f"{len(cluster.nodes) - len(bare)} nodes carry the label {RACK_LABEL}, which has no effect on routes "
-            "as long as the BgpConf default sets no asPerRack"
-        )
-    if cluster.as_per_rack and bare:
-        found.append(
-            f"the BgpConf default sets asPerRack, but {len(bare)} of {len(cluster.nodes)} nodes lack the label "
-            f"{RACK_LABEL} (such as {', '.join(bare[:3])}): no speaker of a rack announces them as next hops"
-        )
-    key, value = policy.speaker.label
-    if placement.speakers and cluster.speaker and not restricts(pod_spec(cluster.speaker.manifest), key, value):
-        found.append(
-            f"{named(cluster)} does not ask for the label {key}={value} yet, so an export changes its template "
-            "(in the style taints too: taints alone keep no speaker off the other nodes); "
-            f"{restart_hazard(cluster, policy, len(restart(policy, placement).rounds))}"
-        )
-    sessions = Counter(session.router for session in placement.sessions)
-    if alone := sorted(router for router, number in sessions.items() if number == 1):
-        found.append(
-            f"{plural(len(alone), 'router')} with one session only, such as {alone[0]}: a restart interrupts it"
-        )
-    if policy.mode != "bgp" and cluster.peers and set(cluster.today.speakers) - set(placement.speakers):
-        found.append(
-            f"the cluster has {len(cluster.peers)} BgpPeers: to stop speakers for the mode {policy.mode} also closes "
-            "their BGP sessions"
-        )
-    return tuple(found)
-
-
-def named(cluster: Cluster) -> str:
-    """The speaker DaemonSet, as sentences name it."""
-    return f"DaemonSet {cluster.speaker.namespace}/{cluster.speaker.name}" if cluster.speaker else "the DaemonSet"
-
-
-def restart_hazard(cluster: Cluster, policy: Policy, rounds: int) -> str:
-    """What an edit of the DaemonSet's template means for the speakers that stay."""
-    if cluster.speaker is not None and strategy(cluster.speaker.manifest) == "OnDelete":
-        return "its update strategy is OnDelete, so the speakers that stay keep the old template until their pods go"
-    how = "never two of one router at once" if policy.mode == "bgp" else "one at a time"
-    return f"its speakers that stay are restarted in {plural(rounds, 'round')}, {how}"
-
-
-def export_hazards(
-    cluster: Cluster, policy: Policy, steps: tuple[Step, ...], style: Style, helm: bool
-) -> tuple[str, ...]:
-    """One sentence for each disturbance that the steps bring about."""
-    changes = [change for step in steps for change in step.changes]
-    kinds = Counter(change.kind for change in changes if isinstance(change, Patch))
-    found = []
-    if kinds["DaemonSet"]:
-        rounds = next((len(change.rounds) for change in changes if isinstance(change, Restart)), 0)
-        found.append(f"the template of {named(cluster)} changes: {restart_hazard(cluster, policy, rounds)}")
-    edited = {change.name for change in changes if isinstance(change, Patch) and change.kind == "BgpPeer"}
-    if edited:
-        found.append(
-            f"{len(edited)} BgpPeers are edited: every speaker looks at them again at once, "
-            "and sessions open or close where the match changed"
-        )
-    deleted = sorted(change.name for change in changes if isinstance(change, Delete))
-    if deleted:
-        found.append(
-            f"BgpPeers {', '.join(deleted)} are deleted, since each has the address of another one; "
-            f"they are led to {PARKED_ADDRESS} first, because a deletion closes every session of its address"
-        )
-    if style == "taints":
-        found += taint_hazards(cluster, policy)
-    if style == "affinity" and helm:
-        found.append(
-            "the chart of v0.6.0 shows speaker.affinity in values.yaml as a comment, but its template does not "
-            "render it: check with helm template, or prefer the style node-selector"
-        )
-    return tuple(found)
-
-
-def taint_hazards(cluster: Cluster, policy: Policy) -> list[str]:
-    """What a taint does not do, and whose pods it keeps away."""
-    key, value = policy.speaker.label
-    taint, found = Taint(key, "NoSchedule", value), []
-    found.append("taints alone keep no speaker off the other nodes, so the DaemonSet gets a node selector as well")
-    strangers = []
-    for manifest in cluster.daemonsets:
-        metadata, pod = manifest["metadata"], pod_spec(manifest)
-        place = (metadata.get("namespace", ""), metadata["name"])
-        if cluster.speaker is not None and place == (cluster.speaker.namespace, cluster.speaker.name):
-            continue
-        given = map(toleration_of, pod.get("tolerations") or ())
-        if kube.untolerated([taint], given, bool(pod.get("hostNetwork"))):
-            strangers.append("/".join(filter(None, place)))
-    if strangers:
-        found.append(
-            f"{len(strangers)} DaemonSets do not tolerate {key}={value}:NoSchedule, so their pods are not created "
-            f"again on the speakers' nodes: {', '.join(sorted(strangers)[:10])}"
-        )
-    return found
 
 
 def paths(cluster: Cluster, placement: Placement) -> tuple[Paths, ...]:

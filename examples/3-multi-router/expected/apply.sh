@@ -20,24 +20,24 @@ create 20-1-create-bgppeer-leaf-2.yaml '{.spec.conf.neighborAddress} {.spec.conf
 patch_json 20-2-patch-bgppeer-leaf-1-old.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-1-old
 patch_json 20-3-patch-bgppeer-leaf-1.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-1
 
-say 'start the new speakers'
+say 'label the nodes of the chosen speakers and, for now, of those that leave'
 label 30-label-nodes.txt bgp-speakers/speaker=true
 
-say 'let the DaemonSet run where the label is; no pod that stays is restarted'
+say 'let the DaemonSet run where the label is; no pod is restarted'
 patch_merge 40-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
+
+say 'restart the speakers that stay and have the old template, in rounds'
+restart_speakers 50-restart-nodes.txt speakers.txt sessions.txt 'Nothing has been removed yet: find out why, then run this script again, or rollback.sh.'
 
 wait_speakers speakers.txt 'Nothing has been removed yet: find out why, then run this script again, or rollback.sh.'
 wait_sessions sessions.txt 'Nothing has been removed yet: find out why, then run this script again, or rollback.sh.'
 
 say 'stop the speakers that are no longer needed'
-unlabel 50-unlabel-nodes.txt bgp-speakers/speaker
+unlabel 60-unlabel-nodes.txt bgp-speakers/speaker
 
 say 'close the sessions that are no longer needed'
-patch_json 60-1-patch-bgppeer-leaf-1.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-1
-delete 60-2-delete-bgppeer-leaf-1-old '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-1-old
-
-say 'restart the speakers that still have the old template, in rounds'
-restart_speakers 70-restart-nodes.txt speakers.txt sessions.txt 'Find out why, then run this script again; the speakers that are left are restarted only then.'
+patch_json 70-1-patch-bgppeer-leaf-1.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-1
+delete 70-2-delete-bgppeer-leaf-1-old '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-1-old
 
 say 'let the DaemonSet restart its pods by itself again; none is outdated'
 patch_merge 80-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system

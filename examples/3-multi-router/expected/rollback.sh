@@ -22,12 +22,12 @@ patch_json rollback/20-2-patch-bgppeer-leaf-1.yaml '{.spec.conf.neighborAddress}
 say 'take back: stop the speakers that are no longer needed'
 label rollback/30-label-nodes.txt bgp-speakers/speaker=true
 
-say 'take back: let the DaemonSet run where the label is; no pod that stays is restarted'
+say 'take back: let the DaemonSet run where the label is; no pod is restarted'
 patch_merge rollback/40-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
 
 wait_speakers rollback/speakers.txt 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
 
-say 'take back: start the new speakers'
+say 'take back: label the nodes of the chosen speakers and, for now, of those that leave'
 unlabel rollback/50-unlabel-nodes.txt bgp-speakers/speaker
 
 say 'take back: let the new sessions open; none closes'

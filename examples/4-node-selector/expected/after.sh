@@ -13,14 +13,17 @@ states=after/after-states.txt
 
 expect 'The DaemonSet is not as values.yaml asks: run helm upgrade with it, then this script again.' 'DaemonSet openelb-speaker' '{.spec.template.spec.nodeSelector} {.spec.template.spec.affinity} {.spec.template.spec.tolerations}' daemonsets.apps openelb-speaker -n openelb-system
 
+say 'restart the speakers that stay and have the old template, in rounds'
+restart_speakers after/10-restart-nodes.txt after/speakers.txt after/sessions.txt 'Nothing has been removed yet: find out why, then run this script again, or rollback.sh.'
+
 wait_speakers after/speakers.txt 'Nothing has been removed yet: find out why, then run this script again, or rollback.sh.'
 wait_sessions after/sessions.txt 'Nothing has been removed yet: find out why, then run this script again, or rollback.sh.'
 
-say 'restart the speakers that still have the old template, in rounds'
-restart_speakers after/10-restart-nodes.txt after/speakers.txt after/sessions.txt 'Find out why, then run this script again; the speakers that are left are restarted only then.'
+say 'stop the speakers that are no longer needed'
+unlabel after/20-unlabel-nodes.txt bgp-speakers/speaker
 
 say 'let the DaemonSet restart its pods by itself again; none is outdated'
-patch_merge after/20-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
+patch_merge after/30-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
 
 wait_speakers after/speakers.txt 'All changes have been made, but this is not as it should be; rollback.sh takes them back.'
 wait_sessions after/sessions.txt 'All changes have been made, but this is not as it should be; rollback.sh takes them back.'

@@ -14,10 +14,7 @@ states=before/before-states.txt
 say 'keep the DaemonSet from restarting its pods by itself'
 patch_merge before/10-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
 
-say 'start the new speakers'
+say 'label the nodes of the chosen speakers and, for now, of those that leave'
 label before/20-label-nodes.txt bgp-speakers/speaker=true
-
-wait_speakers before/speakers.txt 'Nothing has been removed yet: find out why, then run this script again, or rollback.sh.'
-wait_sessions before/sessions.txt 'Nothing has been removed yet: find out why, then run this script again, or rollback.sh.'
 
 say 'done: see README.txt for the next step'

@@ -15,26 +15,29 @@ states=apply-states.txt
 say 'keep the DaemonSet from restarting its pods by itself'
 patch_merge 10-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
 
-say 'start the new speakers'
+say 'label the nodes of the chosen speakers and, for now, of those that leave'
 label 20-label-nodes.txt bgp-speakers/speaker=true
+
+say 'let the DaemonSet run where the label is; no pod is restarted'
+patch_merge 30-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
+
+say 'restart the speakers that stay and have the old template, in rounds'
+restart_speakers 40-restart-nodes.txt speakers.txt sessions.txt 'Nothing has been removed yet: find out why, then run this script again, or rollback.sh.'
 
 wait_speakers speakers.txt 'Nothing has been removed yet: find out why, then run this script again, or rollback.sh.'
 wait_sessions sessions.txt 'Nothing has been removed yet: find out why, then run this script again, or rollback.sh.'
 
-say 'let the DaemonSet run where the label is; no pod that stays is restarted'
-patch_merge 30-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
+say 'stop the speakers that are no longer needed'
+unlabel 50-unlabel-nodes.txt bgp-speakers/speaker
 
 say 'close the sessions that are no longer needed'
-patch_json 40-1-patch-bgppeer-tor-1a.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io tor-1a
-patch_json 40-2-patch-bgppeer-tor-1b.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io tor-1b
-patch_json 40-3-patch-bgppeer-tor-2a.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io tor-2a
-patch_json 40-4-patch-bgppeer-tor-2b.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io tor-2b
-
-say 'restart the speakers that still have the old template, in rounds'
-restart_speakers 50-restart-nodes.txt speakers.txt sessions.txt 'Find out why, then run this script again; the speakers that are left are restarted only then.'
+patch_json 60-1-patch-bgppeer-tor-1a.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io tor-1a
+patch_json 60-2-patch-bgppeer-tor-1b.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io tor-1b
+patch_json 60-3-patch-bgppeer-tor-2a.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io tor-2a
+patch_json 60-4-patch-bgppeer-tor-2b.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io tor-2b
 
 say 'let the DaemonSet restart its pods by itself again; none is outdated'
-patch_merge 60-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
+patch_merge 70-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
 
 wait_speakers speakers.txt 'All changes have been made, but this is not as it should be; rollback.sh takes them back.'
 wait_sessions sessions.txt 'All changes have been made, but this is not as it should be; rollback.sh takes them back.'

@@ -1,0 +1,149 @@
+"""Brings a live cluster to a placement, and back.
+
+Every stage of a plan leaves a state in which nothing is lost. So whatever ends a move, the next one reads the cluster
+anew, plans from what it finds and goes on. What takes it back is in the rollback file before the first change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import ForeignError, InputError, LiveError, OptimizerError, StoppedError, ViolationError
+from .evidence import Seen, Target, Watch
+from .journal import Journal, Leg, fingerprint, leg_of, read_journal, write_journal
+from .live import Api
+from .live_changes import Changes
+from .manifests import Label
+from .move import Asked, Move, read_move
+from .mover import Goal, Mover, Pace, missing
+from .owner import advice
+from .progress import Tell
+from .read_live import read_live
+from .scripts import selector_text
+
+ROUNDS = 5
+"""How often a plan is made anew because the cluster has changed meanwhile."""
+
+
+def apply(api: Api, asked: Asked, file: Path, pace: Pace, tell: Tell) -> Move:
+    """Bring the cluster to the placement; the last look at it, where nothing is left to change.
+
+    Raises ViolationError where the placement does not hold in the cluster, InputError, OutputError and LiveError before
+    anything is changed, and StoppedError where the move stops on the way.
+    """
+    way_on = f"apply again goes on from there, and rollback {file} takes it back"
+    began, again = False, 0
+    while again < ROUNDS:
+        try:
+            move = read_move(api, asked, tell)
+        except (InputError, ViolationError, LiveError) as error:
+            if began:
+                raise StoppedError(f"stopped, in a safe state: {error}; optimize again, or: {way_on}") from None
+            raise
+        if not move.stages:
+            return move
+        if (managed := advice(move.daemonset)) and not asked.allow_managed:
+            raise LiveError(f"nothing was changed: {managed}; --allow-managed changes it all the same")
+        watch = Watch(api, move.target, asked.policy.mode == "bgp")
+        record(file, asked, move, watch.look(settled=True))
+        began = True
+        kept = {} if asked.allow_break else move.kept
+        goal = Goal(frozenset(move.case.placement.speakers), move.goal, kept, move.levels)
+        mover = Mover(api, move.target, watch, Changes(api, asked.policy.speaker.label, move.labels), pace, tell)
+        try:
+            with guarded(mover, way_on):
+                mover.run(move.stages, goal)
+            again += not move.hops  # what is left to change after the whole plan has been made anew by somebody
+        except ForeignError as error:
+            again += 1
+            tell(f"{error}: planning again")
+    raise StoppedError(f"stopped, in a safe state: the cluster changes all the time; {way_on}")
+
+
+@contextmanager
+def guarded(mover: Mover, way_on: str) -> Iterator[None]:
+    """What ends a move early becomes a StoppedError that says where it stands.
+
+    What somebody else has changed in the DaemonSet is raised as it is: a new plan keeps it. What is not ours alone,
+    such as a node's label, is not overwritten without being asked again.
+    """
+    try:
+        yield
+    except ForeignError as error:
+        if error.kind == "DaemonSet":
+            raise
+        raise StoppedError(f"stopped at {mover.at}, in a safe state: {error}; {way_on}") from None
+    except OptimizerError as error:
+        raise StoppedError(f"stopped at {mover.at}, in a safe state: {error}; {way_on}") from None
+    except KeyboardInterrupt:
+        raise StoppedError(f"interrupted at {mover.at}, in a safe state; {way_on}") from None
+
+
+def record(file: Path, asked: Asked, move: Move, seen: Seen) -> None:
+    """Write the rollback file, or add this plan to it. Raises InputError where it is of something else."""
+    leg = leg_of(move.stages, seen.ready.intersection(move.cluster.today.speakers), move.today & seen.sessions)
+    target, placement, policy = move.target, fingerprint(asked.placement), asked.policy
+    old = read_journal(file)
+    if old is not None and (old.uid, old.placement) != (target.uid, placement):
+        what = "another placement" if old.uid == target.uid else "another DaemonSet"
+        raise InputError(f"{file}: is the way back from {what}; keep it, and name a new one with --rollback-file")
+    legs = (*(old.legs if old is not None else ()), leg)
+    write_journal(
+        file,
+        Journal(target.namespace, target.name, target.uid, policy.speaker.label, policy.mode, placement, legs),
+    )
+
+
+def rollback(api: Api, file: Path, pace: Pace, tell: Tell) -> tuple[str, ...]:
+    """Take back all plans of a rollback file, the last one first; what was left alone since somebody else has changed
+    it. Raises InputError, LiveError, and StoppedError where it stops on the way."""
+    journal = read_journal(file)
+    if journal is None:
+        raise InputError(f"{file}: there is no such rollback file; apply writes it")
+    name = f"{journal.namespace}/{journal.daemonset}"
+    live = read_live(api, name, tell)
+    if live.daemonset is None or live.daemonset["metadata"]["uid"] != journal.uid:
+        raise InputError(f"{file}: is of another DaemonSet {name} than {api.server} has by now")
+    target = Target(
+        journal.namespace, journal.daemonset, journal.uid, selector_text(live.daemonset["spec"]["selector"])
+    )
+    key = journal.label[0]
+    labels = {node.name: node.labels.get(key) for node in live.cluster.nodes}
+    changes = Changes(api, journal.label, labels, back=True)
+    mover = Mover(api, target, Watch(api, target, journal.mode == "bgp"), changes, pace, tell)
+    left: list[str] = []
+    way_on = f"rollback {file} again goes on from there"
+    with guarded(mover, way_on):
+        take_back(mover, journal, frozenset(labels), left)
+    return tuple(left)
+
+
+def take_back(mover: Mover, journal: Journal, nodes: frozenset[str], left: list[str]) -> None:
+    """Take the plans back; notes in `left` what somebody else has changed meanwhile."""
+    for number, leg in enumerate(reversed(journal.legs), 1):
+        goal = goal_of(leg, nodes)
+        for index, step in enumerate(leg.steps, 1):
+            mover.at = f"step {index} of {len(leg.steps)} ({step.slug})"
+            if len(journal.legs) > 1:
+                mover.at += f" of plan {len(journal.legs) - number + 1}"
+            mover.tell(f"{mover.at}: {step.why}")
+            if step.wait:
+                mover.wait_for(goal)
+            for change in step.changes:
+                try:
+                    if isinstance(change, Label) and change.value == journal.label[1]:
+                        mover.start_again(change, goal)
+                    else:
+                        mover.make(change, goal)
+                except ForeignError as error:
+                    left.append(str(error))
+                    mover.tell(f"  {error}")
+    mover.at = "the last look"
+    mover.wait(lambda seen: missing(goal, seen))
+
+
+def goal_of(leg: Leg, nodes: frozenset[str]) -> Goal:
+    """What was up before a plan, on the nodes that still exist."""
+    return Goal(nodes.intersection(leg.speakers), frozenset(each for each in leg.sessions if each[0] in nodes))

@@ -1,0 +1,253 @@
+"""What a live cluster shows of its speakers: which pods are ready, and which sessions are established since.
+
+A session is believed where its speaker reports it ESTABLISHED and since when, and that is later than the start of the
+speaker's container (both are times of that node): a report can outlive the speaker that wrote it. Where it does not say
+since when, it is believed once a speaker that is ready has had the time to write it anew.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct, field
+
+from .errors import LiveError
+from .live import Api, path_of
+from .objects import Partial
+from .speakers.openelb import STATUS_PERIOD
+
+T = TypeVar("T")
+
+
+class Owner(Partial):
+    """Who has made a pod."""
+
+    kind: str = ""
+    uid: str = ""
+
+
+class PodMeta(Partial):
+    """What identifies a pod."""
+
+    name: str = ""
+    uid: str = ""
+    labels: dict[str, str] | None = None
+    owner_references: list[Owner] | None = None
+    deletion_timestamp: str | None = None
+
+
+class PodSpec(Partial):
+    """Where a pod runs."""
+
+    node_name: str = ""
+
+
+class Condition(Partial):
+    """A condition of a pod."""
+
+    type: str = ""
+    status: str = ""
+
+
+class Running(Partial):
+    """Since when a container runs."""
+
+    started_at: str | None = None
+
+
+class ContainerState(Partial):
+    """The state of a container."""
+
+    running: Running | None = None
+
+
+class ContainerStatus(Partial):
+    """How a container is."""
+
+    state: ContainerState | None = None
+
+
+class PodStatus(Partial):
+    """How a pod is."""
+
+    start_time: str | None = None
+    conditions: list[Condition] | None = None
+    container_statuses: list[ContainerStatus] | None = None
+
+
+class Pod(Partial):
+    """The fields of a speaker's pod that tell how it is."""
+
+    metadata: PodMeta
+    spec: PodSpec = field(default_factory=PodSpec)
+    status: PodStatus = field(default_factory=PodStatus)
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is ready and to stay."""
+        conditions = self.status.conditions or ()
+        return self.metadata.deletion_timestamp is None and any(
+            each.type == "Ready" and each.status == "True" for each in conditions
+        )
+
+    @property
+    def started(self) -> float | None:
+        """When the last of its containers started, in seconds; None where that is not said."""
+        states = [each.state for each in self.status.container_statuses or () if each.state]
+        times = [self.status.start_time, *(state.running.started_at for state in states if state.running)]
+        return max(filter(None, map(seconds, times)), default=None)
+
+    @property
+    def revision(self) -> str:
+        """The hash of the template that it was made from."""
+        return (self.metadata.labels or {}).get("controller-revision-hash", "")
+
+
+class PeerState(Partial):
+    """The state of one session."""
+
+    session_state: str = ""
+
+
+class TimersState(Partial):
+    """Since when it is so."""
+
+    uptime: str | None = None
+
+
+class NodeStatus(Partial):
+    """What one speaker reports of its session."""
+
+    peer_state: PeerState | None = None
+    timers_state: TimersState | None = None
+
+
+class Reports(Partial):
+    """What all speakers report of their sessions with one router."""
+
+    nodes_peer_status: dict[str, NodeStatus] | None = None
+
+
+class PeerMeta(Partial):
+    """What identifies a BgpPeer."""
+
+    name: str = ""
+
+
+class Peer(Partial):
+    """The fields of a BgpPeer that tell of its sessions."""
+
+    metadata: PeerMeta
+    status: Reports | None = None
+
+
+class Pods(Partial):
+    """A page of pods."""
+
+    items: list[Pod] = field(default_factory=list)
+
+
+class Peers(Partial):
+    """A page of BgpPeers."""
+
+    items: list[Peer] = field(default_factory=list)
+
+
+class Target(Struct, frozen=True):
+    """The speaker DaemonSet in a cluster, and the label selector of its pods as a query has it."""
+
+    namespace: str
+    name: str
+    uid: str
+    selector: str
+
+
+class Seen(Struct, frozen=True):
+    """One look: the speakers' pods by node, those that are being deleted left out, and the sessions that are
+    established, as (node, peer object)."""
+
+    pods: Mapping[str, Pod]
+    leaving: frozenset[str] = frozenset()
+    sessions: frozenset[tuple[str, str]] = frozenset()
+
+    @property
+    def ready(self) -> frozenset[str]:
+        """The nodes whose speaker is ready."""
+        return frozenset(name for name, pod in self.pods.items() if pod.ready)
+
+
+class Watch:
+    """Looks at the speakers again and again, and remembers since when each pod has been ready."""
+
+    def __init__(self, api: Api, target: Target, with_sessions: bool) -> None:
+        self.api, self.target, self.with_sessions = api, target, with_sessions
+        self.since: dict[str, float] = {}
+
+    def look(self, settled: bool = False) -> Seen:
+        """What the cluster shows now; `settled`: nothing has been changed yet, so a report without time is believed."""
+        pods, leaving = self.pods()
+        now = time.monotonic()
+        self.since = {pod.metadata.uid: self.since.get(pod.metadata.uid, now) for pod in pods.values() if pod.ready}
+        sessions: set[tuple[str, str]] = set()
+        if self.with_sessions:
+            for page in self.api.list(path_of("BgpPeer")):
+                for peer in decode(page, Peers).items:
+                    for node, report in ((peer.status or Reports()).nodes_peer_status or {}).items():
+                        if (
+                            (pod := pods.get(node))
+                            and pod.ready
+                            and self.believed(pod, report, 0 if settled else STATUS_PERIOD)
+                        ):
+                            sessions.add((node, peer.metadata.name))
+        return Seen(pods, leaving, frozenset(sessions))
+
+    def pods(self) -> tuple[dict[str, Pod], frozenset[str]]:
+        """The DaemonSet's pods by node, and the nodes of those that are being deleted."""
+        found: dict[str, Pod] = {}
+        leaving = set()
+        for page in self.api.list(path_of("Pod", self.target.namespace), labelSelector=self.target.selector):
+            for pod in decode(page, Pods).items:
+                owners = pod.metadata.owner_references or ()
+                if not pod.spec.node_name or all(owner.uid != self.target.uid for owner in owners):
+                    continue
+                if pod.metadata.deletion_timestamp is not None:
+                    leaving.add(pod.spec.node_name)
+                else:
+                    found[pod.spec.node_name] = pod
+        return found, frozenset(leaving)
+
+    def believed(self, pod: Pod, report: NodeStatus, patience: float) -> bool:
+        """Whether a speaker's report says that its session is established, and is not older than its pod.
+
+        A report without time is believed `patience` seconds after the pod was first seen ready.
+        """
+        if report.peer_state is None or report.peer_state.session_state != "ESTABLISHED":
+            return False
+        up = seconds(report.timers_state.uptime if report.timers_state else None)
+        if up is None or pod.started is None:
+            return time.monotonic() - self.since[pod.metadata.uid] >= patience
+        return up >= pod.started
+
+
+def seconds(text: str | None) -> float | None:
+    """A time as RFC 3339 has it, in seconds; None for what is none.
+
+    >>> seconds("1970-01-01T00:01:00Z")
+    60.0
+    """
+    try:
+        return datetime.fromisoformat(text).timestamp() if text else None
+    except ValueError:
+        return None
+
+
+def decode(page: bytes, type_: type[T]) -> T:
+    """A page of a list. Raises LiveError."""
+    try:
+        return msgspec.json.decode(page, type=type_)
+    except msgspec.DecodeError as error:
+        raise LiveError(f"the API server's answer cannot be read ({error})") from None

@@ -1,0 +1,236 @@
+"""One change on an API server: made under a test of what it replaces, found made already, or refused because
+somebody else has changed the object meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import jsonpointer
+
+from .errors import ConflictError, ForeignError, InternalError, LiveError, MissingError, RefusedError
+from .live import Api, path_of
+from .manifests import Change, Create, Delete, Label, Patch, Restart, TaintNodes, clean, json_patch, key_of, taint_of
+from .model import PARKED_ADDRESS, Taint
+from .parallel import in_parallel
+from .speakers.openelb import CREATED
+
+TRIES = 5
+"""How often a change is tried again because something else in the object was changed at the same moment."""
+
+ABSENT = object()
+
+
+class Changes:
+    """Makes changes. `labels` are the values of the speaker label, by node, as they were read: these may be replaced,
+    and on the way `back` those alone that are ours. There an object that is gone needs nothing."""
+
+    def __init__(self, api: Api, label: tuple[str, str], labels: Mapping[str, str | None], back: bool = False) -> None:
+        self.api, self.label, self.labels, self.back = api, label, dict(labels), back
+
+    def make(self, change: Change) -> int:
+        """Make a change and return how many objects it has changed; those that were so already do not count.
+
+        Raises ForeignError, MissingError, and LiveError for what the server refuses.
+        """
+        match change:
+            case Label(key, value, nodes):
+                return sum(in_parallel(lambda name: self.set_label(name, key, value), nodes))
+            case TaintNodes(taint, present, nodes):
+                return sum(in_parallel(lambda name: self.set_taint(name, taint, present), nodes))
+            case Patch():
+                return self.patch(change)
+            case Create(manifest):
+                return self.create(manifest)
+            case Delete(kind, namespace, name):
+                return self.delete(kind, namespace, name)
+            case Restart():
+                raise InternalError("a restart is no change of an object")
+
+    def set_label(self, name: str, key: str, value: str | None) -> bool:
+        """Set a node's label, or remove it."""
+        path, now = path_of("Node", name=name), self.labels.get(name)
+        ours = {self.label[1], None} if self.back else {now}
+        labels: Mapping[str, str] | None = {}
+        whom = ""
+        for _ in range(TRIES):
+            if now == value:
+                return False
+            if now not in ours:
+                break
+            try:
+                self.api.patch(path, label_operations(now, key, value, labels))
+                self.labels[name] = value
+                return True
+            except MissingError:
+                if value is None or self.back:
+                    return False
+                raise
+            except (ConflictError, RefusedError) as error:
+                refused(error)
+            try:
+                node = self.api.get(path)
+            except MissingError:
+                continue  # and so will be the next patch
+            labels = node["metadata"].get("labels")
+            now = (labels or {}).get(key)
+            whom = by_whom(node, "metadata", "labels", key)
+        else:
+            raise ConflictError(f"node {name}: its label {key} cannot be set, the node is changed all the time", 409)
+        raise ForeignError(
+            "Node",
+            f"node {name}: the label {key} is {'gone' if now is None else repr(now)} by now{whom}; it is left as it is",
+        )
+
+    def set_taint(self, name: str, taint: Taint, present: bool) -> bool:
+        """Give a node a taint, or take it away."""
+        path, place = path_of("Node", name=name), (taint.key, taint.effect)
+        for _ in range(TRIES):
+            try:
+                node = self.api.get(path)
+            except MissingError:
+                if not present or self.back:
+                    return False
+                raise
+            old = node["spec"].get("taints") or []
+            mine = [each for each in old if (each["key"], each["effect"]) == place]
+            if bool(mine) == present and all(taint_of(each) == taint for each in mine):
+                return False
+            if not present and not mine:
+                return False
+            if any(taint_of(each).value not in (taint.value, self.label[1]) for each in mine):
+                raise ForeignError(
+                    "Node",
+                    f"node {name}: the taint {taint.key} is {mine[0].get('value', '')!r} by now"
+                    f"{by_whom(node, 'spec', 'taints')}; it is left as it is",
+                )
+            new = [each for each in old if each not in mine]
+            if present:
+                new.append(
+                    {"key": taint.key, **({"value": taint.value} if taint.value else {}), "effect": taint.effect}
+                )
+            try:
+                self.api.patch(path, replace_operations("/spec/taints", old or None, new or None))
+                return True
+            except MissingError:
+                continue
+            except (ConflictError, RefusedError) as error:
+                refused(error)
+        raise ConflictError(f"node {name}: its taints could not be set, they are changed all the time", 409)
+
+    def patch(self, change: Patch) -> bool:
+        """Patch an object with a JSON patch whose tests say what it is to be before."""
+        path, again = path_of(change.kind, change.namespace, change.name), 0
+        while True:
+            try:
+                if self.back and done(found := self.api.get(path), change.body):
+                    return False
+                self.api.patch(path, change.body)
+                return True
+            except MissingError:
+                if self.back:
+                    return False
+                raise
+            except (ConflictError, RefusedError) as error:
+                refused(error)
+                found = self.api.get(path)
+                if done(found, change.body):
+                    return False
+                if passes(found, change.body):
+                    again += 1
+                    if again >= TRIES or isinstance(error, RefusedError):
+                        raise
+                    continue
+                raise ForeignError(
+                    change.kind,
+                    f"{change.kind} {change.name}: {', '.join(tested(change.body))} is not what it was when the plan "
+                    f"was made{by_whom(found, *tested(change.body)[0].split('.'))}; it is left as it is",
+                ) from None
+
+    def create(self, manifest: Mapping[str, Any]) -> bool:
+        """Create an object, unless one that says the same is there."""
+        kind, namespace, name = key_of(manifest)
+        try:
+            self.api.create(path_of(kind, namespace), clean(manifest))
+            return True
+        except ConflictError:
+            found = self.api.get(path_of(kind, namespace, name))
+            if found.get("spec") == manifest.get("spec"):
+                return False
+            raise ForeignError(kind, f"{kind} {name} exists by now, with another spec; it is left as it is") from None
+
+    def delete(self, kind: str, namespace: str, name: str) -> bool:
+        """Delete an object that we have created or led elsewhere."""
+        path = path_of(kind, namespace, name)
+        try:
+            found = self.api.get(path)
+            ours = (found["metadata"].get("labels") or {}).items() >= CREATED.items()
+            if not ours and found["spec"]["conf"]["neighborAddress"] != PARKED_ADDRESS:
+                raise ForeignError(kind, f"{kind} {name} is not as this plan leaves it by now; it is not deleted")
+            self.api.delete(path, uid=found["metadata"]["uid"])
+            return True
+        except MissingError:
+            return False
+
+
+def refused(error: LiveError) -> None:
+    """Raise it again unless it may be a failed test or a conflict."""
+    if error.status not in (409, 422):
+        raise error
+
+
+def label_operations(
+    old: str | None, key: str, value: str | None, labels: Mapping[str, str] | None
+) -> list[dict[str, Any]]:
+    """The JSON patch of one label; `labels` None says that the node has none at all."""
+    if labels is None:
+        return replace_operations("/metadata/labels", None, {key: value})
+    return replace_operations(f"/metadata/labels/{jsonpointer.escape(key)}", old, value)
+
+
+def replace_operations(path: str, old: Any, new: Any) -> list[dict[str, Any]]:
+    """The JSON patch that puts `new` in the place of `old`, None for absent, under a test.
+
+    >>> replace_operations("/a", None, "b")
+    [{'op': 'test', 'path': '/a', 'value': None}, {'op': 'add', 'path': '/a', 'value': 'b'}]
+    """
+    test = {"op": "test", "path": path, "value": old}
+    return [test, {"op": "remove", "path": path} if new is None else {"op": "add", "path": path, "value": new}]
+
+
+def done(found: Mapping[str, Any], operations: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether an object is as the operations would leave it."""
+    for operation in operations:
+        now = jsonpointer.resolve_pointer(found, operation["path"], ABSENT)
+        if operation["op"] != "test" and now != (ABSENT if operation["op"] == "remove" else operation["value"]):
+            return False
+    return True
+
+
+def passes(found: dict[str, Any], operations: list[dict[str, Any]]) -> bool:
+    """Whether the tests of the operations hold."""
+    try:
+        json_patch(found, operations)
+    except InternalError:
+        return False
+    return True
+
+
+def tested(operations: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The fields that operations change, with dots."""
+    paths = dict.fromkeys(operation["path"] for operation in operations)
+    return [".".join(map(str, jsonpointer.JsonPointer(path).parts)) for path in paths]
+
+
+def by_whom(found: Mapping[str, Any], *fields: str) -> str:
+    """Who has set a field last, as far as the object tells."""
+    latest = ("", "")
+    for entry in found["metadata"].get("managedFields") or ():
+        part: Any = entry.get("fieldsV1") or {}
+        for field in fields:
+            part = part.get(f"f:{field}") if isinstance(part, Mapping) else None
+            if part is None:
+                break
+        else:
+            latest = max(latest, (entry.get("time") or "", entry.get("manager") or ""))
+    return f", set by {latest[1]}" if latest[1] else ""

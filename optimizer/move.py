@@ -1,0 +1,156 @@
+"""A placement against a live cluster as it is now: whether it still holds, and the stages that lead there."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from .errors import InputError, InternalError, ViolationError
+from .evidence import Target
+from .export import prepare
+from .export_kubectl import Case
+from .export_steps import check_steps
+from .hops import Hop, hops
+from .live import Api
+from .model import Cluster, Placement, Policy
+from .progress import Tell
+from .read_live import read_live, requested_on
+from .read_topology import Topology, with_topology
+from .restarts import added_sessions, kept_by, levels_meanwhile
+from .scripts import selector_text
+from .stages import MAX_PARALLEL, Stage, stages
+from .template import Style
+from .verify import check_placement
+from .verify_manifests import check_manifests
+
+
+class Asked(Struct, frozen=True):
+    """What is to be brought about, and how.
+
+    `allow_break`: a router may be short of a session on the way. `allow_managed`: the DaemonSet may be changed where
+    Helm or a GitOps tool manages it.
+    """
+
+    placement: Placement
+    policy: Policy
+    topology: Topology
+    style: Style
+    max_parallel: int = MAX_PARALLEL
+    allow_break: bool = False
+    allow_managed: bool = False
+
+
+class Move(Struct, frozen=True):
+    """The stages from the cluster as it is to the placement; none where it is as wanted.
+
+    Where limits need it they lead to a placement in between, that of the first of `hops`; the others follow when the
+    cluster has been read again. `goal` and `today` are the sessions there and today's as (node, peer object); `kept`
+    says how many sessions each peer object's router is to keep, `levels` how many it has while old and new are up.
+    """
+
+    case: Case
+    target: Target
+    daemonset: dict[str, Any]
+    stages: tuple[Stage, ...]
+    hops: tuple[Hop, ...]
+    goal: frozenset[tuple[str, str]]
+    today: frozenset[tuple[str, str]]
+    kept: dict[str, int]
+    levels: dict[str, int]
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster as it was read."""
+        return self.case.cluster
+
+    @property
+    def labels(self) -> dict[str, str | None]:
+        """The value of the speaker label on every node."""
+        key = self.case.policy.speaker.label[0]
+        return {node.name: node.labels.get(key) for node in self.cluster.nodes}
+
+
+def read_move(api: Api, asked: Asked, tell: Tell) -> Move:
+    """Read the cluster and plan.
+
+    Raises ViolationError where the placement no longer holds in it, InputError for what it lacks, LiveError.
+    """
+    policy, placement = asked.policy, asked.placement
+    if asked.allow_break:
+        policy = msgspec.structs.replace(policy, allow_break=True)
+    live = read_live(api, policy.speaker.daemonset, tell)
+    if live.daemonset is None:
+        raise InputError(f"{api.server}: there is no DaemonSet {policy.speaker.daemonset or 'openelb-speaker'}")
+    known = {node.name for node in live.cluster.nodes}
+    requested = requested_on(api, known.intersection(placement.speakers), live.daemonset, tell)
+    cluster = msgspec.structs.replace(
+        live.cluster,
+        nodes=tuple(
+            msgspec.structs.replace(node, requested=requested[node.name]) if node.name in requested else node
+            for node in live.cluster.nodes
+        ),
+    )
+    cluster = with_topology(cluster, asked.topology, policy.survive, layer2=policy.mode != "bgp")
+    tell("checking the placement against the cluster")
+    if broken := check_placement(cluster, policy, placement, claims=False):
+        raise ViolationError(broken)
+    way = hops(cluster, policy, placement) if asked.allow_break else ()
+    station = way[0].placement if way else placement
+    case = prepare(cluster, policy, station, asked.style)
+    check_steps(case)
+    check_end(case)
+    metadata = live.daemonset["metadata"]
+    return Move(
+        case=case,
+        target=Target(
+            metadata["namespace"],
+            metadata["name"],
+            metadata["uid"],
+            selector_text(live.daemonset["spec"]["selector"]),
+        ),
+        daemonset=live.daemonset,
+        stages=stages(cluster, policy, station, case.objects, case.steps, asked.max_parallel, asked.allow_break),
+        hops=way,
+        **sessions(case),
+    )
+
+
+def check_end(case: Case) -> None:
+    """Raise InternalError unless the steps, carried out in memory, give exactly the placement."""
+    after = case.after
+    violations = check_manifests(
+        case.cluster,
+        case.policy,
+        case.placement,
+        {name: found for (kind, _, name), found in after.items() if kind == "Node"},
+        next(found for (kind, _, _), found in after.items() if kind == "DaemonSet"),
+        [found for (kind, _, _), found in sorted(after.items()) if kind == "BgpPeer"],
+    )
+    if violations:
+        raise InternalError(f"the plan fails its own check: {'; '.join(violations[:3])}")
+
+
+def sessions(case: Case) -> dict[str, Any]:
+    """The sessions of the placement and of today by peer object, and what each of these is to keep."""
+    if case.policy.mode != "bgp":
+        return {"goal": frozenset(), "today": frozenset(), "kept": {}, "levels": {}}
+    names, today = case.peers.names, case.cluster.today.sessions
+    added = added_sessions(case.cluster, case.placement.sessions)
+    kept, levels = kept_by(case.cluster, case.policy), levels_meanwhile(case.cluster, added)
+    addresses = Counter(peer.address for peer in case.cluster.peers)
+    # Where two BgpPeers fight over an address, nobody can tell which sessions are up.
+    fought = {router.name for router in case.cluster.routers if addresses[router.address or ""] > 1}
+    return {
+        "goal": frozenset((each.node, names[each.router]) for each in case.placement.sessions),
+        "today": frozenset(
+            (node, names[router])
+            for router, nodes in today.items()
+            if router in names and router not in fought
+            for node in nodes
+        ),
+        "kept": {names[router]: number for router, number in kept.items() if router in names},
+        "levels": {names[router]: number for router, number in levels.items() if router in names},
+    }

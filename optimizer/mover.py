@@ -1,0 +1,162 @@
+"""Carries changes out on a live cluster: waits for evidence before anything is taken away."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
+
+from msgspec import Struct
+
+from .errors import ConflictError, MissingError, StoppedError
+from .evidence import Pod, Seen, Target, Watch
+from .live import Api, path_of
+from .live_changes import Changes
+from .manifests import Change, Label, Restart
+from .progress import Tell, plural
+from .revisions import newest_revision
+from .stages import MAX_PARALLEL, Stage, chunks
+
+MOST_NAMED = 5
+
+
+class Pace(Struct, frozen=True):
+    """Seconds to wait for evidence without any progress, and between two looks."""
+
+    timeout: float = 300.0
+    interval: float = 2.0
+
+
+class Goal(Struct, frozen=True):
+    """What is to be up: speakers by node, and sessions as (node, peer object).
+
+    `kept` are the sessions that a restart has to leave each peer object's router, as far as it has `levels` of them.
+    """
+
+    speakers: frozenset[str]
+    sessions: frozenset[tuple[str, str]]
+    kept: Mapping[str, int] = {}
+    levels: Mapping[str, int] = {}
+
+    def of(self, nodes: Collection[str]) -> Goal:
+        """The part of the goal that these nodes have."""
+        names = self.speakers.intersection(nodes)
+        return Goal(names, frozenset(each for each in self.sessions if each[0] in names), self.kept, self.levels)
+
+
+class Mover:
+    """Makes changes one after another. `at` says where it stands."""
+
+    def __init__(self, api: Api, target: Target, watch: Watch, changes: Changes, pace: Pace, tell: Tell) -> None:
+        self.api, self.target, self.watch, self.changes = api, target, watch, changes
+        self.pace, self.tell, self.at = pace, tell, "before the first change"
+
+    def run(self, stages: Iterable[Stage], goal: Goal) -> None:
+        """Carry out the stages. Raises StoppedError, ForeignError and LiveError."""
+        stages = [stage for stage in stages if stage.batches]
+        edits = any(stage.slug == "daemonset" for stage in stages)
+        labelled: set[str] = set()
+        for number, stage in enumerate(stages, 1):
+            self.at = f"step {number} of {len(stages)} ({stage.slug})"
+            self.tell(f"{self.at}: {stage.why}")
+            if stage.wait or stage.slug == "resume-restarts":
+                self.wait_for(goal)
+            for index, batch in enumerate(stage.batches):
+                # Labels start speakers only where the DaemonSet asks for them already.
+                if index and stage.slug == "label-speakers" and not edits:
+                    self.wait_for(goal.of(labelled))
+                elif index and stage.slug == "unlabel-nodes":
+                    self.wait_for(goal)
+                made = sum(self.make(change, goal) for change in batch)
+                labelled.update(name for change in batch if isinstance(change, Label) for name in change.nodes)
+                self.tell(f"  batch {index + 1} of {len(stage.batches)}: {plural(made, 'object')} changed")
+        self.at = "the last look"
+        self.wait(lambda seen: [*missing(goal, seen), *superfluous(goal, seen)])
+
+    def make(self, change: Change, goal: Goal) -> int:
+        """Make one change; how many objects it has changed, or speakers it has restarted."""
+        if isinstance(change, Restart):
+            return sum(self.restart(names, goal) for names in change.rounds)
+        return self.changes.make(change)
+
+    def start_again(self, change: Label, goal: Goal) -> int:
+        """Label nodes whose speakers are to start, in batches."""
+        made, parts = 0, chunks(change.nodes, MAX_PARALLEL)
+        for index, part in enumerate(parts):
+            made += self.changes.make(Label(change.key, change.value, part))
+            if index + 1 < len(parts):
+                self.wait_for(goal.of(part))
+        return made
+
+    def restart(self, names: Iterable[str], goal: Goal) -> int:
+        """Restart the speakers of one round that have an old template, once all that is to be up is up."""
+        newest = newest_revision(self.api, self.target, self.pace.timeout)
+        pods, _ = self.watch.pods()
+        old = [name for name in names if name in pods and pods[name].revision != newest]
+        if not old:
+            return 0
+        self.wait(lambda seen: [*missing(goal, seen), *not_spared(goal, seen, old)])
+        self.tell(f"  restarting {plural(len(old), 'speaker')}: {', '.join(old[:MOST_NAMED])}")
+        for name in old:
+            self.remove(pods[name])
+        return len(old)
+
+    def remove(self, pod: Pod) -> None:
+        """Delete a pod, if it is still this one; the DaemonSet makes another."""
+        try:
+            self.api.delete(path_of("Pod", self.target.namespace, pod.metadata.name), uid=pod.metadata.uid)
+        except (MissingError, ConflictError):
+            return
+
+    def wait_for(self, goal: Goal) -> None:
+        """Wait until all of the goal is up."""
+        self.wait(lambda seen: missing(goal, seen))
+
+    def wait(self, lacks: Callable[[Seen], list[str]]) -> None:
+        """Wait until nothing is lacking. Raises StoppedError when there was no progress for too long."""
+        least, deadline = -1, time.monotonic() + self.pace.timeout
+        while True:
+            began = time.monotonic()
+            found = lacks(self.watch.look())
+            if not found:
+                return
+            if least < 0 or len(found) < least:
+                least, deadline = len(found), time.monotonic() + self.pace.timeout
+                self.tell(f"  waiting for {named(found)}")
+            took = time.monotonic() - began
+            if time.monotonic() >= deadline:
+                raise StoppedError(f"after {self.pace.timeout:g} s there is still missing: {named(found)}")
+            # A look at a large cluster is dear for its API server.
+            time.sleep(min(max(self.pace.interval, 2 * took), max(0.0, deadline - time.monotonic())))
+
+
+def missing(goal: Goal, seen: Seen) -> list[str]:
+    """The speakers and sessions of a goal that are not up, sorted."""
+    speakers = goal.speakers - seen.ready
+    sessions = sorted(goal.sessions - seen.sessions)
+    return [
+        *(f"the speaker on {name}" for name in sorted(speakers)),
+        *(f"the session {node} - {peer}" for node, peer in sessions),
+    ]
+
+
+def superfluous(goal: Goal, seen: Seen) -> list[str]:
+    """The speakers that are still there but not to be."""
+    return [f"the end of the speaker on {name}" for name in sorted({*seen.pods, *seen.leaving} - goal.speakers)]
+
+
+def not_spared(goal: Goal, seen: Seen, names: Collection[str]) -> list[str]:
+    """The routers that would be left with too little if these speakers restarted now."""
+    met = Counter(peer for node, peer in seen.sessions if node in names)
+    has = Counter(peer for _, peer in seen.sessions)
+    return [
+        f"a session of {peer} to spare"
+        for peer in sorted(met)
+        if has[peer] - met[peer] < min(goal.kept.get(peer, 0), goal.levels.get(peer, 0) - met[peer])
+    ]
+
+
+def named(found: list[str]) -> str:
+    """The first of a list, and how many more there are."""
+    more = len(found) - MOST_NAMED
+    return ", ".join(found[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,172 @@
+"""A live cluster -> a `Cluster` without routers, as `read_cluster` reads it from a dump.
+
+Pods are most of a cluster, so those of the speakers alone are listed; what the others request is looked up for the
+nodes that matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from .errors import InputError, MissingError
+from .live import Api, path_of
+from .model import Cluster, LabelSelector, Resources
+from .objects import DaemonSetObject, SpeakerObject
+from .parallel import in_parallel
+from .progress import Tell, silent
+from .read_cluster import Found, build, gather
+from .read_objects import OPENELB_GROUP, Item, objects
+from .read_parts import read_selector
+from .read_pods import DEFAULT_DAEMONSET, read_pods, speaker_test
+
+VERSION = "v1alpha2"
+"""The version of OpenELB's objects that is read."""
+
+ENDED = ("Succeeded", "Failed")
+RUNNING = ",".join(f"status.phase!={phase}" for phase in ENDED)
+
+
+class SpeakerPod(Struct, frozen=True):
+    """A pod of the speaker DaemonSet on a node; `revision` is that of its template, `started` a time (RFC 3339).
+
+    `started` is empty before the node's kubelet has seen the pod.
+    """
+
+    name: str
+    uid: str
+    node: str
+    ready: bool
+    deleting: bool
+    revision: str
+    started: str
+
+
+class Live(Struct, frozen=True):
+    """What a live cluster holds: the cluster, and whole, with their status, its speaker DaemonSet and BgpPeers.
+
+    `daemonset` is None where there is none. `pods` and `peers` are sorted by name.
+    """
+
+    cluster: Cluster
+    daemonset: dict[str, Any] | None
+    pods: tuple[SpeakerPod, ...]
+    peers: tuple[dict[str, Any], ...]
+
+
+def read_live(api: Api, daemonset: str | None = None, tell: Tell = silent) -> Live:
+    """The cluster, its speakers where their pods are; `daemonset` is `[namespace/]name`.
+
+    The nodes' room is as if no pods but speakers were there. Raises LiveError, and InputError naming server, object
+    and field.
+    """
+    namespace, _, name = (daemonset or DEFAULT_DAEMONSET).rpartition("/")
+    pages = dict[str, list[bytes]]()
+    tell(f"reading the DaemonSet {name} from {api.server}")
+    pages["DaemonSet"] = api.list(path_of("DaemonSet", namespace), fieldSelector=f"metadata.name={name}")
+    chosen = [item for page in pages["DaemonSet"] for item in objects(page, api.server)]
+    if daemonset and not chosen:
+        raise InputError(f"--daemonset {daemonset}: {api.server} has no such DaemonSet")
+    # Where several have the name, `build` says so. Pods come before nodes, so that each finds its node.
+    pages["Pod"] = speaker_pages(api, chosen[0], tell) if len(chosen) == 1 else []
+    for kind in ("Node", "BgpPeer", "BgpConf"):
+        tell(f"reading {kind}s")
+        pages[kind] = api.list(path_of(kind)) if kind == "Node" else openelb_pages(api, kind)
+    found = gather(((api.server, page) for listed in pages.values() for page in listed), tell)
+    if not found.nodes:
+        raise InputError(f"{api.server}: the cluster has no nodes")
+    return Live(
+        cluster=build(found, daemonset, live=True),
+        daemonset=whole(chosen[0]) if chosen else None,
+        pods=tuple(sorted(speaker_pods(found, chosen), key=lambda pod: pod.name)),
+        peers=tuple(whole(found.items["BgpPeer"][key]) for key in sorted(found.items["BgpPeer"])),
+    )
+
+
+def speaker_pages(api: Api, daemonset: Item, tell: Tell) -> list[bytes]:
+    """The pods that the DaemonSet selects."""
+    tell("reading the speakers' pods")
+    place = f"{daemonset.place}: spec.selector"
+    selector = read_selector(daemonset.load(DaemonSetObject).spec.selector, place)
+    if selector is None:
+        raise InputError(f"{place}: is missing")
+    return api.list(path_of("Pod", daemonset.namespace), labelSelector=selector_text(selector))
+
+
+def selector_text(selector: LabelSelector) -> str:
+    """A label selector as a query has it.
+
+    >>> from .model import Requirement
+    >>> selector_text(LabelSelector({"a": "b"}, (Requirement("c", "NotIn", ("x", "y")), Requirement("d", "Exists"))))
+    'a=b,c notin (x,y),d'
+    """
+    parts = [f"{key}={value}" for key, value in selector.match_labels.items()]
+    for each in selector.match_expressions:
+        values = f"({','.join(each.values)})"
+        forms = {"In": f"{each.key} in {values}", "NotIn": f"{each.key} notin {values}", "Exists": each.key}
+        parts.append(forms.get(each.operator, f"!{each.key}"))
+    return ",".join(parts)
+
+
+def openelb_pages(api: Api, kind: str) -> list[bytes]:
+    """The objects of a kind of OpenELB's; none in a cluster without OpenELB. Raises InputError for other versions."""
+    try:
+        return api.list(path_of(kind))
+    except MissingError:
+        pass
+    try:
+        versions = [str(each.get("version")) for each in api.get(f"/apis/{OPENELB_GROUP}").get("versions") or ()]
+    except MissingError:
+        return []
+    if VERSION not in versions:
+        found = f"{OPENELB_GROUP}/{', '.join(versions)}"
+        raise InputError(f"{api.server}: apiVersion {found} of {kind} is not {OPENELB_GROUP}/{VERSION}")
+    return []
+
+
+def whole(item: Item) -> dict[str, Any]:
+    """The object as the server has it, with the kind that it leaves to the list."""
+    content: dict[str, Any] = msgspec.json.decode(item.content)
+    return {"apiVersion": f"{item.group}/{item.version}".removeprefix("/"), "kind": item.kind} | content
+
+
+def speaker_pods(found: Found, chosen: list[Item]) -> Iterator[SpeakerPod]:
+    """The pods of the DaemonSet that are on nodes and have not ended."""
+    is_speaker = speaker_test(chosen[0] if chosen else None)
+    for item in found.items["Pod"].values():
+        pod = item.load(SpeakerObject)
+        status = pod.status
+        if is_speaker(pod.metadata) and pod.spec.node_name and not (status and status.phase in ENDED):
+            yield SpeakerPod(
+                name=item.name,
+                uid=pod.metadata.uid,
+                node=pod.spec.node_name,
+                ready=any(
+                    (each.type, each.status) == ("Ready", "True") for each in (status and status.conditions) or ()
+                ),
+                deleting=pod.metadata.deletion_timestamp is not None,
+                revision=(pod.metadata.labels or {}).get("controller-revision-hash", ""),
+                started=(status and status.start_time) or "",
+            )
+
+
+def requested_on(
+    api: Api, nodes: Collection[str], daemonset: Mapping[str, Any] | None, tell: Tell = silent
+) -> dict[str, Resources]:
+    """What the pods other than speakers request on these nodes, nothing where there are none; a list for each node.
+
+    `daemonset` is the speakers', as in `Live`. Raises LiveError and InputError.
+    """
+    tell(f"looking up the room on {len(nodes)} nodes")
+    chosen = next(objects(msgspec.json.encode(daemonset), api.server), None) if daemonset else None
+
+    def look(node: str) -> Resources:
+        pages = api.list(path_of("Pod"), fieldSelector=f"spec.nodeName={node},{RUNNING}")
+        _, requested = read_pods((item for page in pages for item in objects(page, api.server)), chosen)
+        return requested.get(node, Resources())
+
+    names = sorted(nodes)
+    return dict(zip(names, in_parallel(look, names), strict=True))

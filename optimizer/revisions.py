@@ -1,0 +1,45 @@
+"""Which template of a DaemonSet is the newest, as its pods are labelled."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+
+from .errors import LiveError
+from .evidence import Target
+from .live import Api, path_of
+
+HASH = "controller-revision-hash"
+LOOK = 0.5
+"""Seconds between two looks at a controller that has not seen a change yet."""
+
+
+def newest_revision(api: Api, target: Target, timeout: float) -> str:
+    """The hash of the DaemonSet's template as it is now, which its controller may have seen only a moment later.
+
+    That of the ControllerRevision with the highest number. Raises LiveError where the controller does not come.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        daemonset = api.get(path_of("DaemonSet", target.namespace, target.name))
+        seen = (daemonset.get("status") or {}).get("observedGeneration") or 0
+        if seen >= daemonset["metadata"]["generation"]:
+            break
+        if time.monotonic() > deadline:
+            raise LiveError(f"DaemonSet {target.namespace}/{target.name}: its controller has not seen the change")
+        time.sleep(LOOK)
+    found: list[tuple[int, str]] = []
+    for page in api.list(path_of("ControllerRevision", target.namespace), labelSelector=target.selector):
+        for each in msgspec.json.decode(page)["items"] or ():
+            if target.uid in owners(each):
+                found.append((each["revision"], each["metadata"]["labels"][HASH]))
+    if not found:
+        raise LiveError(f"DaemonSet {target.namespace}/{target.name}: no ControllerRevision is found")
+    return max(found)[1]
+
+
+def owners(manifest: dict[str, Any]) -> list[str]:
+    """The uids of an object's owners."""
+    return [owner["uid"] for owner in manifest["metadata"].get("ownerReferences") or ()]

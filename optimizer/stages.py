@@ -1,0 +1,247 @@
+"""A plan as a live cluster gets it: every patch with a test of what it replaces, in batches, with what it does to
+each router's sessions on the way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct, structs
+
+from .errors import InputError
+from .hops import over_limit
+from .manifests import Change, Label, Objects, Patch, Restart, TaintNodes, edit, inverse, make, merge
+from .model import Cluster, Placement, Policy
+from .plan import Step, Wait
+from .restarts import added_sessions, groups_of, holds, rounds, short_meanwhile
+
+MAX_PARALLEL = 100
+"""Speakers that start, stop or restart at once, where nothing else is said."""
+
+
+class Level(Struct, frozen=True, rename="camel"):
+    """The sessions of one router: before a stage, the least and the most while it runs, and after it."""
+
+    before: int
+    least: int
+    most: int
+    after: int
+    limit: int | None = None
+
+
+class Stage(Struct, frozen=True):
+    """One step of a plan for a live cluster: its batches, one after another, and the way back.
+
+    `wait` is what must hold before it, of the speakers on `awaited`; between two batches the same must hold of those
+    that have been started by then. `levels` are of the routers whose sessions change; `disturbs` says it in words.
+    """
+
+    slug: str
+    why: str
+    batches: tuple[tuple[Change, ...], ...]
+    undo: tuple[Change, ...]
+    wait: Wait
+    undo_wait: Wait
+    disturbs: str
+    levels: Mapping[str, Level] = {}
+
+
+def stages(
+    cluster: Cluster,
+    policy: Policy,
+    placement: Placement,
+    objects: Objects,
+    steps: Iterable[Step],
+    max_parallel: int = MAX_PARALLEL,
+    allow_break: bool = False,
+) -> tuple[Stage, ...]:
+    """The steps of a plan as stages; `objects` are as they are today.
+
+    Raises InputError where a router would have more sessions than its limit, or fewer than it is to keep, meanwhile
+    and that is not allowed.
+    """
+    leaving = frozenset(cluster.today.speakers).difference(placement.speakers)
+    levels = Levels(cluster, placement)
+    found = []
+    objects = dict(objects)
+    for step in steps:
+        changes: list[Change] = []
+        undo: list[Change] = []
+        for change in step.changes:
+            tested = under_test(objects, change)
+            undo = [*inverse(objects, tested), *undo]
+            make(objects, tested)
+            changes.append(tested)
+        by_hand = [change for change in step.undo if isinstance(change, Restart)]
+        stops = step.slug == "unlabel-nodes"
+        found.append(
+            Stage(
+                slug=step.slug,
+                why=step.why,
+                batches=tuple(in_batches(cluster, changes, leaving if stops else None, max_parallel)),
+                undo=(*by_hand, *undo),
+                wait=step.wait,
+                undo_wait=step.undo_wait,
+                disturbs=disturbance(step, cluster, leaving),
+                levels=levels.of(step) if policy.mode == "bgp" else {},
+            )
+        )
+    if policy.mode == "bgp" and not allow_break:
+        refuse_break(cluster, policy, placement, found)
+    return tuple(found)
+
+
+def under_test(objects: Objects, change: Change) -> Change:
+    """The same change as a JSON patch that tests what it replaces, where it was a merge patch."""
+    if not isinstance(change, Patch) or change.type == "json":
+        return change
+    old = objects[change.kind, change.namespace, change.name]
+    new = merge(old, change.body)
+    operations = [
+        *edit("/metadata/annotations", old["metadata"].get("annotations"), new["metadata"].get("annotations")),
+        *edit("/spec", old["spec"], new["spec"]),
+    ]
+    return structs.replace(change, type="json", body=operations)
+
+
+def in_batches(
+    cluster: Cluster, changes: Iterable[Change], leaving: frozenset[str] | None, most: int
+) -> Iterable[tuple[Change, ...]]:
+    """The changes in batches of at most `most` nodes. `leaving` are the speakers that stop, None where none does."""
+    together: list[Change] = []
+    for change in changes:
+        if isinstance(change, Restart):
+            for names in change.rounds:
+                yield from (((Restart((part,)),)) for part in chunks(names, most))
+        elif isinstance(change, Label | TaintNodes) and leaving is not None:
+            stopping = leaving.intersection(change.nodes)
+            others = tuple(name for name in change.nodes if name not in stopping)
+            yield from ((structs.replace(change, nodes=part),) for part in chunks(others, most))
+            for names in stop_rounds(cluster, stopping, most):
+                yield (structs.replace(change, nodes=names),)
+        elif isinstance(change, Label | TaintNodes):
+            yield from ((structs.replace(change, nodes=part),) for part in chunks(change.nodes, most))
+        else:
+            together.append(change)
+    if together:
+        yield tuple(together)
+
+
+def stop_rounds(cluster: Cluster, names: frozenset[str], most: int) -> tuple[tuple[str, ...], ...]:
+    """The speakers that stop, in rounds of which each takes at most a tenth of a router's sessions today.
+
+    All that is to stay is up by then, so whichever failure domain fails meanwhile, enough survives.
+    """
+    groups, group_of = groups_of(cluster, names, {})
+    today = cluster.today.sessions
+    at_once = {group: max(1, len(today.get(group, ())) // 10) for group in group_of.values()}
+    return rounds(names, groups, at_once, most)
+
+
+def chunks(names: tuple[str, ...], most: int) -> list[tuple[str, ...]]:
+    """Names in parts of at most `most`.
+
+    >>> chunks(("a", "b", "c"), 2)
+    [('a', 'b'), ('c',)]
+    """
+    return [names[start : start + most] for start in range(0, len(names), most)]
+
+
+def disturbance(step: Step, cluster: Cluster, leaving: frozenset[str]) -> str:
+    """What a step disturbs, in words."""
+    running = frozenset(cluster.today.speakers)
+    labelled = {name for change in step.changes if isinstance(change, Label) for name in change.nodes}
+    match step.slug:
+        case "hold-restarts" | "resume-restarts":
+            return "nothing: no pod is outdated" if step.slug == "resume-restarts" else "nothing"
+        case "open-peers":
+            return "every speaker looks at these BgpPeers again: sessions open, none closes"
+        case "close-peers":
+            return "every speaker looks at these BgpPeers again: the sessions that no longer match close"
+        case "label-speakers":
+            return f"{len(labelled - running)} speakers start, none stops"
+        case "unlabel-nodes":
+            return f"{len(labelled & leaving)} speakers stop"
+        case "daemonset":
+            return "nothing: all of today's speakers match, and none is restarted by the DaemonSet"
+        case "restart-speakers":
+            return "each of these speakers restarts once, if its pod has the old template"
+        case "taint-nodes":
+            return "other pods without the toleration are not created again on these nodes"
+        case _:
+            return "other pods may run on these nodes"
+
+
+class Levels:
+    """The sessions of each router as the steps of a plan open and close them."""
+
+    def __init__(self, cluster: Cluster, placement: Placement) -> None:
+        today, chosen = cluster.today.sessions, frozenset(placement.speakers)
+        running = frozenset(cluster.today.speakers)
+        self.limits = {router.name: router.max_sessions for router in cluster.routers}
+        self.groups, self.group_of = groups_of(cluster, chosen, added_sessions(cluster, placement.sessions))
+        self.now = Counter({router: len(nodes) for router, nodes in today.items()})
+        self.opened: dict[str, Counter[str]] = {"open-peers": Counter(), "label-speakers": Counter()}
+        kept: Counter[str] = Counter()
+        for session in placement.sessions:
+            if holds(today.get(session.router, ()), session.node):
+                kept[session.router] += 1
+            else:
+                slug = "open-peers" if session.node in running else "label-speakers"
+                self.opened[slug][session.router] += 1
+        staying: dict[tuple[str, ...] | None, int] = {}
+        self.closed: dict[str, Counter[str]] = {"unlabel-nodes": Counter(), "close-peers": Counter()}
+        for router, nodes in today.items():
+            key = None if nodes is cluster.today.speakers else nodes
+            stay = staying[key] if key in staying else staying.setdefault(key, len(chosen.intersection(nodes)))
+            self.closed["unlabel-nodes"][router] = len(nodes) - stay
+            self.closed["close-peers"][router] = stay - kept[router]
+
+    def of(self, step: Step) -> dict[str, Level]:
+        """The levels of the routers that a step changes, sorted by name; the step is taken as made from then on."""
+        more, fewer = self.opened.get(step.slug, Counter()), self.closed.get(step.slug, Counter())
+        dips: Counter[str] = Counter()
+        for change in step.changes:
+            if isinstance(change, Restart):
+                dips = self.dips(change)
+        found = {}
+        for router in sorted({name for part in (more, fewer, dips) for name, number in part.items() if number}):
+            before = self.now[router]
+            after = before + more[router] - fewer[router]
+            least = min(before, after) - dips[router]
+            found[router] = Level(before, least, max(before, after), after, self.limits.get(router))
+            self.now[router] = after
+        return found
+
+    def dips(self, change: Restart) -> Counter[str]:
+        """The most sessions that each router is without while the rounds of a restart are made."""
+        by_group: Counter[str] = Counter()
+        for names in change.rounds:
+            met = Counter(group for name in names for group in self.groups.get(name, ()))
+            for group, number in met.items():
+                by_group[group] = max(by_group[group], number)
+        return Counter({router: by_group[group] for router, group in self.group_of.items()})
+
+
+def refuse_break(cluster: Cluster, policy: Policy, placement: Placement, found: Iterable[Stage]) -> None:
+    """Raise InputError where routers would be over their limit, or short of sessions, on the way."""
+    if over := over_limit(cluster, placement):
+        name = min(over)
+        both, limit = over[name]
+        raise InputError(
+            f"router {name} would have {both} sessions, old and new together, over its limit of {limit}"
+            f"{others(over)}; --allow-break closes some of the old ones first"
+        )
+    restarts = any(stage.slug == "restart-speakers" for stage in found)
+    if restarts and (short := short_meanwhile(cluster, policy, placement)):
+        raise InputError(
+            f"router {short[0]} has no session to spare while its speakers restart for the changed template"
+            f"{others(short)}; --allow-break lets it be one short, and --speaker-label KEY=VALUE with the label that "
+            "the DaemonSet asks for already needs no restart"
+        )
+
+
+def others(names: Iterable[str]) -> str:
+    """How many more there are than the one that is named."""
+    number = len(list(names)) - 1
+    return f" (and {number} more like it)" if number else ""

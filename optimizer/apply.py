@@ -13,6 +13,7 @@ from pathlib import Path
 from .errors import ForeignError, InputError, LiveError, OptimizerError, StoppedError, ViolationError
 from .evidence import Seen, Target, Watch
 from .journal import Journal, Leg, fingerprint, leg_of, read_journal, write_journal
+from .kube import selector_text
 from .live import Api
 from .live_changes import Changes
 from .manifests import Label
@@ -21,7 +22,6 @@ from .mover import Goal, Mover, Pace, missing
 from .owner import advice
 from .progress import Tell
 from .read_live import read_live
-from .scripts import selector_text
 
 ROUNDS = 5
 """How often a plan is made anew because the cluster has changed meanwhile."""
@@ -83,7 +83,13 @@ def guarded(mover: Mover, way_on: str) -> Iterator[None]:
 
 def record(file: Path, asked: Asked, move: Move, seen: Seen) -> None:
     """Write the rollback file, or add this plan to it. Raises InputError where it is of something else."""
-    leg = leg_of(move.stages, seen.ready.intersection(move.cluster.today.speakers), move.today & seen.sessions)
+    leg = leg_of(
+        move.stages,
+        seen.ready.intersection(move.cluster.today.speakers),
+        move.today & seen.sessions,
+        {} if asked.allow_break else move.kept,
+        move.levels,
+    )
     target, placement, policy = move.target, fingerprint(asked.placement), asked.policy
     old = read_journal(file)
     if old is not None and (old.uid, old.placement) != (target.uid, placement):
@@ -122,6 +128,7 @@ def rollback(api: Api, file: Path, pace: Pace, tell: Tell) -> tuple[str, ...]:
 
 def take_back(mover: Mover, journal: Journal, nodes: frozenset[str], left: list[str]) -> None:
     """Take the plans back; notes in `left` what somebody else has changed meanwhile."""
+    later = [change for leg in reversed(journal.legs) for step in leg.steps for change in step.changes]
     for number, leg in enumerate(reversed(journal.legs), 1):
         goal = goal_of(leg, nodes)
         for index, step in enumerate(leg.steps, 1):
@@ -132,6 +139,8 @@ def take_back(mover: Mover, journal: Journal, nodes: frozenset[str], left: list[
             if step.wait:
                 mover.wait_for(goal)
             for change in step.changes:
+                later = later[1:]
+                mover.changes.later = later
                 try:
                     if isinstance(change, Label) and change.value == journal.label[1]:
                         mover.start_again(change, goal)
@@ -146,4 +155,5 @@ def take_back(mover: Mover, journal: Journal, nodes: frozenset[str], left: list[
 
 def goal_of(leg: Leg, nodes: frozenset[str]) -> Goal:
     """What was up before a plan, on the nodes that still exist."""
-    return Goal(nodes.intersection(leg.speakers), frozenset(each for each in leg.sessions if each[0] in nodes))
+    sessions = frozenset(each for each in leg.sessions if each[0] in nodes)
+    return Goal(nodes.intersection(leg.speakers), sessions, leg.kept, leg.levels)

@@ -223,7 +223,8 @@ class Watch:
     def believed(self, pod: Pod, report: NodeStatus, patience: float) -> bool:
         """Whether a speaker's report says that its session is established, and is not older than its pod.
 
-        A report without time is believed `patience` seconds after the pod was first seen ready.
+        A report without time is believed `patience` seconds after the pod was first seen ready, and so is one of the
+        very second in which the pod was started: times are whole seconds, and it may be that of the pod before.
         """
         if report.peer_state is None or report.peer_state.session_state != "ESTABLISHED":
             return False

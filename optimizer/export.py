@@ -13,16 +13,16 @@ from typing import Literal
 
 from msgspec import Struct
 
+from .case import prepare
 from .errors import OutputError
 from .export_check import check_export
 from .export_helm import helm_files
-from .export_kubectl import Case, kubectl_files
+from .export_kubectl import kubectl_files
 from .export_kustomize import kustomize_files
 from .export_sizes import check_sizes
-from .manifests import objects_of
 from .model import Cluster, Placement, Policy
-from .plan import Step, daemonset_of, make_plan
-from .speakers import openelb, openelb_hazards
+from .plan import Step
+from .speakers import openelb_hazards
 from .template import Style
 
 Format = Literal["kubectl", "kustomize", "helm"]
@@ -69,14 +69,6 @@ def export(cluster: Cluster, policy: Policy, placement: Placement, style: Style,
         ),
         steps=case.steps,
     )
-
-
-def prepare(cluster: Cluster, policy: Policy, placement: Placement, style: Style) -> Case:
-    """All that the formats need. Raises InputError for what the input lacks."""
-    peers = openelb.edit_peers(cluster, policy, placement)
-    objects = objects_of(cluster)
-    steps = make_plan(cluster, policy, placement, style, peers)
-    return Case(cluster, policy, placement, style, peers, steps, objects, daemonset_of(cluster, objects))
 
 
 def write(result: Export, directory: Path) -> None:

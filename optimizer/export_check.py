@@ -11,11 +11,11 @@ from typing import Any
 
 import yaml
 
+from .case import Case
 from .errors import InternalError
-from .export_kubectl import Case
-from .export_steps import check_steps
 from .manifests import EMPTY, Objects, find, json_patch, key_of, merge, with_label, with_taint
 from .model import Taint
+from .plan_check import check_steps
 from .template import pod_spec
 from .verify_manifests import check_manifests
 

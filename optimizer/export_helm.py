@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from .export_kubectl import STYLE_FIELDS, Case, is_template, split_files
+from .case import Case
+from .export_kubectl import STYLE_FIELDS, is_template, split_files
 from .manifests import key_of
 from .scripts import commented
 from .template import pod_spec

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
-from msgspec import Struct
-
-from .manifests import Change, Objects, Patch, Restart, apply_changes, key_of
-from .model import Cluster, Placement, Policy
-from .plan import PeerEdits, Step, Wait
-from .scripts import Goal, Script, Target, selector_text
+from .case import Case
+from .kube import selector_text
+from .manifests import Change, Objects, Patch, Restart, key_of
+from .scripts import Goal, Script, Target
 from .shell import FUNCTIONS
 from .template import Style
 
@@ -27,59 +23,33 @@ AGAIN = "Find out why, then run this script again; TIMEOUT=0 goes on without wai
 CHECKED = "All changes have been made, but this is not as it should be; rollback.sh takes them back."
 
 
-class Case(Struct, frozen=True):
-    """All that an export needs: the input, the plan, and the objects as they are today."""
+def target(case: Case) -> Target:
+    """What the scripts look at."""
+    metadata, spec = case.daemonset["metadata"], case.daemonset["spec"]
+    namespace = metadata.get("namespace") or "default"
+    return Target(namespace, metadata["name"], selector_text(spec.get("selector") or {}))
 
-    cluster: Cluster
-    policy: Policy
-    placement: Placement
-    style: Style
-    peers: PeerEdits
-    steps: tuple[Step, ...]
-    objects: Objects
-    daemonset: dict[str, Any]
 
-    @property
-    def target(self) -> Target:
-        """What the scripts look at."""
-        metadata, spec = self.daemonset["metadata"], self.daemonset["spec"]
-        namespace = metadata.get("namespace") or "default"
-        return Target(namespace, metadata["name"], selector_text(spec.get("selector") or {}))
+def new_script(case: Case, comment: str, objects: Objects, folder: str = "") -> Script:
+    """A new script that starts with these objects and waits for the placement's speakers and sessions."""
+    return Script(comment, target(case), goal(case.placement.speakers, case.wanted_sessions()), WAITED, objects, folder)
 
-    @property
-    def final_wait(self) -> Wait:
-        """What must hold in the end."""
-        return "established" if self.policy.mode == "bgp" else "running"
 
-    @property
-    def after(self) -> Objects:
-        """The objects after all steps."""
-        return apply_changes(self.objects, (change for step in self.steps for change in step.changes))
+def script_back(case: Case, comment: str) -> Script:
+    """A new script that starts with the objects after all steps and waits for today's speakers and sessions."""
+    today = goal(case.cluster.today.speakers, case.todays_sessions())
+    return Script(comment, target(case), today, AGAIN, case.after, "rollback/")
 
-    def script(self, comment: str, objects: Objects, folder: str = "") -> Script:
-        """A new script that starts with these objects and waits for the placement's speakers and sessions."""
-        pairs = ((each.node, each.router) for each in self.placement.sessions)
-        goal = self.goal(self.placement.speakers, pairs)
-        return Script(comment, self.target, goal, WAITED, objects, folder)
 
-    def script_back(self, comment: str) -> Script:
-        """A new script that starts with the objects after all steps and waits for today's speakers and sessions."""
-        today = self.cluster.today
-        addresses = Counter(peer.address for peer in self.cluster.peers)
-        # Where two BgpPeers fight over an address, nobody can tell which sessions are up.
-        fought = {router.name for router in self.cluster.routers if addresses[router.address or ""] > 1}
-        pairs = ((node, router) for router, nodes in today.sessions.items() if router not in fought for node in nodes)
-        return Script(comment, self.target, self.goal(today.speakers, pairs), AGAIN, self.after, "rollback/")
-
-    def goal(self, speakers: Iterable[str], sessions: Iterable[tuple[str, str]]) -> Goal:
-        """These speakers and, in the mode bgp, these sessions, each with the BgpPeer that carries it."""
-        names = self.peers.names if self.policy.mode == "bgp" else {}
-        return Goal(tuple(speakers), tuple(f"{node} {names[router]}" for node, router in sessions if router in names))
+def goal(speakers: Iterable[str], sessions: Iterable[tuple[str, str]]) -> Goal:
+    """These speakers and these sessions, as the scripts list them."""
+    return Goal(tuple(speakers), tuple(f"{node} {peer}" for node, peer in sessions))
 
 
 def kubectl_files(case: Case) -> tuple[dict[str, str], str]:
     """The files, and what README.txt says of them."""
-    apply = case.script(
+    apply = new_script(
+        case,
         "Brings the speakers and their sessions to the placement; nothing is removed before what replaces it is up.\n"
         "Can be run again after an interruption. See functions.sh for the environment that it looks at.",
         case.objects,
@@ -89,8 +59,9 @@ def kubectl_files(case: Case) -> tuple[dict[str, str], str]:
         apply.run(step.why, step.changes)
     apply.wait(case.final_wait, CHECKED)
 
-    back = case.script_back(
-        "Takes back what apply.sh has done, all or a part of it; nothing is removed before what was there is up again."
+    back = script_back(
+        case,
+        "Takes back what apply.sh has done, all or a part of it; nothing is removed before what was there is up again.",
     )
     for step in reversed(case.steps):
         back.wait(step.undo_wait)
@@ -131,11 +102,15 @@ def split_files(
     closing = case.steps[middle + len(edited) :]
     key = key_of(case.daemonset)
 
-    before = case.script("Prepares the nodes; see README.txt for what comes next.", case.objects, f"{prefix}before/")
+    before = new_script(
+        case, "Prepares the nodes; see README.txt for what comes next.", case.objects, f"{prefix}before/"
+    )
     for step in opening:
         before.run(step.why, step.changes, manual)
 
-    after = case.script("Finishes the change once README.txt's second step is done.", before.objects, f"{prefix}after/")
+    after = new_script(
+        case, "Finishes the change once README.txt's second step is done.", before.objects, f"{prefix}after/"
+    )
     for step in edited:
         after.run(step.why, step.changes, manual)
         after.expect(key, how)
@@ -145,7 +120,7 @@ def split_files(
         after.run(step.why, step.changes, manual)
     after.wait(case.final_wait, CHECKED)
 
-    rollback = case.script_back("Takes back what the scripts have done; see README.txt.")
+    rollback = script_back(case, "Takes back what the scripts have done; see README.txt.")
     for step in reversed(closing):
         rollback.run(f"take back: {step.why}", step.undo, manual)
     for step in edited:

@@ -9,7 +9,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from .export_kubectl import STYLE_FIELDS, Case, is_template, split_files
+from .case import Case
+from .export_kubectl import STYLE_FIELDS, is_template, split_files
 from .manifests import EMPTY, Change, Create, Delete, Objects, Patch, key_of
 from .scripts import commented, document
 from .speakers import openelb

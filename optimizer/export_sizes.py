@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from .case import Case
 from .errors import OutputError
-from .export_kubectl import Case
 from .manifests import Create, Key, Patch, apply_changes, key_of
 
 LARGEST = 3 * 2**19

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -30,11 +30,16 @@ class UndoStep(Struct, frozen=True, omit_defaults=True):
 
 class Leg(Struct, frozen=True):
     """One plan: its stages taken back in the order in which that is to be done, and the speakers and sessions, as
-    (node, peer object), that were up before it."""
+    (node, peer object), that were up before it.
+
+    `kept` and `levels` are those of its `Goal`: what a restart on the way back leaves each peer object's router.
+    """
 
     steps: tuple[UndoStep, ...]
     speakers: tuple[str, ...]
     sessions: tuple[tuple[str, str], ...]
+    kept: dict[str, int] = {}
+    levels: dict[str, int] = {}
 
 
 class Journal(Struct, frozen=True, rename="camel"):
@@ -57,10 +62,16 @@ def fingerprint(placement: Placement) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-def leg_of(stages: Iterable[Stage], speakers: Iterable[str], sessions: Iterable[tuple[str, str]]) -> Leg:
+def leg_of(
+    stages: Iterable[Stage],
+    speakers: Iterable[str],
+    sessions: Iterable[tuple[str, str]],
+    kept: Mapping[str, int],
+    levels: Mapping[str, int],
+) -> Leg:
     """The way back of a plan."""
     steps = [UndoStep(each.slug, f"take back: {each.why}", each.undo, each.undo_wait) for each in stages if each.undo]
-    return Leg(tuple(reversed(steps)), tuple(sorted(speakers)), tuple(sorted(sessions)))
+    return Leg(tuple(reversed(steps)), tuple(sorted(speakers)), tuple(sorted(sessions)), dict(kept), dict(levels))
 
 
 def read_journal(path: Path) -> Journal | None:

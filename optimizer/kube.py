@@ -251,3 +251,17 @@ def check_taint(taint: Taint) -> None:
 def is_dns_subdomain(name: str) -> bool:
     """Whether `name` can be the name of a Node or a BgpPeer: a DNS subdomain of at most 253 characters."""
     return len(name) <= 253 and DNS_SUBDOMAIN.fullmatch(name) is not None
+
+
+def selector_text(selector: Mapping[str, Any]) -> str:
+    """A label selector of an object as `kubectl -l`, or a query, takes it.
+
+    >>> selector_text({"matchLabels": {"a": "b"}, "matchExpressions": [{"key": "c", "operator": "Exists"}]})
+    'a=b,c'
+    """
+    parts = [f"{key}={value}" for key, value in sorted((selector.get("matchLabels") or {}).items())]
+    for each in selector.get("matchExpressions") or ():
+        key, values = each["key"], f"({','.join(each.get('values') or ())})"
+        forms = {"In": f"{key} in {values}", "NotIn": f"{key} notin {values}", "Exists": key, "DoesNotExist": f"!{key}"}
+        parts.append(forms[each["operator"]])
+    return ",".join(parts)

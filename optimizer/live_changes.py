@@ -3,14 +3,27 @@ somebody else has changed the object meanwhile."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jsonpointer
 
 from .errors import ConflictError, ForeignError, InternalError, LiveError, MissingError, RefusedError
 from .live import Api, path_of
-from .manifests import Change, Create, Delete, Label, Patch, Restart, TaintNodes, clean, json_patch, key_of, taint_of
+from .manifests import (
+    Change,
+    Create,
+    Delete,
+    Key,
+    Label,
+    Patch,
+    Restart,
+    TaintNodes,
+    clean,
+    json_patch,
+    key_of,
+    taint_of,
+)
 from .model import PARKED_ADDRESS, Taint
 from .parallel import in_parallel
 from .speakers.openelb import CREATED
@@ -23,10 +36,13 @@ ABSENT = object()
 
 class Changes:
     """Makes changes. `labels` are the values of the speaker label, by node, as they were read: these may be replaced,
-    and on the way `back` those alone that are ours. There an object that is gone needs nothing."""
+    and on the way `back` those alone that are ours. There an object that is gone needs nothing, nor does one that is
+    as one of the `later` changes leaves it: that has been made before, or was never taken away.
+    """
 
     def __init__(self, api: Api, label: tuple[str, str], labels: Mapping[str, str | None], back: bool = False) -> None:
         self.api, self.label, self.labels, self.back = api, label, dict(labels), back
+        self.later: Sequence[Change] = ()
 
     def make(self, change: Change) -> int:
         """Make a change and return how many objects it has changed; those that were so already do not count.
@@ -134,7 +150,8 @@ class Changes:
             except (ConflictError, RefusedError) as error:
                 refused(error)
                 found = self.api.get(path)
-                if done(found, change.body):
+                key = (change.kind, change.namespace, change.name)
+                if done(found, change.body) or self.is_past(key, found, change.body):
                     return False
                 if passes(found, change.body):
                     again += 1
@@ -155,9 +172,20 @@ class Changes:
             return True
         except ConflictError:
             found = self.api.get(path_of(kind, namespace, name))
-            if found.get("spec") == manifest.get("spec"):
+            if found.get("spec") == manifest.get("spec") or self.is_past((kind, namespace, name), found):
                 return False
             raise ForeignError(kind, f"{kind} {name} exists by now, with another spec; it is left as it is") from None
+
+    def is_past(self, key: Key, found: Mapping[str, Any], operations: Iterable[Mapping[str, Any]] = ()) -> bool:
+        """Whether an object is as a later change of all these fields leaves it."""
+        paths = {each["path"] for each in operations}
+        return any(
+            isinstance(each, Patch)
+            and (each.kind, each.namespace, each.name) == key
+            and paths <= {operation["path"] for operation in each.body}
+            and done(found, each.body)
+            for each in self.later
+        )
 
     def delete(self, kind: str, namespace: str, name: str) -> bool:
         """Delete an object that we have created or led elsewhere."""

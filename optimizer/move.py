@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from .errors import InputError, InternalError, ViolationError
+from .case import Case, prepare
+from .errors import InputError, ViolationError
 from .evidence import Target
-from .export import prepare
-from .export_kubectl import Case
-from .export_steps import check_steps
 from .hops import Hop, hops
+from .kube import selector_text
 from .live import Api
 from .model import Cluster, Placement, Policy
+from .plan_check import check_end, check_steps
 from .progress import Tell
 from .read_live import read_live, requested_on
 from .read_topology import Topology, with_topology
 from .restarts import added_sessions, kept_by, levels_meanwhile
-from .scripts import selector_text
 from .stages import MAX_PARALLEL, Stage, stages
 from .template import Style
 from .verify import check_placement
-from .verify_manifests import check_manifests
 
 
 class Asked(Struct, frozen=True):
@@ -118,39 +115,14 @@ def read_move(api: Api, asked: Asked, tell: Tell) -> Move:
     )
 
 
-def check_end(case: Case) -> None:
-    """Raise InternalError unless the steps, carried out in memory, give exactly the placement."""
-    after = case.after
-    violations = check_manifests(
-        case.cluster,
-        case.policy,
-        case.placement,
-        {name: found for (kind, _, name), found in after.items() if kind == "Node"},
-        next(found for (kind, _, _), found in after.items() if kind == "DaemonSet"),
-        [found for (kind, _, _), found in sorted(after.items()) if kind == "BgpPeer"],
-    )
-    if violations:
-        raise InternalError(f"the plan fails its own check: {'; '.join(violations[:3])}")
-
-
 def sessions(case: Case) -> dict[str, Any]:
     """The sessions of the placement and of today by peer object, and what each of these is to keep."""
-    if case.policy.mode != "bgp":
-        return {"goal": frozenset(), "today": frozenset(), "kept": {}, "levels": {}}
-    names, today = case.peers.names, case.cluster.today.sessions
+    names = case.peer_names
     added = added_sessions(case.cluster, case.placement.sessions)
     kept, levels = kept_by(case.cluster, case.policy), levels_meanwhile(case.cluster, added)
-    addresses = Counter(peer.address for peer in case.cluster.peers)
-    # Where two BgpPeers fight over an address, nobody can tell which sessions are up.
-    fought = {router.name for router in case.cluster.routers if addresses[router.address or ""] > 1}
     return {
-        "goal": frozenset((each.node, names[each.router]) for each in case.placement.sessions),
-        "today": frozenset(
-            (node, names[router])
-            for router, nodes in today.items()
-            if router in names and router not in fought
-            for node in nodes
-        ),
+        "goal": frozenset(case.wanted_sessions()),
+        "today": frozenset(case.todays_sessions()),
         "kept": {names[router]: number for router, number in kept.items() if router in names},
         "levels": {names[router]: number for router, number in levels.items() if router in names},
     }

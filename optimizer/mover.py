@@ -59,7 +59,7 @@ class Mover:
         for number, stage in enumerate(stages, 1):
             self.at = f"step {number} of {len(stages)} ({stage.slug})"
             self.tell(f"{self.at}: {stage.why}")
-            if stage.wait or stage.slug == "resume-restarts":
+            if stage.wait:
                 self.wait_for(goal)
             for index, batch in enumerate(stage.batches):
                 # Labels start speakers only where the DaemonSet asks for them already.
@@ -90,7 +90,7 @@ class Mover:
 
     def restart(self, names: Iterable[str], goal: Goal) -> int:
         """Restart the speakers of one round that have an old template, once all that is to be up is up."""
-        newest = newest_revision(self.api, self.target, self.pace.timeout)
+        newest = newest_revision(self.api, self.target, self.pace.timeout, self.pace.interval)
         pods, _ = self.watch.pods()
         old = [name for name in names if name in pods and pods[name].revision != newest]
         if not old:

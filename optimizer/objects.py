@@ -144,23 +144,6 @@ class PodObject(Object):
     status: PodStatus | None = None
 
 
-class SpeakerMeta(Meta):
-    uid: str = ""
-
-
-class SpeakerStatus(PodStatus):
-    conditions: list[Condition] | None = None
-    start_time: str | None = None
-
-
-class SpeakerObject(Object):
-    """A speaker's pod in a live cluster, of which more is used than of the many other pods."""
-
-    metadata: SpeakerMeta
-    spec: PodSpec
-    status: SpeakerStatus | None = None
-
-
 class Selector(Partial):
     match_labels: dict[str, str] | None = None
     match_expressions: list[Expression] | None = None

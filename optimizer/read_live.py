@@ -6,22 +6,23 @@ nodes that matter.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from .errors import InputError, MissingError
+from .kube import selector_text
 from .live import Api, path_of
-from .model import Cluster, LabelSelector, Resources
-from .objects import DaemonSetObject, SpeakerObject
+from .model import Cluster, Resources
+from .objects import DaemonSetObject
 from .parallel import in_parallel
 from .progress import Tell, silent
-from .read_cluster import Found, build, gather
+from .read_cluster import build, gather
 from .read_objects import OPENELB_GROUP, Item, objects
 from .read_parts import read_selector
-from .read_pods import DEFAULT_DAEMONSET, read_pods, speaker_test
+from .read_pods import DEFAULT_DAEMONSET, read_pods
 
 VERSION = "v1alpha2"
 """The version of OpenELB's objects that is read."""
@@ -30,31 +31,11 @@ ENDED = ("Succeeded", "Failed")
 RUNNING = ",".join(f"status.phase!={phase}" for phase in ENDED)
 
 
-class SpeakerPod(Struct, frozen=True):
-    """A pod of the speaker DaemonSet on a node; `revision` is that of its template, `started` a time (RFC 3339).
-
-    `started` is empty before the node's kubelet has seen the pod.
-    """
-
-    name: str
-    uid: str
-    node: str
-    ready: bool
-    deleting: bool
-    revision: str
-    started: str
-
-
 class Live(Struct, frozen=True):
-    """What a live cluster holds: the cluster, and whole, with their status, its speaker DaemonSet and BgpPeers.
-
-    `daemonset` is None where there is none. `pods` and `peers` are sorted by name.
-    """
+    """What a live cluster holds: the cluster, and whole, with its status, its speaker DaemonSet; None where none is."""
 
     cluster: Cluster
     daemonset: dict[str, Any] | None
-    pods: tuple[SpeakerPod, ...]
-    peers: tuple[dict[str, Any], ...]
 
 
 def read_live(api: Api, daemonset: str | None = None, tell: Tell = silent) -> Live:
@@ -81,8 +62,6 @@ def read_live(api: Api, daemonset: str | None = None, tell: Tell = silent) -> Li
     return Live(
         cluster=build(found, daemonset, live=True),
         daemonset=whole(chosen[0]) if chosen else None,
-        pods=tuple(sorted(speaker_pods(found, chosen), key=lambda pod: pod.name)),
-        peers=tuple(whole(found.items["BgpPeer"][key]) for key in sorted(found.items["BgpPeer"])),
     )
 
 
@@ -93,22 +72,9 @@ def speaker_pages(api: Api, daemonset: Item, tell: Tell) -> list[bytes]:
     selector = read_selector(daemonset.load(DaemonSetObject).spec.selector, place)
     if selector is None:
         raise InputError(f"{place}: is missing")
-    return api.list(path_of("Pod", daemonset.namespace), labelSelector=selector_text(selector))
-
-
-def selector_text(selector: LabelSelector) -> str:
-    """A label selector as a query has it.
-
-    >>> from .model import Requirement
-    >>> selector_text(LabelSelector({"a": "b"}, (Requirement("c", "NotIn", ("x", "y")), Requirement("d", "Exists"))))
-    'a=b,c notin (x,y),d'
-    """
-    parts = [f"{key}={value}" for key, value in selector.match_labels.items()]
-    for each in selector.match_expressions:
-        values = f"({','.join(each.values)})"
-        forms = {"In": f"{each.key} in {values}", "NotIn": f"{each.key} notin {values}", "Exists": each.key}
-        parts.append(forms.get(each.operator, f"!{each.key}"))
-    return ",".join(parts)
+    return api.list(
+        path_of("Pod", daemonset.namespace), labelSelector=selector_text(daemonset.manifest()["spec"]["selector"])
+    )
 
 
 def openelb_pages(api: Api, kind: str) -> list[bytes]:
@@ -131,26 +97,6 @@ def whole(item: Item) -> dict[str, Any]:
     """The object as the server has it, with the kind that it leaves to the list."""
     content: dict[str, Any] = msgspec.json.decode(item.content)
     return {"apiVersion": f"{item.group}/{item.version}".removeprefix("/"), "kind": item.kind} | content
-
-
-def speaker_pods(found: Found, chosen: list[Item]) -> Iterator[SpeakerPod]:
-    """The pods of the DaemonSet that are on nodes and have not ended."""
-    is_speaker = speaker_test(chosen[0] if chosen else None)
-    for item in found.items["Pod"].values():
-        pod = item.load(SpeakerObject)
-        status = pod.status
-        if is_speaker(pod.metadata) and pod.spec.node_name and not (status and status.phase in ENDED):
-            yield SpeakerPod(
-                name=item.name,
-                uid=pod.metadata.uid,
-                node=pod.spec.node_name,
-                ready=any(
-                    (each.type, each.status) == ("Ready", "True") for each in (status and status.conditions) or ()
-                ),
-                deleting=pod.metadata.deletion_timestamp is not None,
-                revision=(pod.metadata.labels or {}).get("controller-revision-hash", ""),
-                started=(status and status.start_time) or "",
-            )
 
 
 def requested_on(

@@ -103,7 +103,7 @@ def waits(stage: Stage) -> str:
     """What a step waits for, before it and between its batches."""
     if stage.slug == "restart-speakers":
         return "before each round: all chosen speakers ready, their sessions ESTABLISHED, enough of others to spare"
-    return WAITS[stage.wait] if stage.slug != "resume-restarts" else WAITS["running"]
+    return WAITS[stage.wait]
 
 
 def changes(stage: Stage, verbose: bool) -> list[str]:

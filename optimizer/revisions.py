@@ -13,10 +13,10 @@ from .live import Api, path_of
 
 HASH = "controller-revision-hash"
 LOOK = 0.5
-"""Seconds between two looks at a controller that has not seen a change yet."""
+"""The most seconds between two looks at a controller that has not seen a change yet."""
 
 
-def newest_revision(api: Api, target: Target, timeout: float) -> str:
+def newest_revision(api: Api, target: Target, timeout: float, interval: float = LOOK) -> str:
     """The hash of the DaemonSet's template as it is now, which its controller may have seen only a moment later.
 
     That of the ControllerRevision with the highest number. Raises LiveError where the controller does not come.
@@ -29,7 +29,7 @@ def newest_revision(api: Api, target: Target, timeout: float) -> str:
             break
         if time.monotonic() > deadline:
             raise LiveError(f"DaemonSet {target.namespace}/{target.name}: its controller has not seen the change")
-        time.sleep(LOOK)
+        time.sleep(min(LOOK, interval))
     found: list[tuple[int, str]] = []
     for page in api.list(path_of("ControllerRevision", target.namespace), labelSelector=target.selector):
         for each in msgspec.json.decode(page)["items"] or ():

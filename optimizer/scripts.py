@@ -57,20 +57,6 @@ class Goal(Struct, frozen=True):
     sessions: tuple[str, ...]
 
 
-def selector_text(selector: Mapping[str, Any]) -> str:
-    """A label selector as `kubectl -l` takes it.
-
-    >>> selector_text({"matchLabels": {"a": "b"}, "matchExpressions": [{"key": "c", "operator": "Exists"}]})
-    'a=b,c'
-    """
-    parts = [f"{key}={value}" for key, value in sorted((selector.get("matchLabels") or {}).items())]
-    for each in selector.get("matchExpressions") or ():
-        key, values = each["key"], f"({','.join(each.get('values') or ())})"
-        forms = {"In": f"{key} in {values}", "NotIn": f"{key} notin {values}", "Exists": key, "DoesNotExist": f"!{key}"}
-        parts.append(forms[each["operator"]])
-    return ",".join(parts)
-
-
 def commented(comment: str, body: str) -> str:
     """A file that says in its first lines what it is."""
     return "".join(f"# {line}\n" for line in comment.splitlines()) + body.rstrip("\n") + "\n"

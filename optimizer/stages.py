@@ -3,7 +3,7 @@ each router's sessions on the way."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
 from msgspec import Struct, structs
@@ -13,7 +13,12 @@ from .hops import over_limit
 from .manifests import Change, Label, Objects, Patch, Restart, TaintNodes, edit, inverse, make, merge
 from .model import Cluster, Placement, Policy
 from .plan import Step, Wait
-from .restarts import added_sessions, groups_of, holds, rounds, short_meanwhile
+from .progress import plural
+from .restarts import added_sessions, careful_rounds, groups_of, holds, rounds, short_meanwhile
+from .verify_manifests import running_speakers
+
+BEFORE = ("hold-restarts", "open-peers")
+"""The steps with which no speaker starts."""
 
 MAX_PARALLEL = 100
 """Speakers that start, stop or restart at once, where nothing else is said."""
@@ -60,7 +65,10 @@ def stages(
     Raises InputError where a router would have more sessions than its limit, or fewer than it is to keep, meanwhile
     and that is not allowed.
     """
+    steps = tuple(steps)
     leaving = frozenset(cluster.today.speakers).difference(placement.speakers)
+    waiting = frozenset(placement.speakers).difference(cluster.today.speakers)
+    up: Wait = "established" if policy.mode == "bgp" else "running"
     levels = Levels(cluster, placement)
     found = []
     objects = dict(objects)
@@ -72,23 +80,43 @@ def stages(
             undo = [*inverse(objects, tested), *undo]
             make(objects, tested)
             changes.append(tested)
-        by_hand = [change for change in step.undo if isinstance(change, Restart)]
+        started = starting(objects, waiting) if step.slug not in BEFORE else frozenset[str]()
+        waiting -= started
+        again = restarts_back(cluster, policy, placement, steps) if step.slug == "daemonset" else ()
         stops = step.slug == "unlabel-nodes"
         found.append(
             Stage(
                 slug=step.slug,
                 why=step.why,
                 batches=tuple(in_batches(cluster, changes, leaving if stops else None, max_parallel)),
-                undo=(*by_hand, *undo),
-                wait=step.wait,
+                undo=(*undo, *again),
+                # A DaemonSet that is let go restarts whatever has an old template: nothing may have one by then.
+                wait=up if step.slug == "resume-restarts" else step.wait,
                 undo_wait=step.undo_wait,
-                disturbs=disturbance(step, cluster, leaving),
-                levels=levels.of(step) if policy.mode == "bgp" else {},
+                disturbs=disturbance(step, leaving, len(started)),
+                levels=levels.of(step, started) if policy.mode == "bgp" else {},
             )
         )
     if policy.mode == "bgp" and not allow_break:
         refuse_break(cluster, policy, placement, found)
     return tuple(found)
+
+
+def starting(objects: Objects, names: frozenset[str]) -> frozenset[str]:
+    """Those of the nodes on which the DaemonSet runs a speaker by now."""
+    if not names:
+        return names
+    daemonset = next(each for (kind, _, _), each in objects.items() if kind == "DaemonSet")
+    nodes = {name: objects["Node", "", name] for name in names}
+    return frozenset(name for name, _ in running_speakers(nodes, daemonset))
+
+
+def restarts_back(cluster: Cluster, policy: Policy, placement: Placement, steps: Iterable[Step]) -> tuple[Restart, ...]:
+    """The rounds in which today's speakers get the old template back: right after the DaemonSet has it, so that the
+    placement's sessions, which are still up then, hold the routers meanwhile."""
+    undone = [change for step in steps for change in step.undo if isinstance(change, Restart)]
+    names = frozenset(name for change in undone for part in change.rounds for name in part)
+    return (Restart(careful_rounds(cluster, policy, names, placement.sessions)),) if names else ()
 
 
 def under_test(objects: Objects, change: Change) -> Change:
@@ -147,10 +175,10 @@ def chunks(names: tuple[str, ...], most: int) -> list[tuple[str, ...]]:
     return [names[start : start + most] for start in range(0, len(names), most)]
 
 
-def disturbance(step: Step, cluster: Cluster, leaving: frozenset[str]) -> str:
+def disturbance(step: Step, leaving: frozenset[str], started: int) -> str:
     """What a step disturbs, in words."""
-    running = frozenset(cluster.today.speakers)
     labelled = {name for change in step.changes if isinstance(change, Label) for name in change.nodes}
+    starts = f"{plural(started, 'speaker')} {'starts' if started == 1 else 'start'}, none stops"
     match step.slug:
         case "hold-restarts" | "resume-restarts":
             return "nothing: no pod is outdated" if step.slug == "resume-restarts" else "nothing"
@@ -159,17 +187,20 @@ def disturbance(step: Step, cluster: Cluster, leaving: frozenset[str]) -> str:
         case "close-peers":
             return "every speaker looks at these BgpPeers again: the sessions that no longer match close"
         case "label-speakers":
-            return f"{len(labelled - running)} speakers start, none stops"
+            return starts
         case "unlabel-nodes":
-            return f"{len(labelled & leaving)} speakers stop"
+            stopped = len(labelled & leaving)
+            return f"{plural(stopped, 'speaker')} {'stops' if stopped == 1 else 'stop'}"
         case "daemonset":
+            if started:
+                return f"{starts}, and none is restarted by the DaemonSet"
             return "nothing: all of today's speakers match, and none is restarted by the DaemonSet"
         case "restart-speakers":
             return "each of these speakers restarts once, if its pod has the old template"
         case "taint-nodes":
             return "other pods without the toleration are not created again on these nodes"
         case _:
-            return "other pods may run on these nodes"
+            return "other pods may run on these nodes" + (f"; {starts}" if started else "")
 
 
 class Levels:
@@ -181,14 +212,17 @@ class Levels:
         self.limits = {router.name: router.max_sessions for router in cluster.routers}
         self.groups, self.group_of = groups_of(cluster, chosen, added_sessions(cluster, placement.sessions))
         self.now = Counter({router: len(nodes) for router, nodes in today.items()})
-        self.opened: dict[str, Counter[str]] = {"open-peers": Counter(), "label-speakers": Counter()}
+        # A session opens when it is let where a speaker runs already, elsewhere when the speaker starts.
+        self.opened = Counter[str]()
+        self.starts: defaultdict[str, list[str]] = defaultdict(list)
         kept: Counter[str] = Counter()
         for session in placement.sessions:
             if holds(today.get(session.router, ()), session.node):
                 kept[session.router] += 1
+            elif session.node in running:
+                self.opened[session.router] += 1
             else:
-                slug = "open-peers" if session.node in running else "label-speakers"
-                self.opened[slug][session.router] += 1
+                self.starts[session.node].append(session.router)
         staying: dict[tuple[str, ...] | None, int] = {}
         self.closed: dict[str, Counter[str]] = {"unlabel-nodes": Counter(), "close-peers": Counter()}
         for router, nodes in today.items():
@@ -197,9 +231,13 @@ class Levels:
             self.closed["unlabel-nodes"][router] = len(nodes) - stay
             self.closed["close-peers"][router] = stay - kept[router]
 
-    def of(self, step: Step) -> dict[str, Level]:
-        """The levels of the routers that a step changes, sorted by name; the step is taken as made from then on."""
-        more, fewer = self.opened.get(step.slug, Counter()), self.closed.get(step.slug, Counter())
+    def of(self, step: Step, started: Iterable[str]) -> dict[str, Level]:
+        """The levels of the routers that a step with which these speakers start changes, sorted by name; the step is
+        taken as made from then on."""
+        more = Counter(router for node in started for router in self.starts.get(node, ()))
+        if step.slug == "open-peers":
+            more += self.opened
+        fewer = self.closed.get(step.slug, Counter())
         dips: Counter[str] = Counter()
         for change in step.changes:
             if isinstance(change, Restart):

@@ -14,10 +14,11 @@ from optimizer.errors import OutputError
 from optimizer.export import FORMATS, Export, Format, export, write
 from optimizer.export_kubectl import WAITED
 from optimizer.export_kustomize import overlay
+from optimizer.kube import selector_text
 from optimizer.manifests import Label, Patch, apply_changes, merge, objects_of
 from optimizer.model import Policy
 from optimizer.restarts import ANNOTATION
-from optimizer.scripts import FIELDS, selector_text, state
+from optimizer.scripts import FIELDS, state
 from optimizer.template import STYLES, Style
 from tests.export_inputs import (
     DAEMONSET,

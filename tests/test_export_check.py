@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from optimizer.case import prepare
 from optimizer.errors import InternalError
-from optimizer.export import export, prepare
+from optimizer.export import export
 from optimizer.export_check import check_export
-from optimizer.export_steps import check_steps
 from optimizer.manifests import Patch, set_field
 from optimizer.model import Policy
 from optimizer.optimize import optimize
 from optimizer.plan import Step
+from optimizer.plan_check import check_steps
 from optimizer.read_cluster import read_cluster
 from optimizer.read_topology import read_topology, with_topology
 from tests.export_inputs import cluster, hostnames, node, peer, placed, router
@@ -52,7 +53,7 @@ def test_a_slip_in_a_file_is_found(slip: str) -> None:
     check_export(case, files)
     assert old in files[file]
     files[file] = files[file].replace(old, new)
-    with pytest.raises(InternalError, match=r"the export fails its own check|does not fit|is not allowed"):
+    with pytest.raises(InternalError, match=r"(the export|the plan) fails its own check|does not fit|is not allowed"):
         check_export(case, files)
 
 

@@ -9,10 +9,11 @@ import pytest
 import yaml
 from msgspec.structs import replace
 
+from optimizer.case import Case, prepare
 from optimizer.errors import OutputError
-from optimizer.export import FORMATS, Format, export, prepare
+from optimizer.export import FORMATS, Format, export
 from optimizer.export_helm import helm_files
-from optimizer.export_kubectl import Case, kubectl_files
+from optimizer.export_kubectl import kubectl_files
 from optimizer.export_kustomize import kustomize_files
 from optimizer.export_sizes import LARGEST, LARGEST_ANNOTATION, check_sizes
 from optimizer.model import Cluster, Placement, Policy

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optimizer.export import prepare
+from optimizer.case import prepare
 from optimizer.kube import parse_quantity
 from optimizer.model import Policy
 from optimizer.optimize import optimize

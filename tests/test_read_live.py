@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from optimizer.errors import InputError, MissingError, RefusedError
 from optimizer.live import Api, connect
 from optimizer.model import Cluster, Resources
-from optimizer.read_live import Live, SpeakerPod, read_live, requested_on
+from optimizer.read_live import Live, read_live, requested_on
 
 from .live_server import Answer, Server, failure, kubeconfig, serving
 from .objects import SPEAKER, SYSTEM, Object, conf, daemonset, node, peer, pod, read, speaker_pod
@@ -75,30 +75,20 @@ def test_no_list_of_all_pods_is_asked_for(server: Server, api: Api) -> None:
     assert daemonsets.query["fieldSelector"] == f"metadata.name={SPEAKER}"
 
 
-def test_speakers_pods_are_told_in_full(server: Server, api: Api) -> None:
+def test_pods_that_leave_have_ended_or_wait_do_not_run(server: Server, api: Api) -> None:
     running, leaving, ended, waiting = (speaker_pod(f"n{i}", labels=LABELS) for i in (1, 2, 3, 4))
-    running["metadata"] |= {"uid": "u1", "labels": LABELS | {"controller-revision-hash": "abc"}}
-    ready = [{"type": "Initialized", "status": "True"}, {"type": "Ready", "status": "True"}]
-    running["status"] |= {"conditions": ready, "startTime": "2024-05-01T10:00:00Z"}
     leaving["metadata"]["deletionTimestamp"] = "2024-05-01T10:00:00Z"
-    leaving["status"]["conditions"] = [{"type": "Ready", "status": "False"}]
     ended["status"]["phase"] = "Failed"
     waiting["spec"]["nodeName"] = None
     server.objects = [each for each in server.objects if each["kind"] != "Pod"] + [running, leaving, ended, waiting]
     live = read_live(api)
-    assert live.pods == (
-        SpeakerPod("speaker-n1", "u1", "n1", True, False, "abc", "2024-05-01T10:00:00Z"),
-        SpeakerPod("speaker-n2", "", "n2", False, True, "", ""),
-    )
     assert live.cluster.today.speakers == ("n1",)
 
 
-def test_the_daemonset_and_the_peers_are_whole(server: Server, api: Api) -> None:
+def test_the_daemonset_is_whole(server: Server, api: Api) -> None:
     by_kind = {each["kind"]: each for each in reversed(server.objects)}
-    by_kind["BgpPeer"]["status"] = {"nodesPeerStatus": {"n1": {}}}
     by_kind["DaemonSet"]["status"] = {"observedGeneration": 3}
     live = read_live(api, f"{SYSTEM}/{SPEAKER}")
-    assert live.peers == (by_kind["BgpPeer"],)
     assert live.daemonset == by_kind["DaemonSet"]
     assert server.asked("daemonsets")[0].path == f"/apis/apps/v1/namespaces/{SYSTEM}/daemonsets"
 
@@ -121,7 +111,7 @@ def live_of(server: Server, api: Api, *changed: Object, without: str = "") -> Li
 
 def test_without_speakers_pods_none_runs_and_nothing_is_guessed(server: Server, api: Api) -> None:
     live = live_of(server, api, without="Pod")
-    assert (live.cluster.today.speakers, live.pods, live.cluster.warnings) == ((), (), ())
+    assert (live.cluster.today.speakers, live.cluster.warnings) == ((), ())
 
 
 def test_a_pod_whose_node_is_gone_runs_no_more(server: Server, api: Api) -> None:
@@ -133,7 +123,7 @@ def test_a_pod_whose_node_is_gone_runs_no_more(server: Server, api: Api) -> None
 def test_without_openelb_there_are_no_peers(server: Server, api: Api) -> None:
     server.openelb = False
     live = live_of(server, api, without="DaemonSet")
-    assert (live.peers, live.daemonset, live.cluster.peers, live.cluster.speaker) == ((), None, (), None)
+    assert (live.daemonset, live.cluster.peers, live.cluster.speaker) == (None, (), None)
     assert live.cluster.warnings[0].startswith("no speaker DaemonSet in the input")
 
 

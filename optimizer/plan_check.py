@@ -1,4 +1,4 @@
-"""Every state between two steps of a plan, there and back: no router has other sessions than today and in the end."""
+"""A plan carried out in memory: its end is exactly the placement, and between its steps no session is lost or extra."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
+from .case import Case
 from .errors import InternalError
-from .export_kubectl import Case
 from .manifests import Objects, apply_changes, key_of
 from .model import PARKED_ADDRESS, LabelSelector, Node
 from .speakers import openelb
-from .verify_manifests import requirements, running_speakers
+from .verify_manifests import check_manifests, requirements, running_speakers
 
 
 def check_steps(case: Case) -> None:
@@ -36,10 +36,25 @@ def check_steps(case: Case) -> None:
         for address in sorted({*found, *today, *wished} - {""}):
             old, new, now = (each.get(address, set()) for each in (today, wished, found))
             if lost := sorted((old & new) - now):
-                raise InternalError(f"the export fails its own check: step {slug} ends {lost[0]} - {address}")
+                raise InternalError(f"the plan fails its own check: step {slug} ends {lost[0]} - {address}")
             more, limit = sorted(now - old - new), limits.get(address)
             if more and (limit is None or len(now) > max(limit, len(old))):
-                raise InternalError(f"the export fails its own check: step {slug} opens {more[0]} - {address}")
+                raise InternalError(f"the plan fails its own check: step {slug} opens {more[0]} - {address}")
+
+
+def check_end(case: Case) -> None:
+    """Raise InternalError unless the steps, carried out in memory, give exactly the placement."""
+    after = case.after
+    violations = check_manifests(
+        case.cluster,
+        case.policy,
+        case.placement,
+        {name: found for (kind, _, name), found in after.items() if kind == "Node"},
+        next(found for (kind, _, _), found in after.items() if kind == "DaemonSet"),
+        [found for (kind, _, _), found in sorted(after.items()) if kind == "BgpPeer"],
+    )
+    if violations:
+        raise InternalError(f"the plan fails its own check: {'; '.join(violations[:3])}")
 
 
 def sessions(case: Case, objects: Objects) -> dict[str, set[str]]:

@@ -13,7 +13,7 @@ from .errors import ConflictError, LiveError, MissingError, RefusedError
 from .evidence import Watch
 from .live import Api, path_of
 from .live_changes import replace_operations
-from .manifests import Create, Delete, Key, Label, Objects, Patch, Restart, TaintNodes, clean, edit, find, key_of, make
+from .manifests import Create, Delete, Key, Label, Patch, Restart, TaintNodes, clean, edit, key_of, make, taint_of
 from .move import Move
 from .parallel import in_parallel
 
@@ -45,75 +45,73 @@ class Preview(Struct, frozen=True):
 
 def preview(api: Api, move: Move) -> Preview:
     """Ask the server for every change of the plan, each as if those before it had been made."""
-    objects = dict(move.case.objects)
-    asked: list[tuple[Key, list[dict[str, Any]]]] = []
-    whole: list[Create | Delete] = []
-    restarted: set[str] = set()
-    for stage in move.stages:
-        for change in (change for batch in stage.batches for change in batch):
-            before = objects
-            objects = dict(objects)
-            make(objects, change)
-            match change:
-                case Label() | TaintNodes():
-                    keys = [("Node", "", name) for name in change.nodes]
-                case Patch(kind, namespace, name, _, _):
-                    keys = [(kind, namespace, name)]
-                case Create() | Delete():
-                    whole.append(change)
-                    keys = []
-                case Restart(rounds):
-                    restarted.update(name for names in rounds for name in names)
-                    keys = []
-            # The server knows the object as it is today, so what was changed before comes along.
-            asked += [
-                (key, since_today(move.case.objects, objects, key)) for key in keys if before[key] != objects[key]
-            ]
+    today, objects = move.case.objects, dict(move.case.objects)
+    asked: list[tuple[dict[str, Any], dict[str, Any]]] = []
     found: list[Edit | Refusal] = []
-    for part in in_parallel(lambda each: ask(api, *each), [each for each in asked if each[1]]):
+    restarted: set[str] = set()
+    keys: list[Key]
+    for change in (change for stage in move.stages for batch in stage.batches for change in batch):
+        match change:
+            case Create() | Delete():
+                found += ask_whole(api, change)
+                keys = []
+            case Restart(rounds):
+                restarted.update(name for names in rounds for name in names)
+                keys = []
+            case Patch(kind, namespace, name, _, _):
+                keys = [(kind, namespace, name)]
+            case Label(_, _, nodes) | TaintNodes(_, _, nodes):
+                keys = [("Node", "", name) for name in nodes]
+        make(objects, change)
+        # The server knows the object as it is today, so what was changed before comes along; what is created now or
+        # again as today needs no question.
+        asked += [(today[key], objects[key]) for key in keys if key in today and objects[key] != today[key]]
+    for part in in_parallel(lambda each: ask(api, *each), asked):
         found += part
-    found += [each for change in whole for each in ask_whole(api, change)]
     if restarted:
         found += ask_restarts(api, move, restarted)
-    distinct = dict.fromkeys(map(freeze, found))
-    known = {freeze(each): each for each in found}
-    ordered = [known[each] for each in distinct]
+    once = list({repr(each): each for each in found}.values())
     return Preview(
-        tuple(each for each in ordered if isinstance(each, Edit)),
-        tuple(each for each in ordered if isinstance(each, Refusal)),
+        tuple(each for each in once if isinstance(each, Edit)),
+        tuple(each for each in once if isinstance(each, Refusal)),
     )
 
 
-def freeze(each: Edit | Refusal) -> str:
-    """What tells findings apart."""
-    return repr(each)
-
-
-def since_today(today: Objects, now: Objects, key: Key) -> list[dict[str, Any]]:
-    """The JSON patch from the object as it is to how it would be by then; empty where it is so again."""
-    if key not in today:
-        return []
-    old, new = find(today, key), find(now, key)
-    operations = []
-    for field in FIELDS:
-        operations += edit(f"/metadata/{field}", old["metadata"].get(field), new["metadata"].get(field))
-    if key[0] == "Node":
-        before, after = old["spec"]["taints"], new["spec"]["taints"]
-        return operations + (
-            replace_operations("/spec/taints", before or None, after or None) if before != after else []
-        )
-    return operations + edit("/spec", old["spec"], new["spec"])
-
-
-def ask(api: Api, key: Key, operations: list[dict[str, Any]]) -> list[Edit | Refusal]:
-    """What a patch would change."""
+def ask(api: Api, today: dict[str, Any], wanted: dict[str, Any]) -> list[Edit | Refusal]:
+    """What it would change to patch an object from what it is today to what is wanted."""
+    key = key_of(today)
     path, what = path_of(*key), " ".join(filter(None, key))
     try:
+        # Of nodes, which are many, labels and taints are known; of the others the server may set more.
+        if key[0] == "Node" and today["spec"] == wanted["spec"]:
+            answer = api.patch(path, metadata_operations(today, wanted), dry_run=True)
+            return list(edits(what, {"metadata": {"labels": today["metadata"]["labels"]}}, labels_of(answer)))
         before = api.get(path)
-        after = api.patch(path, operations, dry_run=True)
+        answer = api.patch(path, [*metadata_operations(today, wanted), *spec_operations(before, wanted)], dry_run=True)
     except (MissingError, ConflictError, RefusedError) as error:
         return [Refusal(what, str(error))]
-    return list(edits(what, clean(before), clean(after)))
+    return list(edits(what, clean(before), clean(answer)))
+
+
+def labels_of(node: Mapping[str, Any]) -> dict[str, Any]:
+    """The labels of a node, where they are."""
+    return {"metadata": {"labels": node["metadata"].get("labels") or {}}}
+
+
+def metadata_operations(today: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The patch of labels and annotations."""
+    old, new = today["metadata"], wanted["metadata"]
+    return [each for field in FIELDS for each in edit(f"/metadata/{field}", old.get(field), new.get(field))]
+
+
+def spec_operations(before: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The patch of the spec as the server has it; of a node that of its taints, of which it knows more than we."""
+    if before["kind"] != "Node":
+        return edit("/spec", before["spec"], wanted["spec"])
+    old, after = before["spec"].get("taints") or [], [taint_of(each) for each in wanted["spec"]["taints"]]
+    kept, there = [each for each in old if taint_of(each) in after], [taint_of(each) for each in old]
+    new = [*kept, *(each for each in wanted["spec"]["taints"] if taint_of(each) not in there)]
+    return replace_operations("/spec/taints", old or None, new or None)
 
 
 def edits(what: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Edit]:

@@ -43,6 +43,8 @@ def apply(api: Api, asked: Asked, file: Path, pace: Pace, tell: Tell) -> Move:
                 raise StoppedError(f"stopped, in a safe state: {error}; optimize again, or: {way_on}") from None
             raise
         if not move.stages:
+            if not began:
+                confirm(api, asked, move, pace, tell)
             return move
         if (managed := advice(move.daemonset)) and not asked.allow_managed:
             raise LiveError(f"nothing was changed: {managed}; --allow-managed changes it all the same")
@@ -60,6 +62,14 @@ def apply(api: Api, asked: Asked, file: Path, pace: Pace, tell: Tell) -> Move:
             again += 1
             tell(f"{error}: planning again")
     raise StoppedError(f"stopped, in a safe state: the cluster changes all the time; {way_on}")
+
+
+def confirm(api: Api, asked: Asked, move: Move, pace: Pace, tell: Tell) -> None:
+    """Wait until everything is up where nothing is to change: no more is said than has been seen."""
+    watch = Watch(api, move.target, asked.policy.mode == "bgp")
+    mover = Mover(api, move.target, watch, Changes(api, asked.policy.speaker.label, move.labels), pace, tell)
+    with guarded(mover, "nothing was changed"):
+        mover.run((), Goal(frozenset(move.case.placement.speakers), move.goal))
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct, field
 
 from .errors import LiveError
-from .live import Api, path_of
+from .live import PEERS_PAGE, Api, path_of
 from .objects import Partial
 from .speakers.openelb import STATUS_PERIOD
 
@@ -194,8 +194,8 @@ class Watch:
         self.since = {pod.metadata.uid: self.since.get(pod.metadata.uid, now) for pod in pods.values() if pod.ready}
         sessions: set[tuple[str, str]] = set()
         if self.with_sessions:
-            for page in self.api.list(path_of("BgpPeer")):
-                for peer in decode(page, Peers).items:
+            for page in self.api.pages(path_of("BgpPeer"), lambda page: decode(page, Peers), PEERS_PAGE):
+                for peer in page.items:
                     for node, report in ((peer.status or Reports()).nodes_peer_status or {}).items():
                         if (
                             (pod := pods.get(node))
@@ -209,8 +209,9 @@ class Watch:
         """The DaemonSet's pods by node, and the nodes of those that are being deleted."""
         found: dict[str, Pod] = {}
         leaving = set()
-        for page in self.api.list(path_of("Pod", self.target.namespace), labelSelector=self.target.selector):
-            for pod in decode(page, Pods).items:
+        path, query = path_of("Pod", self.target.namespace), self.target.selector
+        for page in self.api.pages(path, lambda page: decode(page, Pods), labelSelector=query):
+            for pod in page.items:
                 owners = pod.metadata.owner_references or ()
                 if not pod.spec.node_name or all(owner.uid != self.target.uid for owner in owners):
                     continue
@@ -229,9 +230,9 @@ class Watch:
         if report.peer_state is None or report.peer_state.session_state != "ESTABLISHED":
             return False
         up = seconds(report.timers_state.uptime if report.timers_state else None)
-        if up is None or pod.started is None:
+        if up is None or pod.started is None or up == pod.started:
             return time.monotonic() - self.since[pod.metadata.uid] >= patience
-        return up >= pod.started
+        return up > pod.started
 
 
 def seconds(text: str | None) -> float | None:

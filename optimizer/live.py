@@ -35,6 +35,9 @@ Operations = list[dict[str, Any]]
 PAGE = 500
 """Objects of one page of a list."""
 
+PEERS_PAGE = 20
+"""Objects of one page of BgpPeers: each may hold a report of every node."""
+
 RESTARTS = 5
 """How often a list starts again because its pages have expired."""
 
@@ -138,17 +141,18 @@ class Api:
         self.patience, self.random = 60.0, SystemRandom()
         self.tell: Tell = silent
 
-    def list(self, path: str, **query: str) -> list[bytes]:
-        """All objects at a path, as the pages of JSON that the server sent; `query`: fieldSelector, labelSelector."""
+    def pages(self, path: str, take: Callable[[bytes], T], size: int = PAGE, **query: str) -> list[T]:
+        """What `take` makes of each page, of `size` objects, of a list; a page is gone before the next one comes."""
         for _ in range(RESTARTS):
-            pages: list[bytes] = []
+            taken: list[T] = []
             start: str | None = ""
             try:
                 while start is not None:
                     more = {"continue": start} if start else {}
-                    pages.append(self.ask("GET", path, {"limit": str(PAGE), **query, **more}, verb="list"))
-                    start = self.decoded(pages[-1], Page, path).metadata.next or None
-                return pages
+                    page = self.ask("GET", path, {"limit": str(size), **query, **more}, verb="list")
+                    start = self.decoded(page, Page, path).metadata.next or None
+                    taken.append(take(page))
+                return taken
             except LiveError as error:
                 if error.status != 410:
                     raise
@@ -156,6 +160,10 @@ class Api:
                 self.tell(f"the list of {resource_of(path)[0]} has expired on the way, starting again")
                 last = error
         raise last
+
+    def list(self, path: str, **query: str) -> list[bytes]:
+        """All objects at a path, as the pages of JSON that the server sent; `query`: fieldSelector, labelSelector."""
+        return self.pages(path, bytes, PAGE, **query)
 
     def get(self, path: str) -> dict[str, Any]:
         """An object. Raises MissingError too."""

@@ -19,6 +19,7 @@ from .progress import Tell
 from .read_live import read_live, requested_on
 from .read_topology import Topology, with_topology
 from .restarts import added_sessions, kept_by, levels_meanwhile
+from .revisions import outdated
 from .stages import MAX_PARALLEL, Stage, stages
 from .template import Style
 from .verify import check_placement
@@ -100,16 +101,16 @@ def read_move(api: Api, asked: Asked, tell: Tell) -> Move:
     check_steps(case)
     check_end(case)
     metadata = live.daemonset["metadata"]
+    selector = selector_text(live.daemonset["spec"]["selector"])
+    target = Target(metadata["namespace"], metadata["name"], metadata["uid"], selector)
+    slugs = {step.slug for step in case.steps}
+    # An earlier change may have been interrupted before or after its restarts.
+    old = outdated(api, target) if "restart-speakers" in slugs and "daemonset" not in slugs else None
     return Move(
         case=case,
-        target=Target(
-            metadata["namespace"],
-            metadata["name"],
-            metadata["uid"],
-            selector_text(live.daemonset["spec"]["selector"]),
-        ),
+        target=target,
         daemonset=live.daemonset,
-        stages=stages(cluster, policy, station, case.objects, case.steps, asked.max_parallel, asked.allow_break),
+        stages=stages(cluster, policy, station, case.objects, case.steps, asked.max_parallel, asked.allow_break, old),
         hops=way,
         **sessions(case),
     )

@@ -7,6 +7,7 @@ nodes that matter.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -14,7 +15,7 @@ from msgspec import Struct
 
 from .errors import InputError, MissingError
 from .kube import selector_text
-from .live import Api, path_of
+from .live import PAGE, PEERS_PAGE, Api, path_of
 from .model import Cluster, Resources
 from .objects import DaemonSetObject
 from .parallel import in_parallel
@@ -23,6 +24,7 @@ from .read_cluster import build, gather
 from .read_objects import OPENELB_GROUP, Item, objects
 from .read_parts import read_selector
 from .read_pods import DEFAULT_DAEMONSET, read_pods
+from .slim import slim
 
 VERSION = "v1alpha2"
 """The version of OpenELB's objects that is read."""
@@ -55,7 +57,7 @@ def read_live(api: Api, daemonset: str | None = None, tell: Tell = silent) -> Li
     pages["Pod"] = speaker_pages(api, chosen[0], tell) if len(chosen) == 1 else []
     for kind in ("Node", "BgpPeer", "BgpConf"):
         tell(f"reading {kind}s")
-        pages[kind] = api.list(path_of(kind)) if kind == "Node" else openelb_pages(api, kind)
+        pages[kind] = slim_pages(api, kind) if kind == "Node" else openelb_pages(api, kind)
     found = gather(((api.server, page) for listed in pages.values() for page in listed), tell)
     if not found.nodes:
         raise InputError(f"{api.server}: the cluster has no nodes")
@@ -72,15 +74,19 @@ def speaker_pages(api: Api, daemonset: Item, tell: Tell) -> list[bytes]:
     selector = read_selector(daemonset.load(DaemonSetObject).spec.selector, place)
     if selector is None:
         raise InputError(f"{place}: is missing")
-    return api.list(
-        path_of("Pod", daemonset.namespace), labelSelector=selector_text(daemonset.manifest()["spec"]["selector"])
-    )
+    pods, query = path_of("Pod", daemonset.namespace), selector_text(daemonset.manifest()["spec"]["selector"])
+    return api.pages(pods, partial(slim, "Pod"), labelSelector=query)
+
+
+def slim_pages(api: Api, kind: str, size: int = PAGE) -> list[bytes]:
+    """All objects of a kind, with the fields that are used."""
+    return api.pages(path_of(kind), partial(slim, kind), size)
 
 
 def openelb_pages(api: Api, kind: str) -> list[bytes]:
     """The objects of a kind of OpenELB's; none in a cluster without OpenELB. Raises InputError for other versions."""
     try:
-        return api.list(path_of(kind))
+        return slim_pages(api, kind, PEERS_PAGE if kind == "BgpPeer" else PAGE)
     except MissingError:
         pass
     try:
@@ -110,7 +116,7 @@ def requested_on(
     chosen = next(objects(msgspec.json.encode(daemonset), api.server), None) if daemonset else None
 
     def look(node: str) -> Resources:
-        pages = api.list(path_of("Pod"), fieldSelector=f"spec.nodeName={node},{RUNNING}")
+        pages = api.pages(path_of("Pod"), partial(slim, "Pod"), fieldSelector=f"spec.nodeName={node},{RUNNING}")
         _, requested = read_pods((item for page in pages for item in objects(page, api.server)), chosen)
         return requested.get(node, Resources())
 

@@ -8,12 +8,15 @@ from typing import Any
 import msgspec
 
 from .errors import LiveError
-from .evidence import Target
+from .evidence import Target, Watch
 from .live import Api, path_of
 
 HASH = "controller-revision-hash"
 LOOK = 0.5
 """The most seconds between two looks at a controller that has not seen a change yet."""
+
+SOON = 30.0
+"""Seconds in which a controller sees a change."""
 
 
 def newest_revision(api: Api, target: Target, timeout: float, interval: float = LOOK) -> str:
@@ -38,6 +41,13 @@ def newest_revision(api: Api, target: Target, timeout: float, interval: float = 
     if not found:
         raise LiveError(f"DaemonSet {target.namespace}/{target.name}: no ControllerRevision is found")
     return max(found)[1]
+
+
+def outdated(api: Api, target: Target) -> frozenset[str]:
+    """The nodes whose speakers have an old template."""
+    newest = newest_revision(api, target, SOON)
+    pods, _ = Watch(api, target, with_sessions=False).pods()
+    return frozenset(name for name, pod in pods.items() if pod.revision != newest)
 
 
 def owners(manifest: dict[str, Any]) -> list[str]:

@@ -4,7 +4,7 @@ each router's sessions on the way."""
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from msgspec import Struct, structs
 
@@ -59,13 +59,15 @@ def stages(
     steps: Iterable[Step],
     max_parallel: int = MAX_PARALLEL,
     allow_break: bool = False,
+    outdated: Collection[str] | None = None,
 ) -> tuple[Stage, ...]:
-    """The steps of a plan as stages; `objects` are as they are today.
+    """The steps of a plan as stages; `objects` are as they are today. `outdated` are the nodes whose speakers alone
+    have an old template, where that is known.
 
     Raises InputError where a router would have more sessions than its limit, or fewer than it is to keep, meanwhile
     and that is not allowed.
     """
-    steps = tuple(steps)
+    steps = tuple(steps) if outdated is None else tuple(restarting_only(steps, outdated))
     leaving = frozenset(cluster.today.speakers).difference(placement.speakers)
     waiting = frozenset(placement.speakers).difference(cluster.today.speakers)
     up: Wait = "established" if policy.mode == "bgp" else "running"
@@ -102,6 +104,22 @@ def stages(
     return tuple(found)
 
 
+def restarting_only(steps: Iterable[Step], names: Collection[str]) -> Iterable[Step]:
+    """The steps, with restarts of these speakers alone."""
+    for step in steps:
+        if step.slug == "restart-speakers":
+            rounds = (tuple(name for name in part if name in names) for part in restarted(step.changes))
+            kept = tuple(part for part in rounds if part)
+            step = structs.replace(step, changes=(Restart(kept),) if kept else ())
+        if step.changes or step.undo:
+            yield step
+
+
+def restarted(changes: Iterable[Change]) -> Iterable[tuple[str, ...]]:
+    """The rounds of all restarts."""
+    return (part for change in changes if isinstance(change, Restart) for part in change.rounds)
+
+
 def starting(objects: Objects, names: frozenset[str]) -> frozenset[str]:
     """Those of the nodes on which the DaemonSet runs a speaker by now."""
     if not names:
@@ -114,8 +132,7 @@ def starting(objects: Objects, names: frozenset[str]) -> frozenset[str]:
 def restarts_back(cluster: Cluster, policy: Policy, placement: Placement, steps: Iterable[Step]) -> tuple[Restart, ...]:
     """The rounds in which today's speakers get the old template back: right after the DaemonSet has it, so that the
     placement's sessions, which are still up then, hold the routers meanwhile."""
-    undone = [change for step in steps for change in step.undo if isinstance(change, Restart)]
-    names = frozenset(name for change in undone for part in change.rounds for name in part)
+    names = frozenset(name for step in steps for part in restarted(step.undo) for name in part)
     return (Restart(careful_rounds(cluster, policy, names, placement.sessions)),) if names else ()
 
 
@@ -270,8 +287,9 @@ def refuse_break(cluster: Cluster, policy: Policy, placement: Placement, found: 
             f"router {name} would have {both} sessions, old and new together, over its limit of {limit}"
             f"{others(over)}; --allow-break closes some of the old ones first"
         )
-    restarts = any(stage.slug == "restart-speakers" for stage in found)
-    if restarts and (short := short_meanwhile(cluster, policy, placement)):
+    names = {name for stage in found for batch in stage.batches for part in restarted(batch) for name in part}
+    met = {session.router for session in placement.sessions if session.node in names}
+    if short := [router for router in short_meanwhile(cluster, policy, placement) if router in met]:
         raise InputError(
             f"router {short[0]} has no session to spare while its speakers restart for the changed template"
             f"{others(short)}; --allow-break lets it be one short, and --speaker-label KEY=VALUE with the label that "

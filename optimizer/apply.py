@@ -133,7 +133,7 @@ def rollback(api: Api, file: Path, pace: Pace, tell: Tell) -> tuple[str, ...]:
     way_on = f"rollback {file} again goes on from there"
     with guarded(mover, way_on):
         take_back(mover, journal, frozenset(labels), left)
-    return tuple(left)
+    return tuple(dict.fromkeys(left))
 
 
 def take_back(mover: Mover, journal: Journal, nodes: frozenset[str], left: list[str]) -> None:

@@ -71,6 +71,7 @@ class Changes:
         whom = ""
         for _ in range(TRIES):
             if now == value:
+                self.labels[name] = value  # the answer to our own patch may have been lost
                 return False
             if now not in ours:
                 break

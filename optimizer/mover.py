@@ -54,12 +54,16 @@ class Mover:
     def run(self, stages: Iterable[Stage], goal: Goal) -> None:
         """Carry out the stages. Raises StoppedError, ForeignError and LiveError."""
         stages = [stage for stage in stages if stage.batches]
-        edits = any(stage.slug == "daemonset" for stage in stages)
+        edits, held = (any(stage.slug == slug for stage in stages) for slug in ("daemonset", "resume-restarts"))
         labelled: set[str] = set()
         for number, stage in enumerate(stages, 1):
             self.at = f"step {number} of {len(stages)} ({stage.slug})"
             self.tell(f"{self.at}: {stage.why}")
             if stage.wait:
+                self.wait_for(goal)
+            # Somebody else may have changed the template meanwhile. A DaemonSet that is let go would restart what still
+            # has an old one, and wait for no session; before anything stops, there are sessions to spare.
+            while held and stage.wait and self.renew(goal):
                 self.wait_for(goal)
             for index, batch in enumerate(stage.batches):
                 # Labels start speakers only where the DaemonSet asks for them already.
@@ -90,16 +94,24 @@ class Mover:
 
     def restart(self, names: Iterable[str], goal: Goal) -> int:
         """Restart the speakers of one round that have an old template, once all that is to be up is up."""
-        newest = newest_revision(self.api, self.target, self.pace.timeout, self.pace.interval)
-        pods, _ = self.watch.pods()
-        old = [name for name in names if name in pods and pods[name].revision != newest]
+        old = self.outdated(names)
         if not old:
             return 0
         self.wait(lambda seen: [*missing(goal, seen), *not_spared(goal, seen, old)])
-        self.tell(f"  restarting {plural(len(old), 'speaker')}: {', '.join(old[:MOST_NAMED])}")
-        for name in old:
-            self.remove(pods[name])
+        self.tell(f"  restarting {plural(len(old), 'speaker')}: {', '.join([*old][:MOST_NAMED])}")
+        for pod in old.values():
+            self.remove(pod)
         return len(old)
+
+    def renew(self, goal: Goal) -> int:
+        """Restart one by one the speakers that still have an old template; how many."""
+        return self.make(Restart(tuple((name,) for name in self.outdated(goal.speakers))), goal)
+
+    def outdated(self, names: Iterable[str]) -> dict[str, Pod]:
+        """The pods of the speakers on these nodes that have an old template, by node."""
+        newest = newest_revision(self.api, self.target, self.pace.timeout, self.pace.interval)
+        pods, _ = self.watch.pods()
+        return {name: pods[name] for name in sorted(names) if name in pods and pods[name].revision != newest}
 
     def remove(self, pod: Pod) -> None:
         """Delete a pod, if it is still this one; the DaemonSet makes another."""

@@ -33,6 +33,8 @@ def in_parallel(rule: Callable[[T], R], items: Iterable[T]) -> list[R]:
             try:
                 done.put((index, rule(item), None))
             except BaseException as error:
+                # Here, not where it is raised: that thread may be a while in coming.
+                stopped.set()
                 done.put((index, None, error))
 
     # Daemons: one that still waits for an answer does not keep the process from ending.
@@ -44,7 +46,6 @@ def in_parallel(rule: Callable[[T], R], items: Iterable[T]) -> list[R]:
         for _ in range(number):
             index, result, error = done.get()
             if error is not None:
-                stopped.set()
                 for thread in threads:
                     thread.join()
                 raise error

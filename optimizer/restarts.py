@@ -77,14 +77,17 @@ def restart_back(cluster: Cluster, policy: Policy, touched: frozenset[str]) -> R
 
 
 def short_meanwhile(cluster: Cluster, policy: Policy, placement: Placement) -> tuple[str, ...]:
-    """The routers that have no session to spare while their chosen speakers restart, sorted."""
+    """The routers that have no session to spare while their chosen speakers restart, sorted.
+
+    One that gets another session before the restarts is short of none that it had.
+    """
     if policy.mode != "bgp":
         return ()
     added, kept, today = added_sessions(cluster, placement.sessions), kept_by(cluster, policy), cluster.today.sessions
     return tuple(
         router
         for router in sorted({each.router for each in placement.sessions})
-        if len(today.get(router, ())) + len(added.get(router, ())) <= kept[router]
+        if 0 < len(today.get(router, ())) <= kept[router] and not added.get(router)
     )
 
 

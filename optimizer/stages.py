@@ -14,7 +14,7 @@ from .manifests import Change, Label, Objects, Patch, Restart, TaintNodes, edit,
 from .model import Cluster, Placement, Policy
 from .plan import Step, Wait
 from .progress import plural
-from .restarts import added_sessions, careful_rounds, groups_of, holds, rounds, short_meanwhile
+from .restarts import added_sessions, careful_rounds, groups_of, holds, is_held, rounds, short_meanwhile
 from .verify_manifests import running_speakers
 
 BEFORE = ("hold-restarts", "open-peers")
@@ -287,6 +287,8 @@ def refuse_break(cluster: Cluster, policy: Policy, placement: Placement, found: 
             f"router {name} would have {both} sessions, old and new together, over its limit of {limit}"
             f"{others(over)}; --allow-break closes some of the old ones first"
         )
+    if cluster.speaker is not None and is_held(cluster.speaker.manifest):
+        return  # it was asked at the start of the move that is to be finished now
     names = {name for stage in found for batch in stage.batches for part in restarted(batch) for name in part}
     met = {session.router for session in placement.sessions if session.node in names}
     if short := [router for router in short_meanwhile(cluster, policy, placement) if router in met]:

@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner, Result
 
+from optimizer import evidence
 from optimizer.cli import main
 from tests.lab.client import Object
 from tests.lab.cluster import Lab
@@ -18,6 +20,8 @@ DAEMONSETS = f"/apis/apps/v1/namespaces/{SYSTEM}/daemonsets"
 # What the server counts and notes, and what only says that something was written.
 VOLATILE = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")
 GENERATION = "deprecated.daemonset.template.generation"
+# The seconds from status to status.
+TOLD = 0.2
 ONE, TWO, THREE = (f"192.168.{number}.1" for number in (1, 2, 3))
 
 
@@ -61,8 +65,10 @@ def topology_of_rack(folder: Path, rack: str, address: str, asn: int = 65003) ->
 
 
 def run(*arguments: str | Path) -> Result:
-    """Run bgp-speakers."""
-    return CliRunner().invoke(main, [str(each) for each in arguments])
+    """Run bgp-speakers, for speakers that tell of their sessions as often as these."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evidence, "STATUS_PERIOD", 4 * TOLD)
+        return CliRunner().invoke(main, [str(each) for each in arguments])
 
 
 def ok(*arguments: str | Path) -> Result:

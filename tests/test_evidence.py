@@ -1,0 +1,199 @@
+"""What a look at the cluster believes: pods of the DaemonSet that are ready, and sessions younger than their pod."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from optimizer import evidence
+from optimizer.errors import LiveError
+from optimizer.evidence import Seen, Target, Watch
+from optimizer.live import Api, connect
+
+from .live_server import Answer, Server, kubeconfig, serving
+from .objects import SPEAKER, SYSTEM, Object, peer, speaker_pod
+
+LABELS = {"app": "openelb", "component": "speaker"}
+TARGET = Target(SYSTEM, SPEAKER, "1", "app=openelb,component=speaker")
+BEFORE, START, AFTER = (f"2026-05-01T10:00:0{second}Z" for second in (0, 1, 2))
+UNTIMED = 99.0
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving(Server(most=2)) as found:
+        yield found
+
+
+@pytest.fixture
+def api(server: Server, tmp_path: Path) -> Iterator[Api]:
+    found = connect(kubeconfig(tmp_path, server.address))
+    yield found
+    found.close()
+
+
+def speaker(node: str, started: str | None = START, ready: str = "True", **metadata: Any) -> Object:
+    """A speaker's pod."""
+    made = speaker_pod(node, labels={**LABELS, "controller-revision-hash": "new"})
+    made["metadata"] |= {"uid": f"uid-{node}"} | metadata
+    made["status"] |= {"conditions": [{"type": "PodScheduled", "status": "True"}, {"type": "Ready", "status": ready}]}
+    if started is not None:
+        made["status"]["startTime"] = started
+    return made
+
+
+def told(state: Any = "ESTABLISHED", **timers: Any) -> Object:
+    """What a speaker tells of a session."""
+    return {"peerState": {"neighborAddress": "10.0.0.1", "sessionState": state}, "timersState": timers}
+
+
+def leaf(**reports: Any) -> Object:
+    return peer("leaf", "10.0.0.1") | {"status": {"nodesPeerStatus": reports}}
+
+
+def look(server: Server, api: Api, *objects: Object, settled: bool = False, with_sessions: bool = True) -> Seen:
+    server.objects = list(objects)
+    return Watch(api, TARGET, with_sessions).look(settled)
+
+
+@pytest.mark.parametrize(
+    ("report", "believed"),
+    [
+        (told(uptime=AFTER), True),
+        (told(uptime=BEFORE), False),
+        (told(uptime="2026-05-01T12:00:02+02:00"), True),
+        (told(uptime="2026-05-01T11:59:59+02:00"), False),
+        (told("ACTIVE", uptime=AFTER), False),
+        (told("established", uptime=AFTER), False),
+        (told("", uptime=AFTER), False),
+        ({"timersState": {"uptime": AFTER}}, False),
+        ({"peerState": None, "timersState": {"uptime": AFTER}}, False),
+        ({}, False),
+    ],
+)
+@pytest.mark.parametrize("settled", [False, True])
+def test_a_session_is_believed_where_it_is_younger_than_its_pod(
+    server: Server, api: Api, report: Object, believed: bool, settled: bool
+) -> None:
+    seen = look(server, api, speaker("n1"), leaf(n1=report), settled=settled)
+    assert seen.ready == {"n1"}
+    assert seen.sessions == ({("n1", "leaf")} if believed else set())
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        *(told(), told(uptime=None), told(uptime=""), told(uptime="soon"), told(uptime=START)),
+        {"peerState": {"sessionState": "ESTABLISHED"}},
+    ],
+)
+def test_a_report_without_a_time_or_of_the_same_second_is_believed_once_its_pod_has_been_ready_for_so_long(
+    server: Server, api: Api, report: Object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert look(server, api, speaker("n1"), leaf(n1=report), settled=True).sessions
+    monkeypatch.setattr(evidence, "STATUS_PERIOD", 0.05)
+    watch = Watch(api, TARGET, True)
+    assert not watch.look().sessions
+    monkeypatch.setattr(evidence, "STATUS_PERIOD", 0)
+    assert watch.look().sessions == {("n1", "leaf")}
+    # Another pod has not been seen before.
+    server.objects[0]["metadata"]["uid"] = "another"
+    monkeypatch.setattr(evidence, "STATUS_PERIOD", UNTIMED)
+    assert not watch.look().sessions
+    # One that is not ready begins anew.
+    assert set(watch.since) == {"another"}
+    server.objects[0]["status"]["conditions"] = []
+    assert not watch.look(settled=True).sessions
+    assert not watch.since
+
+
+def test_a_pod_that_does_not_say_since_when_it_runs(server: Server, api: Api) -> None:
+    for started in (None, "garbage"):
+        pod = speaker("n1", started)
+        assert not look(server, api, pod, leaf(n1=told(uptime=AFTER))).sessions
+        assert look(server, api, pod, leaf(n1=told(uptime=AFTER)), settled=True).sessions == {("n1", "leaf")}
+
+
+def test_a_container_that_has_started_again_is_what_counts(server: Server, api: Api) -> None:
+    pod = speaker("n1", BEFORE)
+    pod["status"]["containerStatuses"] = [
+        {"name": "speaker", "state": {"running": {"startedAt": START}}, "lastState": {"terminated": {}}},
+        {"name": "other", "state": {"waiting": {"reason": "ImagePullBackOff"}}},
+        {"name": "bare"},
+    ]
+    assert look(server, api, pod, leaf(n1=told(uptime=AFTER))).sessions
+    assert not look(server, api, pod, leaf(n1=told(uptime=BEFORE)), settled=True).sessions
+
+
+def test_pods_that_are_deleted_not_ready_or_nowhere(server: Server, api: Api) -> None:
+    reports = {name: told(uptime=AFTER) for name in ("n1", "n2", "n3", "n4")}
+    pods = [
+        speaker("n1"),
+        speaker("n2", ready="False"),
+        speaker("n3", deletionTimestamp=AFTER),
+        speaker("n5", ready="Unknown"),
+    ]
+    nowhere = speaker("n6")
+    del nowhere["spec"]["nodeName"]
+    seen = look(server, api, *pods, nowhere, leaf(**reports))
+    assert (set(seen.pods), set(seen.ready), set(seen.leaving)) == ({"n1", "n2", "n5"}, {"n1"}, {"n3"})
+    assert seen.sessions == {("n1", "leaf")}
+    assert seen.pods["n1"].revision == "new"
+
+
+def test_a_new_pod_beside_one_that_is_being_deleted(server: Server, api: Api) -> None:
+    old = speaker("n1", deletionTimestamp=AFTER)
+    seen = look(server, api, speaker("n1", name="next", uid="next"), old, leaf(n1=told(uptime=AFTER)))
+    assert (set(seen.ready), set(seen.leaving), seen.pods["n1"].metadata.name) == ({"n1"}, {"n1"}, "next")
+
+
+def test_pods_of_others_are_none_of_the_speakers(server: Server, api: Api) -> None:
+    stranger, orphan = speaker("n1"), speaker("n2")
+    stranger["metadata"]["ownerReferences"][0]["uid"] = "2"
+    del orphan["metadata"]["ownerReferences"]
+    unlabelled = speaker("n3", labels={})
+    elsewhere = speaker("n4", namespace="default")
+    reports = {name: told(uptime=AFTER) for name in ("n1", "n2", "n3", "n4")}
+    seen = look(server, api, stranger, orphan, unlabelled, elsewhere, leaf(**reports))
+    assert (seen.pods, seen.leaving, seen.sessions) == ({}, frozenset(), frozenset())
+
+
+def test_without_sessions_the_bgppeers_are_not_asked_for(server: Server, api: Api) -> None:
+    seen = look(server, api, speaker("n1"), leaf(n1=told(uptime=AFTER)), with_sessions=False)
+    assert seen.ready == {"n1"}
+    assert not seen.sessions
+    assert not server.asked("bgppeers")
+
+
+def test_bgppeers_without_a_status(server: Server, api: Api) -> None:
+    statuses: list[Object] = [{}, {"status": None}, {"status": {}}, {"status": {"nodesPeerStatus": None}}]
+    for status in statuses:
+        assert not look(server, api, speaker("n1"), peer("leaf", "10.0.0.1") | status).sessions
+
+
+def test_all_pages_are_looked_at(server: Server, api: Api) -> None:
+    names = [f"n{number}" for number in range(5)]
+    peers = [
+        peer(f"leaf-{number}", "10.0.0.1") | {"status": {"nodesPeerStatus": {"n4": told(uptime=AFTER)}}}
+        for number in range(3)
+    ]
+    seen = look(server, api, *map(speaker, names), *peers)
+    assert seen.ready == set(names)
+    assert len(seen.sessions) == 3
+
+
+@pytest.mark.parametrize(
+    "items", [[{"metadata": []}], [{"metadata": {}, "status": {"conditions": "none"}}], {}, [{"spec": {}}]]
+)
+def test_garbage_is_an_error_in_one_sentence(server: Server, api: Api, items: Any) -> None:
+    server.ordered.append(Answer(200, {"metadata": {}, "items": items}))
+    with pytest.raises(LiveError, match="the API server's answer cannot be read"):
+        Watch(api, TARGET, True).look()
+
+
+def test_garbage_in_a_status_is_an_error_too(server: Server, api: Api) -> None:
+    with pytest.raises(LiveError, match="cannot be read"):
+        look(server, api, speaker("n1"), leaf(n1=[]))

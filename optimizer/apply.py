@@ -34,6 +34,12 @@ def apply(api: Api, asked: Asked, file: Path, pace: Pace, tell: Tell) -> Move:
     anything is changed, and StoppedError where the move stops on the way.
     """
     way_on = f"apply again goes on from there, and rollback {file} takes it back"
+    with interruptible(file, way_on):
+        return bring(api, asked, file, pace, tell, way_on)
+
+
+def bring(api: Api, asked: Asked, file: Path, pace: Pace, tell: Tell, way_on: str) -> Move:
+    """What `apply` does."""
     began, again = False, 0
     while again < ROUNDS:
         try:
@@ -70,6 +76,16 @@ def confirm(api: Api, asked: Asked, move: Move, pace: Pace, tell: Tell) -> None:
     mover = Mover(api, move.target, watch, Changes(api, asked.policy.speaker.label, move.labels), pace, tell)
     with guarded(mover, "nothing was changed"):
         mover.run((), Goal(frozenset(move.case.placement.speakers), move.goal))
+
+
+@contextmanager
+def interruptible(file: Path, way_on: str) -> Iterator[None]:
+    """Ctrl-C where no change is under way becomes a StoppedError too."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        stands = f"in a safe state; {way_on}" if file.exists() else "nothing was changed"
+        raise StoppedError(f"interrupted, {stands}") from None
 
 
 @contextmanager
@@ -119,7 +135,9 @@ def rollback(api: Api, file: Path, pace: Pace, tell: Tell) -> tuple[str, ...]:
     if journal is None:
         raise InputError(f"{file}: there is no such rollback file; apply writes it")
     name = f"{journal.namespace}/{journal.daemonset}"
-    live = read_live(api, name, tell)
+    way_on = f"rollback {file} again goes on from there"
+    with interruptible(file, way_on):
+        live = read_live(api, name, tell)
     if live.daemonset is None or live.daemonset["metadata"]["uid"] != journal.uid:
         raise InputError(f"{file}: is of another DaemonSet {name} than {api.server} has by now")
     target = Target(
@@ -130,7 +148,6 @@ def rollback(api: Api, file: Path, pace: Pace, tell: Tell) -> tuple[str, ...]:
     changes = Changes(api, journal.label, labels, back=True)
     mover = Mover(api, target, Watch(api, target, journal.mode == "bgp"), changes, pace, tell)
     left: list[str] = []
-    way_on = f"rollback {file} again goes on from there"
     with guarded(mover, way_on):
         take_back(mover, journal, frozenset(labels), left)
     return tuple(dict.fromkeys(left))

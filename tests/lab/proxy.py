@@ -78,7 +78,7 @@ class At(Rule):
     """Does something at the first request of which `when` is true: before the server gets it, or `late` after it."""
 
     def __init__(self, when: Callable[[Request], bool], act: Callable[[], object], late: bool = False) -> None:
-        self._when, self._act, self._late = when, act, late
+        self._when, self.act, self._late = when, act, late
         self._lock = threading.Lock()
         self.done = False
 
@@ -95,7 +95,7 @@ class At(Rule):
             if self.done or not self._when(request):
                 return None
             self.done = True
-        self._act()
+        self.act()
         return None
 
 

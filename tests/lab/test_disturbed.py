@@ -25,7 +25,7 @@ from tests.lab.moves import (
     scene,
     sentence,
 )
-from tests.lab.objects import NODES, OS, PODS, SPEAKER
+from tests.lab.objects import NODES, OS, PODS, SPEAKER, daemonset, nodes, peer
 from tests.lab.proxy import At, Flaky, Request
 
 pytestmark = pytest.mark.lab
@@ -246,3 +246,36 @@ def test_a_bgppeer_that_somebody_else_adds_on_the_way(lab: Lab, tmp_path: Path) 
         assert "in a safe state" in told
         it.kept()
         assert it.peer("theirs")["spec"] == msgspec.json.decode(msgspec.json.encode(spec))
+
+
+def test_a_way_back_without_a_session_to_spare(lab: Lab, tmp_path: Path) -> None:
+    topology = tmp_path / "topology.json"
+    router = {"name": "leaf-r1", "address": ONE, "nodes": {"selector": in_rack(1)}}
+    topology.write_bytes(msgspec.json.encode({"routers": [router]}))
+    listed = {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": ["r1-n1", "r1-n2"]}]}
+    objects = [*nodes(1, 3), daemonset(), peer("leaf-r1", ONE, listed)]
+    with scene(lab, tmp_path, objects, {ONE: {"r1-n1", "r1-n2"}}) as it:
+        start = it.snapshot()
+        it.optimize("--topology", topology, "--ban", "r1-n1")
+        it.apply()
+        it.arrived()
+        # Once the old ones are back, the new one is lost: the template's way back would leave the router one.
+        it.works.silent.add("r1-n3")
+        relabelled = At(
+            lambda request: request.kind == "nodes" and request.writes, lambda: lose(it, "r1-n3"), late=True
+        )
+        it.proxy.rule = relabelled
+        it.lab.eventually("all are told", lambda: it.told() == it.works.sessions())
+        told = sentence(it.rollback("--timeout", "3", code=1))
+        assert relabelled.done
+        assert "a session of leaf-r1 to spare" in told
+        it.kept()
+        it.works.silent.clear()
+        it.rollback()
+        it.is_back(start)
+
+
+def lose(it: Scene, name: str) -> None:
+    """Wait until the router has all three, and end this one's."""
+    it.lab.eventually("all three are up", lambda: len(it.works.sessions()[ONE]) == 3)
+    it.lab.client.delete(f"{PODS}/{it.pods()[name]['metadata']['name']}")

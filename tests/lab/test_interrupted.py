@@ -11,7 +11,7 @@ import pytest
 from tests.lab.cluster import Lab
 from tests.lab.moves import BIRTH, LEAVES, Scene, all_of, ended, labelled, leaves, rack_address, racks, scene, sentence
 from tests.lab.objects import peer
-from tests.lab.proxy import KillAt
+from tests.lab.proxy import At, KillAt
 from tests.lab.warm import Running
 
 pytestmark = pytest.mark.lab
@@ -142,12 +142,33 @@ def test_ctrl_c(lab: Lab, tmp_path: Path) -> None:
 
 def interrupted(it: Scene, start: Callable[[], Running], number: int) -> None:
     """Start a command and press Ctrl-C at the n-th write; it says where it stands."""
-    it.proxy.forget()
-    running: list[Running] = []
-    it.proxy.rule = KillAt(number, lambda: running[0].interrupt(), late=True)
-    running.append(start())
-    told = sentence(ended(running[0], 1))
+    told = pressed(it, start, KillAt(number, lambda: None, late=True))
     assert "interrupted at step" in told
     assert "in a safe state" in told
+
+
+def pressed(it: Scene, start: Callable[[], Running], rule: At) -> str:
+    """What a command says when Ctrl-C is pressed as the rule has it."""
+    it.proxy.forget()
+    running: list[Running] = []
+    rule.act = lambda: running[0].interrupt()
+    it.proxy.rule = rule
+    running.append(start())
+    told = sentence(ended(running[0], 1))
     it.kept()
     it.proxy.forget()
+    return told
+
+
+def test_ctrl_c_while_reading(lab: Lab, tmp_path: Path) -> None:
+    with scene(lab, tmp_path, racks(1, 3), all_of(1, 3)) as it:
+        start = it.snapshot()
+        it.optimize()
+        told = pressed(it, it.start_apply, At(lambda request: request.kind == "bgpconfs", lambda: None))
+        assert told == "bgp-speakers: interrupted, nothing was changed"
+        assert it.snapshot() == start
+        it.apply()
+        told = pressed(it, it.start_rollback, At(lambda request: request.kind == "bgpconfs", lambda: None))
+        assert "interrupted, in a safe state; rollback" in told
+        it.rollback()
+        it.is_back(start)

@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from msgspec import structs
+
 from .errors import ForeignError, InputError, LiveError, OptimizerError, StoppedError, ViolationError
 from .evidence import Seen, Target, Watch
-from .journal import Journal, Leg, fingerprint, leg_of, read_journal, write_journal
+from .journal import Journal, Leg, UndoStep, fingerprint, leg_of, read_journal, write_journal
 from .kube import selector_text
 from .live import Api
 from .live_changes import Changes
@@ -118,6 +120,8 @@ def record(file: Path, asked: Asked, move: Move, seen: Seen) -> None:
     )
     target, placement, policy = move.target, fingerprint(asked.placement), asked.policy
     old = read_journal(file)
+    if old is not None and not any(each.steps for each in old.legs):
+        old = None  # all taken back
     if old is not None and (old.uid, old.placement) != (target.uid, placement):
         what = "another placement" if old.uid == target.uid else "another DaemonSet"
         raise InputError(f"{file}: is the way back from {what}; keep it, and name a new one with --rollback-file")
@@ -128,9 +132,12 @@ def record(file: Path, asked: Asked, move: Move, seen: Seen) -> None:
     )
 
 
-def rollback(api: Api, file: Path, pace: Pace, tell: Tell) -> tuple[str, ...]:
+def rollback(api: Api, file: Path, pace: Pace, tell: Tell, allow_break: bool = False) -> tuple[str, ...]:
     """Take back all plans of a rollback file, the last one first; what was left alone since somebody else has changed
-    it. Raises InputError, LiveError, and StoppedError where it stops on the way."""
+    it. What is taken back is dropped from the file. `allow_break`: restart speakers without a session to spare.
+
+    Raises InputError, OutputError, LiveError, and StoppedError where it stops on the way.
+    """
     journal = read_journal(file)
     if journal is None:
         raise InputError(f"{file}: there is no such rollback file; apply writes it")
@@ -149,22 +156,27 @@ def rollback(api: Api, file: Path, pace: Pace, tell: Tell) -> tuple[str, ...]:
     mover = Mover(api, target, Watch(api, target, journal.mode == "bgp"), changes, pace, tell)
     left: list[str] = []
     with guarded(mover, way_on):
-        take_back(mover, journal, frozenset(labels), left)
+        take_back(mover, journal, file, frozenset(labels), left, allow_break)
     return tuple(dict.fromkeys(left))
 
 
-def take_back(mover: Mover, journal: Journal, nodes: frozenset[str], left: list[str]) -> None:
+def take_back(
+    mover: Mover, journal: Journal, file: Path, nodes: frozenset[str], left: list[str], allow_break: bool
+) -> None:
     """Take the plans back; notes in `left` what somebody else has changed meanwhile."""
     later = [change for leg in reversed(journal.legs) for step in leg.steps for change in step.changes]
-    for number, leg in enumerate(reversed(journal.legs), 1):
-        goal = goal_of(leg, nodes)
+    legs, goal = list(journal.legs), Goal(frozenset(), frozenset())
+    for number in reversed(range(len(legs))):
+        leg, kept = legs[number], list[UndoStep]()
+        goal = goal_of(leg, nodes, allow_break)
         for index, step in enumerate(leg.steps, 1):
             mover.at = f"step {index} of {len(leg.steps)} ({step.slug})"
-            if len(journal.legs) > 1:
-                mover.at += f" of plan {len(journal.legs) - number + 1}"
+            if len(legs) > 1:
+                mover.at += f" of plan {number + 1}"
             mover.tell(f"{mover.at}: {step.why}")
             if step.wait:
                 mover.wait_for(goal)
+            foreign = []
             for change in step.changes:
                 later = later[1:]
                 mover.changes.later = later
@@ -176,11 +188,17 @@ def take_back(mover: Mover, journal: Journal, nodes: frozenset[str], left: list[
                 except ForeignError as error:
                     left.append(str(error))
                     mover.tell(f"  {error}")
+                    foreign.append(change)
+            if foreign:
+                kept.append(structs.replace(step, changes=tuple(foreign)))
+            # So that, started again, it goes on from here instead of from the start.
+            legs[number] = structs.replace(leg, steps=(*kept, *leg.steps[index:]))
+            write_journal(file, structs.replace(journal, legs=tuple(legs)))
     mover.at = "the last look"
     mover.wait(lambda seen: missing(goal, seen))
 
 
-def goal_of(leg: Leg, nodes: frozenset[str]) -> Goal:
+def goal_of(leg: Leg, nodes: frozenset[str], allow_break: bool) -> Goal:
     """What was up before a plan, on the nodes that still exist."""
     sessions = frozenset(each for each in leg.sessions if each[0] in nodes)
-    return Goal(nodes.intersection(leg.speakers), sessions, leg.kept, leg.levels)
+    return Goal(nodes.intersection(leg.speakers), sessions, {} if allow_break else leg.kept, leg.levels)

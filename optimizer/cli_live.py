@@ -174,9 +174,16 @@ def apply(
 @click.command(epilog="Example: bgp-speakers rollback placement.rollback.json --yes")
 @click.argument("file", type=FILE)
 @options(CLUSTER, PACE)
+@click.option("--allow-break", is_flag=True, help="Let a router be short of a session while its speakers restart.")
 @YES
 def rollback(
-    file: Path, context: str | None, kubeconfig: Path | None, timeout: float, interval: float, yes: bool
+    file: Path,
+    context: str | None,
+    kubeconfig: Path | None,
+    timeout: float,
+    interval: float,
+    allow_break: bool,
+    yes: bool,
 ) -> None:
     """Take back what `apply` has done, all or a part of it, in an order that loses no route either."""
     from .apply import rollback as take_back
@@ -184,7 +191,7 @@ def rollback(
 
     if not yes:
         raise click.UsageError("rollback changes the cluster; give --yes")
-    left = take_back(connect(kubeconfig, context), file, Pace(timeout, interval), tell)
+    left = take_back(connect(kubeconfig, context), file, Pace(timeout, interval), tell, allow_break)
     if left:
         raise StoppedError(f"all but {len(left)} changes are taken back: {'; '.join(left)}")
     click.echo("done: all changes are taken back")

@@ -124,8 +124,9 @@ def split_files(
     for step in reversed(closing):
         rollback.run(f"take back: {step.why}", step.undo, manual)
     for step in edited:
-        rollback.run(step.why, step.undo, manual)
+        rollback.run(step.why, list(filter(is_template, step.undo)), manual)
         rollback.expect(key, back)
+        rollback.run("give the speakers the old template back, in rounds", list(filter(is_restart, step.undo)))
     rollback.wait(case.final_wait)
     for step in reversed(opening):
         rollback.run(f"take back: {step.why}", step.undo, manual)

@@ -3,7 +3,7 @@ somebody else has changed the object meanwhile."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jsonpointer
@@ -26,6 +26,7 @@ from .manifests import (
 )
 from .model import PARKED_ADDRESS, Taint
 from .parallel import in_parallel
+from .progress import plural
 from .speakers.openelb import CREATED
 
 TRIES = 5
@@ -51,9 +52,9 @@ class Changes:
         """
         match change:
             case Label(key, value, nodes):
-                return sum(in_parallel(lambda name: self.set_label(name, key, value), nodes))
+                return on_nodes(lambda name: self.set_label(name, key, value), nodes)
             case TaintNodes(taint, present, nodes):
-                return sum(in_parallel(lambda name: self.set_taint(name, taint, present), nodes))
+                return on_nodes(lambda name: self.set_taint(name, taint, present), nodes)
             case Patch():
                 return self.patch(change)
             case Create(manifest):
@@ -200,6 +201,24 @@ class Changes:
             return True
         except MissingError:
             return False
+
+
+def on_nodes(rule: Callable[[str], bool], names: Iterable[str]) -> int:
+    """How many nodes a rule has changed. One that somebody else has changed keeps no other from being changed; it is
+    raised in the end."""
+
+    def attempt(name: str) -> bool | ForeignError:
+        try:
+            return rule(name)
+        except ForeignError as error:
+            return error
+
+    results = in_parallel(attempt, names)
+    foreign = [each for each in results if isinstance(each, ForeignError)]
+    if foreign:
+        more = f" (and so {plural(len(foreign) - 1, 'node')} more)" if len(foreign) > 1 else ""
+        raise ForeignError("Node", f"{foreign[0]}{more}")
+    return sum(each is True for each in results)
 
 
 def refused(error: LiveError) -> None:

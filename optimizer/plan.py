@@ -82,15 +82,15 @@ def make_plan(
     blocking = frozenset[str]() if style == "taints" else tainted & (chosen | running)
 
     template = template_change(daemonset, label, style)
-    # All of today's speakers have the label by then, so the edit stops none.
-    edited = Step("daemonset", "let the DaemonSet run where the label is; no pod is restarted", template)
     hold, resume = hold_and_resume(daemonset, bool(template))
     renewed = (restart(cluster, policy, placement),) if resume else ()
-    # Where it is held already, the step that holds it has only this way back.
-    renewed_back = (restart_back(cluster, policy, chosen | for_now),) if resume and template else ()
+    # Taken back while the chosen speakers still hold the routers, but for those that need a new toleration.
+    holding = [session for session in placement.sessions if session.node not in tainted]
+    renewed_back = (restart_back(cluster, policy, holding),) if resume and template else ()
+    # All of today's speakers have the label by then, so the edit stops none.
+    edited = Step("daemonset", "let the DaemonSet run where the label is; no pod is restarted", template, renewed_back)
     opening = [
-        # First, so that taken back it comes last, when all of today's speakers run again.
-        Step("hold-restarts", "keep the DaemonSet from restarting its pods by itself", hold, renewed_back),
+        Step("hold-restarts", "keep the DaemonSet from restarting its pods by itself", hold),
         Step("open-peers", "let the new sessions open; none closes", peers.early),
         Step(
             "untaint-speakers", "let speakers run there without the toleration", taint_changes(taint, False, blocking)
@@ -168,8 +168,8 @@ def sealed(objects: Objects, opening: list[Step], closing: list[Step], wait: Wai
         for change in step.changes:
             undo = [*inverse(objects, change), *undo]
             make(objects, change)
-        undo = [*step.undo, *undo]
-        if step.changes or step.undo:
+        undo = [*undo, *step.undo]
+        if step.changes:
             steps.append(
                 msgspec.structs.replace(
                     step,

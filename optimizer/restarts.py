@@ -71,9 +71,9 @@ def restart(cluster: Cluster, policy: Policy, placement: Placement) -> Restart:
     return Restart(careful_rounds(cluster, policy, placement.speakers, placement.sessions))
 
 
-def restart_back(cluster: Cluster, policy: Policy, touched: frozenset[str]) -> Restart:
-    """The rounds on the way back, of those of today's speakers that may have the new template."""
-    return Restart(careful_rounds(cluster, policy, touched.intersection(cluster.today.speakers), ()))
+def restart_back(cluster: Cluster, policy: Policy, holding: Iterable[Session]) -> Restart:
+    """The rounds of today's speakers on the way back, while these sessions are up besides today's."""
+    return Restart(careful_rounds(cluster, policy, cluster.today.speakers, holding))
 
 
 def short_meanwhile(cluster: Cluster, policy: Policy, placement: Placement) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from .manifests import Change, Label, Objects, Patch, Restart, TaintNodes, edit,
 from .model import Cluster, Placement, Policy
 from .plan import Step, Wait
 from .progress import plural
-from .restarts import added_sessions, careful_rounds, groups_of, holds, is_held, rounds, short_meanwhile
+from .restarts import added_sessions, groups_of, holds, is_held, rounds, short_meanwhile
 from .verify_manifests import running_speakers
 
 BEFORE = ("hold-restarts", "open-peers")
@@ -84,14 +84,13 @@ def stages(
             changes.append(tested)
         started = starting(objects, waiting) if step.slug not in BEFORE else frozenset[str]()
         waiting -= started
-        again = restarts_back(cluster, policy, placement, steps) if step.slug == "daemonset" else ()
         stops = step.slug == "unlabel-nodes"
         found.append(
             Stage(
                 slug=step.slug,
                 why=step.why,
                 batches=tuple(in_batches(cluster, changes, leaving if stops else None, max_parallel)),
-                undo=(*undo, *again),
+                undo=(*undo, *(change for change in step.undo if isinstance(change, Restart))),
                 # A DaemonSet that is let go restarts whatever has an old template: nothing may have one by then.
                 wait=up if step.slug == "resume-restarts" else step.wait,
                 undo_wait=step.undo_wait,
@@ -127,13 +126,6 @@ def starting(objects: Objects, names: frozenset[str]) -> frozenset[str]:
     daemonset = next(each for (kind, _, _), each in objects.items() if kind == "DaemonSet")
     nodes = {name: objects["Node", "", name] for name in names}
     return frozenset(name for name, _ in running_speakers(nodes, daemonset))
-
-
-def restarts_back(cluster: Cluster, policy: Policy, placement: Placement, steps: Iterable[Step]) -> tuple[Restart, ...]:
-    """The rounds in which today's speakers get the old template back: right after the DaemonSet has it, so that the
-    placement's sessions, which are still up then, hold the routers meanwhile."""
-    names = frozenset(name for step in steps for part in restarted(step.undo) for name in part)
-    return (Restart(careful_rounds(cluster, policy, names, placement.sessions)),) if names else ()
 
 
 def under_test(objects: Objects, change: Change) -> Change:

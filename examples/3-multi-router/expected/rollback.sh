@@ -23,7 +23,8 @@ say 'take back: stop the speakers that are no longer needed'
 label rollback/30-label-nodes.txt bgp-speakers/speaker=true
 
 say 'take back: let the DaemonSet run where the label is; no pod is restarted'
-patch_merge rollback/40-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
+patch_merge rollback/40-1-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
+restart_speakers rollback/40-2-restart-nodes.txt rollback/speakers.txt '' 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
 
 wait_speakers rollback/speakers.txt 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
 
@@ -36,7 +37,6 @@ patch_json rollback/60-2-patch-bgppeer-leaf-1-old.yaml '{.spec.conf.neighborAddr
 delete 60-3-delete-bgppeer-leaf-2 '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-2
 
 say 'take back: keep the DaemonSet from restarting its pods by itself'
-restart_speakers rollback/70-1-restart-nodes.txt rollback/speakers.txt '' 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
-patch_merge rollback/70-2-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
+patch_merge rollback/70-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
 
 say 'done: all changes are taken back'

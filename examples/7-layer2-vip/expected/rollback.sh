@@ -19,7 +19,8 @@ say 'take back: stop the speakers that are no longer needed'
 label rollback/20-label-nodes.txt bgp-speakers/speaker=true
 
 say 'take back: let the DaemonSet run where the label is; no pod is restarted'
-patch_merge rollback/30-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
+patch_merge rollback/30-1-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
+restart_speakers rollback/30-2-restart-nodes.txt rollback/speakers.txt '' 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
 
 wait_speakers rollback/speakers.txt 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
 
@@ -27,7 +28,6 @@ say 'take back: label the nodes of the chosen speakers and, for now, of those th
 unlabel rollback/40-unlabel-nodes.txt bgp-speakers/speaker
 
 say 'take back: keep the DaemonSet from restarting its pods by itself'
-restart_speakers rollback/50-1-restart-nodes.txt rollback/speakers.txt '' 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
-patch_merge rollback/50-2-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
+patch_merge rollback/50-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
 
 say 'done: all changes are taken back'

@@ -25,7 +25,8 @@ say 'take back: stop the speakers that are no longer needed'
 label rollback/30-label-nodes.txt bgp-speakers/speaker=true
 
 say 'take back: let the DaemonSet run where the label is; no pod is restarted'
-patch_merge rollback/40-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
+patch_merge rollback/40-1-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
+restart_speakers rollback/40-2-restart-nodes.txt rollback/speakers.txt rollback/sessions.txt 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
 
 wait_speakers rollback/speakers.txt 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
 wait_sessions rollback/sessions.txt 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
@@ -34,7 +35,6 @@ say 'take back: label the nodes of the chosen speakers and, for now, of those th
 unlabel rollback/50-unlabel-nodes.txt bgp-speakers/speaker
 
 say 'take back: keep the DaemonSet from restarting its pods by itself'
-restart_speakers rollback/60-1-restart-nodes.txt rollback/speakers.txt rollback/sessions.txt 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
-patch_merge rollback/60-2-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
+patch_merge rollback/60-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
 
 say 'done: all changes are taken back'

@@ -19,11 +19,12 @@ from .kube import selector_text
 from .live import Api
 from .live_changes import Changes
 from .manifests import Label
+from .model import Cluster
 from .move import Asked, Move, read_move
-from .mover import Goal, Mover, Pace, missing
-from .owner import advice
+from .mover import Goal, Mover, Pace
 from .progress import Tell
 from .read_live import read_live
+from .read_topology import Topology, with_topology
 
 ROUNDS = 5
 """How often a plan is made anew because the cluster has changed meanwhile."""
@@ -54,13 +55,12 @@ def bring(api: Api, asked: Asked, file: Path, pace: Pace, tell: Tell, way_on: st
             if not began:
                 confirm(api, asked, move, pace, tell)
             return move
-        if (managed := advice(move.daemonset)) and not asked.allow_managed:
+        if (managed := move.managed) and not asked.allow_managed:
             raise LiveError(f"nothing was changed: {managed}; --allow-managed changes it all the same")
         watch = Watch(api, move.target, asked.policy.mode == "bgp")
-        record(file, asked, move, watch.look(settled=True))
+        record(file, asked, move, watch.first_look(move.possible))
         began = True
-        kept = {} if asked.allow_break else move.kept
-        goal = Goal(frozenset(move.case.placement.speakers), move.goal, kept, move.levels)
+        goal = Goal(frozenset(move.case.placement.speakers), move.goal, move.kept, move.levels)
         mover = Mover(api, move.target, watch, Changes(api, asked.policy.speaker.label, move.labels), pace, tell)
         try:
             with guarded(mover, way_on):
@@ -75,6 +75,7 @@ def bring(api: Api, asked: Asked, file: Path, pace: Pace, tell: Tell, way_on: st
 def confirm(api: Api, asked: Asked, move: Move, pace: Pace, tell: Tell) -> None:
     """Wait until everything is up where nothing is to change: no more is said than has been seen."""
     watch = Watch(api, move.target, asked.policy.mode == "bgp")
+    watch.first_look(move.possible)
     mover = Mover(api, move.target, watch, Changes(api, asked.policy.speaker.label, move.labels), pace, tell)
     with guarded(mover, "nothing was changed"):
         mover.run((), Goal(frozenset(move.case.placement.speakers), move.goal))
@@ -115,7 +116,7 @@ def record(file: Path, asked: Asked, move: Move, seen: Seen) -> None:
         move.stages,
         seen.ready.intersection(move.cluster.today.speakers),
         move.today & seen.sessions,
-        {} if asked.allow_break else move.kept,
+        move.kept,
         move.levels,
     )
     target, placement, policy = move.target, fingerprint(asked.placement), asked.policy
@@ -125,7 +126,9 @@ def record(file: Path, asked: Asked, move: Move, seen: Seen) -> None:
     if old is not None and (old.uid, old.placement) != (target.uid, placement):
         what = "another placement" if old.uid == target.uid else "another DaemonSet"
         raise InputError(f"{file}: is the way back from {what}; keep it, and name a new one with --rollback-file")
-    legs = (*(old.legs if old is not None else ()), leg)
+    legs = old.legs if old is not None else ()
+    if not (legs and legs[-1].steps == leg.steps):  # else nothing was done of the plan that was made before
+        legs = (*legs, leg)
     write_journal(
         file,
         Journal(target.namespace, target.name, target.uid, policy.speaker.label, policy.mode, placement, legs),
@@ -152,12 +155,22 @@ def rollback(api: Api, file: Path, pace: Pace, tell: Tell, allow_break: bool = F
     )
     key = journal.label[0]
     labels = {node.name: node.labels.get(key) for node in live.cluster.nodes}
+    # What runs on a node that is not Ready cannot come up again now, and is not waited for.
+    nodes = frozenset(node.name for node in live.cluster.nodes if node.ready is not False and not node.deleting)
     changes = Changes(api, journal.label, labels, back=True)
     mover = Mover(api, target, Watch(api, target, journal.mode == "bgp"), changes, pace, tell)
     left: list[str] = []
     with guarded(mover, way_on):
-        take_back(mover, journal, file, frozenset(labels), left, allow_break)
+        mover.watch.first_look(sessions_now(live.cluster))
+        take_back(mover, journal, file, nodes, left, allow_break)
     return tuple(dict.fromkeys(left))
+
+
+def sessions_now(cluster: Cluster) -> frozenset[tuple[str, str]]:
+    """The sessions that the BgpPeers' selectors give, as (node, peer object)."""
+    found = with_topology(cluster, Topology(), ())
+    peers = {router.name: router.peer for router in found.routers if router.peer}
+    return frozenset((node, peers[router]) for router, nodes in found.today.sessions.items() for node in nodes)
 
 
 def take_back(
@@ -168,7 +181,7 @@ def take_back(
     legs, goal = list(journal.legs), Goal(frozenset(), frozenset())
     for number in reversed(range(len(legs))):
         leg, kept = legs[number], list[UndoStep]()
-        goal = goal_of(leg, nodes, allow_break)
+        goal = goal_of(leg, journal.legs[0], nodes, allow_break)
         for index, step in enumerate(leg.steps, 1):
             mover.at = f"step {index} of {len(leg.steps)} ({step.slug})"
             if len(legs) > 1:
@@ -186,19 +199,30 @@ def take_back(
                     else:
                         mover.make(change, goal)
                 except ForeignError as error:
+                    if error.kind == "DaemonSet":
+                        # What comes next takes labels away for which the template may still ask.
+                        raise StoppedError(f"{error}; put it back, or take out what asks for the label") from None
                     left.append(str(error))
                     mover.tell(f"  {error}")
                     foreign.append(change)
+            if step.slug == "daemonset":
+                mover.settle()
             if foreign:
                 kept.append(structs.replace(step, changes=tuple(foreign)))
             # So that, started again, it goes on from here instead of from the start.
             legs[number] = structs.replace(leg, steps=(*kept, *leg.steps[index:]))
             write_journal(file, structs.replace(journal, legs=tuple(legs)))
     mover.at = "the last look"
-    mover.wait(lambda seen: missing(goal, seen))
+    mover.wait_for(goal)
 
 
-def goal_of(leg: Leg, nodes: frozenset[str], allow_break: bool) -> Goal:
-    """What was up before a plan, on the nodes that still exist."""
-    sessions = frozenset(each for each in leg.sessions if each[0] in nodes)
-    return Goal(nodes.intersection(leg.speakers), sessions, {} if allow_break else leg.kept, leg.levels)
+def goal_of(leg: Leg, first: Leg, nodes: frozenset[str], allow_break: bool) -> Goal:
+    """What was up before a plan and before the first one, on the nodes that are there and Ready."""
+    speakers = nodes.intersection(leg.speakers).intersection(first.speakers)
+    sessions = frozenset(
+        (node, peer)
+        for peer, held in leg.sessions.items()
+        for node in speakers.intersection(held).intersection(first.sessions.get(peer, ()))
+    )
+    kept = {peer: number - allow_break for peer, number in leg.kept.items()}
+    return Goal(speakers, sessions, kept, leg.levels)

@@ -46,16 +46,18 @@ class Case(Struct, frozen=True):
         names = self.peer_names
         return [(each.node, names[each.router]) for each in self.placement.sessions if each.router in names]
 
+    def possible_sessions(self) -> list[tuple[str, str]]:
+        """The sessions that today's selectors give, as (node, peer object)."""
+        names = self.peer_names
+        found = self.cluster.today.sessions.items()
+        return [(node, names[router]) for router, nodes in found if router in names for node in nodes]
+
     def todays_sessions(self) -> list[tuple[str, str]]:
-        """Today's sessions as (node, peer object); where two BgpPeers fight over an address nobody can tell them."""
-        names, addresses = self.peer_names, Counter(peer.address for peer in self.cluster.peers)
-        fought = {router.name for router in self.cluster.routers if addresses[router.address or ""] > 1}
-        return [
-            (node, names[router])
-            for router, nodes in self.cluster.today.sessions.items()
-            if router in names and router not in fought
-            for node in nodes
-        ]
+        """Those of them that are up for sure: where two BgpPeers fight over an address nobody can tell."""
+        addresses = Counter(peer.address for peer in self.cluster.peers)
+        routers = ((router, self.peer_names.get(router.name)) for router in self.cluster.routers)
+        fought = {peer for router, peer in routers if addresses[router.address or ""] > 1}
+        return [each for each in self.possible_sessions() if each[1] not in fought]
 
 
 def prepare(cluster: Cluster, policy: Policy, placement: Placement, style: Style) -> Case:

@@ -116,14 +116,13 @@ def plan(
     """
     from . import report, report_plan
     from .move import read_move
-    from .owner import advice
     from .preview import preview
 
     wanted = asked(placement, style, max_parallel, allow_break)
     api = connect(kubeconfig, context)
     move = read_move(api, wanted, tell if verbose else lambda _: None)
     seen = preview(api, move)
-    managed = advice(move.daemonset) if move.stages else ""
+    managed = move.managed
     if managed:
         click.echo(report.paragraph("warning", managed), nl=False, err=True)
     if format_ == "json":

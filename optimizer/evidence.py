@@ -8,7 +8,7 @@ since when, it is believed once a speaker that is ready has had the time to writ
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import TypeVar
 
@@ -168,11 +168,12 @@ class Target(Struct, frozen=True):
 
 class Seen(Struct, frozen=True):
     """One look: the speakers' pods by node, those that are being deleted left out, and the sessions that are
-    established, as (node, peer object)."""
+    established, as (node, peer object), of the peer objects that there are."""
 
     pods: Mapping[str, Pod]
     leaving: frozenset[str] = frozenset()
     sessions: frozenset[tuple[str, str]] = frozenset()
+    peers: frozenset[str] = frozenset()
 
     @property
     def ready(self) -> frozenset[str]:
@@ -186,6 +187,21 @@ class Watch:
     def __init__(self, api: Api, target: Target, with_sessions: bool) -> None:
         self.api, self.target, self.with_sessions = api, target, with_sessions
         self.since: dict[str, float] = {}
+        # Seconds until a report without time is believed.
+        self.patience = float(STATUS_PERIOD if with_sessions else 0)
+        # Reports, with the time that they give, of sessions that are closed already: they stay for a while.
+        self.doubted: dict[tuple[str, str], str | None] = {}
+
+    def first_look(self, today: Collection[tuple[str, str]]) -> Seen:
+        """What the cluster shows before anything is changed: a report without time is believed.
+
+        `today` are the sessions that there can be by now. A report of another one is of a session that was closed
+        a moment ago: should it open again, only a new report of it is believed.
+        """
+        seen = self.look(settled=True)
+        closed = {each: self.doubted[each] for each in self.doubted if each not in today}
+        self.doubted = closed
+        return Seen(seen.pods, seen.leaving, seen.sessions - closed.keys(), seen.peers)
 
     def look(self, settled: bool = False) -> Seen:
         """What the cluster shows now; `settled`: nothing has been changed yet, so a report without time is believed."""
@@ -193,17 +209,29 @@ class Watch:
         now = time.monotonic()
         self.since = {pod.metadata.uid: self.since.get(pod.metadata.uid, now) for pod in pods.values() if pod.ready}
         sessions: set[tuple[str, str]] = set()
+        reported: dict[tuple[str, str], str | None] = {}
+        peers: set[str] = set()
         if self.with_sessions:
             for page in self.api.pages(path_of("BgpPeer"), lambda page: decode(page, Peers), PEERS_PAGE):
                 for peer in page.items:
+                    peers.add(peer.metadata.name)
                     for node, report in ((peer.status or Reports()).nodes_peer_status or {}).items():
-                        if (
-                            (pod := pods.get(node))
-                            and pod.ready
-                            and self.believed(pod, report, 0 if settled else STATUS_PERIOD)
-                        ):
-                            sessions.add((node, peer.metadata.name))
-        return Seen(pods, leaving, frozenset(sessions))
+                        each = node, peer.metadata.name
+                        if not is_established(report):
+                            continue
+                        reported[each] = report.timers_state.uptime if report.timers_state else None
+                        if each in self.doubted and self.doubted[each] == reported[each]:
+                            continue
+                        pod = pods.get(node)
+                        if pod and pod.ready and self.believed(pod, reported[each], 0 if settled else self.patience):
+                            sessions.add(each)
+        # What is no longer reported, or with another time, is a new session when it comes.
+        self.doubted = (
+            reported
+            if settled
+            else {each: since for each, since in self.doubted.items() if each in reported and reported[each] == since}
+        )
+        return Seen(pods, leaving, frozenset(sessions), frozenset(peers))
 
     def pods(self) -> tuple[dict[str, Pod], frozenset[str]]:
         """The DaemonSet's pods by node, and the nodes of those that are being deleted."""
@@ -221,18 +249,21 @@ class Watch:
                     found[pod.spec.node_name] = pod
         return found, frozenset(leaving)
 
-    def believed(self, pod: Pod, report: NodeStatus, patience: float) -> bool:
-        """Whether a speaker's report says that its session is established, and is not older than its pod.
+    def believed(self, pod: Pod, uptime: str | None, patience: float) -> bool:
+        """Whether a report that a session is established since `uptime` is not older than its speaker's pod.
 
         A report without time is believed `patience` seconds after the pod was first seen ready, and so is one of the
         very second in which the pod was started: times are whole seconds, and it may be that of the pod before.
         """
-        if report.peer_state is None or report.peer_state.session_state != "ESTABLISHED":
-            return False
-        up = seconds(report.timers_state.uptime if report.timers_state else None)
+        up = seconds(uptime)
         if up is None or pod.started is None or up == pod.started:
             return time.monotonic() - self.since[pod.metadata.uid] >= patience
         return up > pod.started
+
+
+def is_established(report: NodeStatus) -> bool:
+    """Whether a speaker reports that its session is up."""
+    return report.peer_state is not None and report.peer_state.session_state == "ESTABLISHED"
 
 
 def seconds(text: str | None) -> float | None:

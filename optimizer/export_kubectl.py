@@ -56,6 +56,8 @@ def kubectl_files(case: Case) -> tuple[dict[str, str], str]:
     )
     for step in case.steps:
         apply.wait(step.wait, WAITED)
+        if any(map(is_template, step.changes)):
+            apply.settle()
         apply.run(step.why, step.changes)
     apply.wait(case.final_wait, CHECKED)
 
@@ -66,6 +68,8 @@ def kubectl_files(case: Case) -> tuple[dict[str, str], str]:
     for step in reversed(case.steps):
         back.wait(step.undo_wait)
         back.run(f"take back: {step.why}", step.undo)
+        if any(map(is_template, step.undo)):
+            back.settle()
     return {
         "functions.sh": FUNCTIONS,
         **apply.finish("apply.sh", "done: the speakers and their sessions are as in the placement"),
@@ -107,6 +111,8 @@ def split_files(
     )
     for step in opening:
         before.run(step.why, step.changes, manual)
+    if edited:
+        before.settle()
 
     after = new_script(
         case, "Finishes the change once README.txt's second step is done.", before.objects, f"{prefix}after/"
@@ -126,6 +132,7 @@ def split_files(
     for step in edited:
         rollback.run(step.why, list(filter(is_template, step.undo)), manual)
         rollback.expect(key, back)
+        rollback.settle()
         rollback.run("give the speakers the old template back, in rounds", list(filter(is_restart, step.undo)))
     rollback.wait(case.final_wait)
     for step in reversed(opening):

@@ -3,6 +3,7 @@ somebody else has changed the object meanwhile."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -31,6 +32,9 @@ from .speakers.openelb import CREATED
 
 TRIES = 5
 """How often a change is tried again because something else in the object was changed at the same moment."""
+
+LEAVING = 60
+"""Seconds, about, to wait for an object that is being deleted: finalizers may hold it."""
 
 ABSENT = object()
 
@@ -160,23 +164,35 @@ class Changes:
                     if again >= TRIES or isinstance(error, RefusedError):
                         raise
                     continue
+                fields = failed(found, change.body)
+                named = ", ".join(".".join(each) for each in fields)
                 raise ForeignError(
                     change.kind,
-                    f"{change.kind} {change.name}: {', '.join(tested(change.body))} is not what it was when the plan "
-                    f"was made{by_whom(found, *tested(change.body)[0].split('.'))}; it is left as it is",
+                    f"{change.kind} {change.name}: {named} is not what it was when the plan was made"
+                    f"{by_whom(found, *fields[0])}; it is left as it is",
                 ) from None
 
     def create(self, manifest: Mapping[str, Any]) -> bool:
-        """Create an object, unless one that says the same is there."""
+        """Create an object, unless one that says the same is there; one that is being deleted is waited for."""
         kind, namespace, name = key_of(manifest)
-        try:
-            self.api.create(path_of(kind, namespace), clean(manifest))
-            return True
-        except ConflictError:
-            found = self.api.get(path_of(kind, namespace, name))
-            if found.get("spec") == manifest.get("spec") or self.is_past((kind, namespace, name), found):
-                return False
-            raise ForeignError(kind, f"{kind} {name} exists by now, with another spec; it is left as it is") from None
+        for _ in range(LEAVING):
+            try:
+                self.api.create(path_of(kind, namespace), clean(manifest))
+                return True
+            except ConflictError:
+                try:
+                    found = self.api.get(path_of(kind, namespace, name))
+                except MissingError:
+                    continue
+                if found["metadata"].get("deletionTimestamp"):
+                    time.sleep(1)
+                    continue
+                if found.get("spec") == manifest.get("spec") or self.is_past((kind, namespace, name), found):
+                    return False
+                raise ForeignError(
+                    kind, f"{kind} {name} exists by now, with another spec; it is left as it is"
+                ) from None
+        raise ConflictError(f"{kind} {name} cannot be created: the old one is being deleted, but stays", 409)
 
     def is_past(self, key: Key, found: Mapping[str, Any], operations: Iterable[Mapping[str, Any]] = ()) -> bool:
         """Whether an object is as a later change of all these fields leaves it."""
@@ -264,10 +280,15 @@ def passes(found: dict[str, Any], operations: list[dict[str, Any]]) -> bool:
     return True
 
 
-def tested(operations: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The fields that operations change, with dots."""
-    paths = dict.fromkeys(operation["path"] for operation in operations)
-    return [".".join(map(str, jsonpointer.JsonPointer(path).parts)) for path in paths]
+def failed(found: Mapping[str, Any], operations: Iterable[Mapping[str, Any]]) -> list[list[str]]:
+    """The fields whose test fails, each as its path of names."""
+    paths = [
+        operation["path"]
+        for operation in operations
+        if operation["op"] == "test"
+        and jsonpointer.resolve_pointer(found, operation["path"], None) != operation["value"]
+    ]
+    return [list(map(str, jsonpointer.JsonPointer(path).parts)) for path in paths] or [["spec"]]
 
 
 def by_whom(found: Mapping[str, Any], *fields: str) -> str:

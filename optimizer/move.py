@@ -10,15 +10,17 @@ from msgspec import Struct
 from .case import Case, prepare
 from .errors import InputError, ViolationError
 from .evidence import Target
-from .hops import Hop, hops
+from .hops import Hop, hops, over_limit
 from .kube import selector_text
 from .live import Api
+from .manifests import Delete, Patch
 from .model import Cluster, Placement, Policy
+from .owner import advice
 from .plan_check import check_end, check_steps
 from .progress import Tell
 from .read_live import read_live, requested_on
 from .read_topology import Topology, with_topology
-from .restarts import added_sessions, kept_by, levels_meanwhile
+from .restarts import added_sessions, kept_by, levels_meanwhile, short_meanwhile
 from .revisions import outdated
 from .stages import MAX_PARALLEL, Stage, stages
 from .template import Style
@@ -45,8 +47,9 @@ class Move(Struct, frozen=True):
     """The stages from the cluster as it is to the placement; none where it is as wanted.
 
     Where limits need it they lead to a placement in between, that of the first of `hops`; the others follow when the
-    cluster has been read again. `goal` and `today` are the sessions there and today's as (node, peer object); `kept`
-    says how many sessions each peer object's router is to keep, `levels` how many it has while old and new are up.
+    cluster has been read again. `goal` and `today` are the sessions there and today's as (node, peer object); in
+    `possible` are also those of today that nobody can tell for sure. `kept` says how many sessions each peer object's
+    router is to keep on the way, `levels` how many it has while old and new are up.
     """
 
     case: Case
@@ -56,8 +59,18 @@ class Move(Struct, frozen=True):
     hops: tuple[Hop, ...]
     goal: frozenset[tuple[str, str]]
     today: frozenset[tuple[str, str]]
+    possible: frozenset[tuple[str, str]]
     kept: dict[str, int]
     levels: dict[str, int]
+
+    @property
+    def managed(self) -> str:
+        """What to do about the first of the objects to be patched that somebody else manages; empty where none is."""
+        changes = (change for stage in self.stages for batch in stage.batches for change in batch)
+        names = {(change.kind, change.name) for change in changes if isinstance(change, Patch | Delete)}
+        peers = [peer.manifest for peer in self.cluster.peers if ("BgpPeer", peer.name) in names]
+        daemonsets = [self.daemonset] if ("DaemonSet", self.target.name) in names else []
+        return next(filter(None, map(advice, [*daemonsets, *peers])), "")
 
     @property
     def cluster(self) -> Cluster:
@@ -112,18 +125,24 @@ def read_move(api: Api, asked: Asked, tell: Tell) -> Move:
         daemonset=live.daemonset,
         stages=stages(cluster, policy, station, case.objects, case.steps, asked.max_parallel, asked.allow_break, old),
         hops=way,
-        **sessions(case),
+        **sessions(case, allowed_breaks(cluster, policy, placement) if asked.allow_break else frozenset()),
     )
 
 
-def sessions(case: Case) -> dict[str, Any]:
-    """The sessions of the placement and of today by peer object, and what each of these is to keep."""
+def allowed_breaks(cluster: Cluster, policy: Policy, placement: Placement) -> frozenset[str]:
+    """The routers that may be one session short on the way, where breaks are allowed."""
+    return frozenset((*over_limit(cluster, placement), *short_meanwhile(cluster, policy, placement)))
+
+
+def sessions(case: Case, breaks: frozenset[str]) -> dict[str, Any]:
+    """The sessions of the placement and of today by peer object, and what each of these is to keep on the way."""
     names = case.peer_names
     added = added_sessions(case.cluster, case.placement.sessions)
     kept, levels = kept_by(case.cluster, case.policy), levels_meanwhile(case.cluster, added)
     return {
         "goal": frozenset(case.wanted_sessions()),
         "today": frozenset(case.todays_sessions()),
-        "kept": {names[router]: number for router, number in kept.items() if router in names},
+        "possible": frozenset(case.possible_sessions()),
+        "kept": {names[router]: number - (router in breaks) for router, number in kept.items() if router in names},
         "levels": {names[router]: number for router, number in levels.items() if router in names},
     }

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from .errors import ConflictError, MissingError, StoppedError
 from .evidence import Pod, Seen, Target, Watch
@@ -18,6 +18,8 @@ from .revisions import newest_revision
 from .stages import MAX_PARALLEL, Stage, chunks
 
 MOST_NAMED = 5
+SETTLED = 3
+"""Looks, by their interval, that the DaemonSet's controller is given to hear of a change."""
 
 
 class Pace(Struct, frozen=True):
@@ -65,14 +67,19 @@ class Mover:
             # has an old one, and wait for no session; before anything stops, there are sessions to spare.
             while held and stage.wait and self.renew(goal):
                 self.wait_for(goal)
+            if stage.slug == "daemonset":
+                self.settle()
+            stopped: set[str] = set()
             for index, batch in enumerate(stage.batches):
                 # Labels start speakers only where the DaemonSet asks for them already.
                 if index and stage.slug == "label-speakers" and not edits:
                     self.wait_for(goal.of(labelled))
                 elif index and stage.slug == "unlabel-nodes":
-                    self.wait_for(goal)
+                    self.wait_for(goal, frozenset(stopped))
+                    stopped.clear()
                 made = sum(self.make(change, goal) for change in batch)
-                labelled.update(name for change in batch if isinstance(change, Label) for name in change.nodes)
+                stopped.update(name for change in batch if isinstance(change, Label) for name in change.nodes)
+                labelled |= stopped
                 self.tell(f"  batch {index + 1} of {len(stage.batches)}: {plural(made, 'object')} changed")
         self.at = "the last look"
         self.wait(lambda seen: [*missing(goal, seen), *superfluous(goal, seen)])
@@ -92,12 +99,18 @@ class Mover:
                 self.wait_for(goal.of(part))
         return made
 
+    def settle(self) -> None:
+        """Give the DaemonSet's controller time to see the labels before the template asks for them, and the template
+        before the labels go: it hears of nodes and of DaemonSets apart, and stops what seems to be on other nodes."""
+        newest_revision(self.api, self.target, self.pace.timeout, self.pace.interval)
+        time.sleep(SETTLED * self.pace.interval)
+
     def restart(self, names: Iterable[str], goal: Goal) -> int:
         """Restart the speakers of one round that have an old template, once all that is to be up is up."""
         old = self.outdated(names)
         if not old:
             return 0
-        self.wait(lambda seen: [*missing(goal, seen), *not_spared(goal, seen, old)])
+        self.wait(lambda seen: [*self.missing(goal, seen), *not_spared(goal, seen, old)])
         self.tell(f"  restarting {plural(len(old), 'speaker')}: {', '.join([*old][:MOST_NAMED])}")
         for pod in old.values():
             self.remove(pod)
@@ -120,24 +133,35 @@ class Mover:
         except (MissingError, ConflictError):
             return
 
-    def wait_for(self, goal: Goal) -> None:
-        """Wait until all of the goal is up."""
-        self.wait(lambda seen: missing(goal, seen))
+    def wait_for(self, goal: Goal, gone: Collection[str] = ()) -> None:
+        """Wait until all of the goal is up, and the speakers that are none of it are gone from these nodes."""
+        self.wait(lambda seen: [*self.missing(goal, seen), *superfluous(goal, seen, gone)])
+
+    def missing(self, goal: Goal, seen: Seen) -> list[str]:
+        """What is not up; on the way back a session whose peer object somebody has deleted is not waited for."""
+        if self.changes.back:
+            goal = structs.replace(goal, sessions=frozenset(each for each in goal.sessions if each[1] in seen.peers))
+        return missing(goal, seen)
 
     def wait(self, lacks: Callable[[Seen], list[str]]) -> None:
         """Wait until nothing is lacking. Raises StoppedError when there was no progress for too long."""
-        least, deadline = -1, time.monotonic() + self.pace.timeout
+        # A report may need its time to be believed, which is no lack of progress.
+        patience = self.pace.timeout + self.watch.patience
+        least, deadline = -1, time.monotonic() + patience
         while True:
             began = time.monotonic()
             found = lacks(self.watch.look())
             if not found:
                 return
             if least < 0 or len(found) < least:
-                least, deadline = len(found), time.monotonic() + self.pace.timeout
+                least, deadline = len(found), time.monotonic() + patience
                 self.tell(f"  waiting for {named(found)}")
             took = time.monotonic() - began
             if time.monotonic() >= deadline:
-                raise StoppedError(f"after {self.pace.timeout:g} s there is still missing: {named(found)}")
+                raise StoppedError(
+                    f"after {self.pace.timeout:g} s, and {self.watch.patience:g} s that a report may take, "
+                    f"there is still missing: {named(found)}"
+                )
             # A look at a large cluster is dear for its API server.
             time.sleep(min(max(self.pace.interval, 2 * took), max(0.0, deadline - time.monotonic())))
 
@@ -152,9 +176,12 @@ def missing(goal: Goal, seen: Seen) -> list[str]:
     ]
 
 
-def superfluous(goal: Goal, seen: Seen) -> list[str]:
-    """The speakers that are still there but not to be."""
-    return [f"the end of the speaker on {name}" for name in sorted({*seen.pods, *seen.leaving} - goal.speakers)]
+def superfluous(goal: Goal, seen: Seen, nodes: Collection[str] | None = None) -> list[str]:
+    """The speakers, on all nodes or on these, that are still there but not to be."""
+    there = {*seen.pods, *seen.leaving} - goal.speakers
+    return [
+        f"the end of the speaker on {name}" for name in sorted(there if nodes is None else there.intersection(nodes))
+    ]
 
 
 def not_spared(goal: Goal, seen: Seen, names: Collection[str]) -> list[str]:

@@ -90,7 +90,6 @@ def make_plan(
     # All of today's speakers have the label by then, so the edit stops none.
     edited = Step("daemonset", "let the DaemonSet run where the label is; no pod is restarted", template, renewed_back)
     opening = [
-        Step("hold-restarts", "keep the DaemonSet from restarting its pods by itself", hold),
         Step("open-peers", "let the new sessions open; none closes", peers.early),
         Step(
             "untaint-speakers", "let speakers run there without the toleration", taint_changes(taint, False, blocking)
@@ -100,6 +99,7 @@ def make_plan(
             "label the nodes of the chosen speakers and, for now, of those that leave",
             label_changes(label, for_now - labelled, labelled - for_now),
         ),
+        Step("hold-restarts", "keep the DaemonSet from restarting its pods by itself", hold),
         edited,
         Step("restart-speakers", "restart the speakers that stay and have the old template, in rounds", renewed),
     ]

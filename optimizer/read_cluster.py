@@ -98,7 +98,8 @@ def build(found: Found, wanted: str | None, live: bool = False) -> Cluster:
             msgspec.structs.replace(node, requested=requested[name]) if name in requested else node
             for name, node in nodes.items()
         ),
-        peers=tuple(read_peer(item) for item in by_name(items["BgpPeer"])),
+        # One that is being deleted (OpenELB's finalizer may hold it) asks for no session any more.
+        peers=tuple(read_peer(item) for item in by_name(items["BgpPeer"]) if not is_leaving(item)),
         speaker=speaker,
         as_per_rack=read_conf(items["BgpConf"], warnings),
         daemonsets=tuple(daemonsets),
@@ -249,6 +250,11 @@ def selected_by(speaker: Speaker | None, nodes: Iterable[Node]) -> list[str]:
         and kube.affinity_selects(speaker.affinity, node.name, node.labels)
         and (not node.taints or kube.untolerated(node.taints, speaker.tolerations, speaker.host_network) is None)
     ]
+
+
+def is_leaving(item: Item) -> bool:
+    """Whether a BgpPeer is being deleted."""
+    return item.load(PeerObject).metadata.deletion_timestamp is not None
 
 
 def read_peer(item: Item) -> Peer:

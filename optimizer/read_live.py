@@ -52,7 +52,7 @@ def read_live(api: Api, daemonset: str | None = None, tell: Tell = silent) -> Li
     pages["DaemonSet"] = api.list(path_of("DaemonSet", namespace), fieldSelector=f"metadata.name={name}")
     chosen = [item for page in pages["DaemonSet"] for item in objects(page, api.server)]
     if daemonset and not chosen:
-        raise InputError(f"--daemonset {daemonset}: {api.server} has no such DaemonSet")
+        raise InputError(f"{api.server} has no DaemonSet {daemonset}")
     # Where several have the name, `build` says so. Pods come before nodes, so that each finds its node.
     pages["Pod"] = speaker_pages(api, chosen[0], tell) if len(chosen) == 1 else []
     for kind in ("Node", "BgpPeer", "BgpConf"):

@@ -59,6 +59,9 @@ def hold_and_resume(daemonset: Mapping[str, Any], edited: bool) -> tuple[tuple[P
     if is_held(daemonset):
         body = {"metadata": {"annotations": {ANNOTATION: None}}, "spec": {"updateStrategy": own_strategy(daemonset)}}
         return (), (Patch(*place, "merge", body),)
+    if not edited and strategy(daemonset) != "OnDelete" and ANNOTATION in (metadata.get("annotations") or {}):
+        # Somebody has let it go by hand: what we noted is of no use any more.
+        return (), (Patch(*place, "merge", {"metadata": {"annotations": {ANNOTATION: None}}}),)
     if not edited or strategy(daemonset) == "OnDelete":
         return (), ()
     own = json.dumps(daemonset["spec"].get("updateStrategy") or DEFAULT, sort_keys=True)

@@ -116,6 +116,10 @@ class Script:
             place = f"{self.number:02d}-{index:0{digits}d}" if len(mine) > 1 else f"{self.number:02d}"
             self.body.append(self.command(place, why, change))
 
+    def settle(self) -> None:
+        """Give the DaemonSet's controller time to hear of what was changed."""
+        self.body += ["", "settle"]
+
     def command(self, place: str, why: str, change: Change) -> str:
         """The line for one change; writes the file that it needs."""
         match change:

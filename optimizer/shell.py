@@ -8,10 +8,11 @@ FUNCTIONS = r"""# Functions of the scripts beside this file; they need kubectl a
 #                    0: do not wait, and leave restarts to the DaemonSet
 #   STATUS_PERIOD    seconds until the status of a BgpPeer can be believed
 #   INTERVAL         seconds between two looks                                      5
+#   SETTLE           seconds until the DaemonSet's controller has heard of labels   5
 
 KUBECTL="${KUBECTL:-kubectl}" LC_ALL=C
 export KUBECTL LC_ALL
-TIMEOUT="${TIMEOUT:-300}" INTERVAL="${INTERVAL:-5}"
+TIMEOUT="${TIMEOUT:-300}" INTERVAL="${INTERVAL:-5}" SETTLE="${SETTLE:-5}"
 work=$(mktemp -d)
 trap 'ended $?' EXIT
 
@@ -199,6 +200,13 @@ newest_revision() {
         "controller-revision-hash"}}{{"\n"}}{{end}}{{end}}' >"$work/revisions" || stop "kubectl get revisions failed"
     awk -v owner="DaemonSet/$daemonset" '$1 == owner { print $2, $3 }' "$work/revisions" |
         sort -n | tail -n 1 | cut -d ' ' -f 2
+}
+
+# settle: the controller hears of nodes and of the DaemonSet apart, and stops what seems to be on a node without the
+# label: so it gets the time to hear of labels before the template asks for them, and of the template before they go
+settle() {
+    [ "$TIMEOUT" -eq 0 ] || newest_revision >/dev/null
+    sleep "$SETTLE"
 }
 
 # outdated FILE ROUND HASH: the speaker pods on the nodes of that round that have another template

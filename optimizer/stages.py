@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
+from jsonpointer import resolve_pointer
 from msgspec import Struct, structs
 
 from .errors import InputError
@@ -14,7 +16,8 @@ from .manifests import Change, Label, Objects, Patch, Restart, TaintNodes, edit,
 from .model import Cluster, Placement, Policy
 from .plan import Step, Wait
 from .progress import plural
-from .restarts import added_sessions, groups_of, holds, is_held, rounds, short_meanwhile
+from .restarts import added_sessions, groups_of, holds, rounds, short_meanwhile
+from .template import POD_SPEC
 from .verify_manifests import running_speakers
 
 BEFORE = ("hold-restarts", "open-peers")
@@ -79,7 +82,7 @@ def stages(
         undo: list[Change] = []
         for change in step.changes:
             tested = under_test(objects, change)
-            undo = [*inverse(objects, tested), *undo]
+            undo = [*(under_hold(objects, each) for each in inverse(objects, tested)), *undo]
             make(objects, tested)
             changes.append(tested)
         started = starting(objects, waiting) if step.slug not in BEFORE else frozenset[str]()
@@ -129,16 +132,40 @@ def starting(objects: Objects, names: frozenset[str]) -> frozenset[str]:
 
 
 def under_test(objects: Objects, change: Change) -> Change:
-    """The same change as a JSON patch that tests what it replaces, where it was a merge patch."""
-    if not isinstance(change, Patch) or change.type == "json":
+    """The same change as a JSON patch that tests whatever it replaces, as `objects` have it."""
+    if not isinstance(change, Patch):
         return change
     old = objects[change.kind, change.namespace, change.name]
-    new = merge(old, change.body)
-    operations = [
-        *edit("/metadata/annotations", old["metadata"].get("annotations"), new["metadata"].get("annotations")),
-        *edit("/spec", old["spec"], new["spec"]),
-    ]
-    return structs.replace(change, type="json", body=operations)
+    operations = change.body
+    if change.type == "merge":
+        new = merge(old, change.body)
+        operations = [
+            *edit("/metadata/annotations", old["metadata"].get("annotations"), new["metadata"].get("annotations")),
+            *edit("/spec", old["spec"], new["spec"]),
+        ]
+    tested = {each["path"] for each in operations if each["op"] == "test"}
+    body = []
+    for each in operations:
+        if each["op"] != "test" and each["path"] not in tested:
+            body.append({"op": "test", "path": each["path"], "value": resolve_pointer(old, each["path"], None)})
+        body.append(each)
+    return structs.replace(change, type="json", body=[*while_held(old, body), *body])
+
+
+def under_hold(objects: Objects, change: Change) -> Change:
+    """The change that takes an edit of the template back, as long as the DaemonSet is held as it is for the edit."""
+    if not isinstance(change, Patch) or change.kind != "DaemonSet":
+        return change
+    daemonset = objects[change.kind, change.namespace, change.name]
+    return structs.replace(change, body=[*while_held(daemonset, change.body), *change.body])
+
+
+def while_held(daemonset: Mapping[str, Any], operations: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The test that an edit of the template needs: once somebody lets the DaemonSet go, it would restart everything."""
+    if not any(each["path"].startswith(POD_SPEC) for each in operations):
+        return []
+    path = "/spec/updateStrategy/type"
+    return [{"op": "test", "path": path, "value": resolve_pointer(daemonset, path, None)}]
 
 
 def in_batches(
@@ -279,8 +306,6 @@ def refuse_break(cluster: Cluster, policy: Policy, placement: Placement, found: 
             f"router {name} would have {both} sessions, old and new together, over its limit of {limit}"
             f"{others(over)}; --allow-break closes some of the old ones first"
         )
-    if cluster.speaker is not None and is_held(cluster.speaker.manifest):
-        return  # it was asked at the start of the move that is to be finished now
     names = {name for stage in found for batch in stage.batches for part in restarted(batch) for name in part}
     met = {session.router for session in placement.sessions if session.node in names}
     if short := [router for router in short_meanwhile(cluster, policy, placement) if router in met]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from optimizer import evidence
 from optimizer.cli import main
 from optimizer.journal import Journal, write_journal
 from optimizer.model import Policy, Session
@@ -150,8 +151,10 @@ def test_a_placement_that_does_not_hold_any_more_is_a_violation(
 
 
 def test_nothing_to_change_is_told_and_writes_no_rollback_file(
-    tmp_path: Path, server: Server, login: list[object], placement: Path
+    tmp_path: Path, server: Server, login: list[object], placement: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # A report may need its time to be believed: that is waited for besides.
+    monkeypatch.setattr(evidence, "STATUS_PERIOD", 0.4)
     told = run("plan", placement, *login)
     assert (told.exit_code, told.stdout) == (
         0,
@@ -162,8 +165,9 @@ def test_nothing_to_change_is_told_and_writes_no_rollback_file(
     pace = ["--timeout", "0.1", "--interval", "0.01"]
     told_of = sentence("apply", placement, "--yes", *login, *pace)
     assert told_of == (
-        "stopped at the last look, in a safe state: after 0.1 s there is still missing: the speaker on n1, the speaker "
-        "on n2, the session n1 - leaf, the session n2 - leaf; nothing was changed"
+        "stopped at the last look, in a safe state: after 0.1 s, and 0.4 s that a report may take, there is "
+        "still missing: the speaker on n1, the speaker on n2, the session n1 - leaf, the session n2 - leaf; "
+        "nothing was changed"
     )
     for each in server.objects:
         if each["kind"] == "Pod":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,14 @@ from optimizer import evidence
 from optimizer.errors import LiveError
 from optimizer.evidence import Seen, Target, Watch
 from optimizer.live import Api, connect
+from optimizer.mover import Goal, superfluous
 
 from .live_server import Answer, Server, kubeconfig, serving
 from .objects import SPEAKER, SYSTEM, Object, peer, speaker_pod
 
 LABELS = {"app": "openelb", "component": "speaker"}
 TARGET = Target(SYSTEM, SPEAKER, "1", "app=openelb,component=speaker")
-BEFORE, START, AFTER = (f"2026-05-01T10:00:0{second}Z" for second in (0, 1, 2))
+BEFORE, START, AFTER, LATER = (f"2026-05-01T10:00:0{second}Z" for second in range(4))
 UNTIMED = 99.0
 
 
@@ -94,14 +95,15 @@ def test_a_report_without_a_time_or_of_the_same_second_is_believed_once_its_pod_
     server: Server, api: Api, report: Object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert look(server, api, speaker("n1"), leaf(n1=report), settled=True).sessions
-    monkeypatch.setattr(evidence, "STATUS_PERIOD", 0.05)
+    monkeypatch.setattr(evidence, "STATUS_PERIOD", UNTIMED)
     watch = Watch(api, TARGET, True)
+    assert watch.patience == UNTIMED
     assert not watch.look().sessions
-    monkeypatch.setattr(evidence, "STATUS_PERIOD", 0)
+    watch.patience = 0
     assert watch.look().sessions == {("n1", "leaf")}
     # Another pod has not been seen before.
     server.objects[0]["metadata"]["uid"] = "another"
-    monkeypatch.setattr(evidence, "STATUS_PERIOD", UNTIMED)
+    watch.patience = UNTIMED
     assert not watch.look().sessions
     # One that is not ready begins anew.
     assert set(watch.since) == {"another"}
@@ -165,13 +167,108 @@ def test_without_sessions_the_bgppeers_are_not_asked_for(server: Server, api: Ap
     seen = look(server, api, speaker("n1"), leaf(n1=told(uptime=AFTER)), with_sessions=False)
     assert seen.ready == {"n1"}
     assert not seen.sessions
+    assert not seen.peers
+    # There is no report to wait for.
+    assert Watch(api, TARGET, False).patience == 0
     assert not server.asked("bgppeers")
 
 
 def test_bgppeers_without_a_status(server: Server, api: Api) -> None:
     statuses: list[Object] = [{}, {"status": None}, {"status": {}}, {"status": {"nodesPeerStatus": None}}]
     for status in statuses:
-        assert not look(server, api, speaker("n1"), peer("leaf", "10.0.0.1") | status).sessions
+        seen = look(server, api, speaker("n1"), peer("leaf", "10.0.0.1") | status)
+        assert not seen.sessions
+        assert seen.peers == {"leaf"}
+
+
+# Sessions that were closed a moment ago are reported for a while.
+
+REPORTS = [told(uptime=AFTER), told(), told(uptime="soon"), told(uptime="")]
+ONE = ("n1", "leaf")
+
+
+def first_look(server: Server, api: Api, today: Collection[tuple[str, str]], *objects: Object) -> tuple[Watch, Seen]:
+    server.objects = list(objects)
+    watch = Watch(api, TARGET, True)
+    watch.patience = 0
+    return watch, watch.first_look(today)
+
+
+def report(server: Server, watch: Watch, **reports: Any) -> frozenset[tuple[str, str]]:
+    """The sessions that are seen with these reports."""
+    server.objects[-1]["status"] = {"nodesPeerStatus": reports}
+    return watch.look().sessions
+
+
+@pytest.mark.parametrize("old", REPORTS)
+def test_a_session_of_today_is_believed_from_the_first_look_on(server: Server, api: Api, old: Object) -> None:
+    watch, seen = first_look(server, api, {ONE}, speaker("n1"), leaf(n1=old))
+    assert (set(seen.sessions), set(seen.ready), set(seen.peers)) == ({ONE}, {"n1"}, {"leaf"})
+    assert not watch.doubted
+    assert watch.look().sessions == {ONE}
+
+
+@pytest.mark.parametrize("old", REPORTS)
+def test_a_report_of_a_session_that_was_closed_a_moment_ago_is_not_believed_until_it_changes(
+    server: Server, api: Api, old: Object
+) -> None:
+    watch, seen = first_look(server, api, {("n1", "other"), ("n2", "leaf")}, speaker("n1"), leaf(n1=old))
+    assert (seen.sessions, [*watch.doubted]) == (frozenset(), [ONE])
+    assert not any(report(server, watch, n1=old) for _ in range(3))
+    assert report(server, watch, n1=told(uptime=LATER)) == {ONE}
+    assert not watch.doubted
+    # It is looked at as any other from now on.
+    assert report(server, watch, n1=old) == {ONE}
+
+
+@pytest.mark.parametrize("old", REPORTS)
+@pytest.mark.parametrize("between", [{}, {"n1": told("ACTIVE", uptime=AFTER)}, {"n2": told(uptime=AFTER)}])
+def test_a_report_that_has_gone_once_is_believed_when_it_comes_again(
+    server: Server, api: Api, old: Object, between: Object
+) -> None:
+    watch, _ = first_look(server, api, (), speaker("n1"), leaf(n1=old))
+    assert not report(server, watch, n1=old)
+    assert not report(server, watch, **between)
+    assert report(server, watch, n1=old) == {ONE}
+
+
+def test_a_report_is_doubted_of_one_session_alone(server: Server, api: Api) -> None:
+    up, pods = told(uptime=AFTER), (speaker("n1"), speaker("n2"))
+    watch, seen = first_look(server, api, {("n2", "leaf")}, *pods, leaf(n1=up, n2=up))
+    assert seen.sessions == {("n2", "leaf")}
+    assert report(server, watch, n1=up, n2=up, n3=up) == {("n2", "leaf")}
+    assert report(server, watch, n1=told(uptime=LATER), n2=up) == {ONE, ("n2", "leaf")}
+
+
+def test_a_changed_report_is_held_to_the_pod_s_start_as_any_other(server: Server, api: Api) -> None:
+    watch, _ = first_look(server, api, (), speaker("n1"), leaf(n1=told(uptime=AFTER)))
+    assert not report(server, watch, n1=told(uptime=BEFORE))
+    watch.patience = UNTIMED
+    assert not report(server, watch, n1=told())
+    assert report(server, watch, n1=told(uptime=AFTER)) == {ONE}
+
+
+def test_reports_of_a_speaker_that_is_not_up_are_doubted_too(server: Server, api: Api) -> None:
+    """It starts while the report of the one before it still stands."""
+    up = told(uptime=AFTER)
+    watch, seen = first_look(server, api, (), leaf(n1=up))
+    assert (seen.pods, [*watch.doubted]) == ({}, [ONE])
+    server.objects.insert(0, speaker("n1"))
+    assert not report(server, watch, n1=up)
+    assert report(server, watch, n1=told(uptime=LATER)) == {ONE}
+
+
+# What is still there but not to be.
+
+
+def test_speakers_that_are_not_to_be_are_named_on_all_nodes_or_on_these(server: Server, api: Api) -> None:
+    leaving = speaker("n4", deletionTimestamp=AFTER)
+    seen = look(server, api, speaker("n1"), speaker("n2"), speaker("n3", ready="False"), leaving)
+    goal = Goal(frozenset({"n1"}), frozenset())
+    ends = [f"the end of the speaker on {name}" for name in ("n2", "n3", "n4")]
+    assert superfluous(goal, seen) == superfluous(goal, seen, ("n1", "n2", "n3", "n4", "n5")) == ends
+    assert superfluous(goal, seen, {"n4", "n2"}) == [ends[0], ends[2]]
+    assert superfluous(goal, seen, ("n1", "n5")) == superfluous(goal, seen, ()) == []
 
 
 def test_all_pages_are_looked_at(server: Server, api: Api) -> None:
@@ -183,6 +280,7 @@ def test_all_pages_are_looked_at(server: Server, api: Api) -> None:
     seen = look(server, api, *map(speaker, names), *peers)
     assert seen.ready == set(names)
     assert len(seen.sessions) == 3
+    assert seen.peers == {"leaf-0", "leaf-1", "leaf-2"}
 
 
 @pytest.mark.parametrize(

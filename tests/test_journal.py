@@ -24,14 +24,25 @@ CHANGES = (
     TaintNodes(OURS, True, ("n1",)),
     TaintNodes(replace(OURS, value=""), False, ("n1", "n2")),
     Patch("DaemonSet", "ns", "speaker", "json", [{"op": "test", "path": "/spec/a", "value": None}]),
-    Patch("BgpPeer", "", "leaf", "merge", {"spec": {"nodeSelector": None}}),
+    Patch(
+        "BgpPeer",
+        "",
+        "leaf",
+        "json",
+        [
+            {"op": "test", "path": "/spec/nodeSelector", "value": {}},
+            {"op": "replace", "path": "/spec/nodeSelector", "value": {"matchLabels": {"a/b": "c"}}},
+            {"op": "remove", "path": "/metadata/annotations/a~1b"},
+            {"op": "add", "path": "/spec/x", "value": [1, None, True]},
+        ],
+    ),
     Create({"kind": "BgpPeer", "metadata": {"name": "é"}, "spec": {"conf": {"peerAs": 4_200_000_000}}}),
     Delete("BgpPeer", "", "leaf"),
     Restart((("n1", "n2"), ("n3",))),
 )
 STEPS = (UndoStep("open-peers", "take back: it", CHANGES, "established"), UndoStep("hold-restarts", "", CHANGES[:1]))
-LEG = Leg(STEPS, ("n1",), (("n1", "leaf"),), {"leaf": 2}, {"leaf": 3})
-JOURNAL = Journal("ns", "speaker", "uid", (KEY, VALUE), "bgp", "abc", (LEG, Leg((), (), ())))
+LEG = Leg(STEPS, ("n1",), {"leaf": ("n1",), "two": ("n1", "n2")}, {"leaf": 2}, {"leaf": 3})
+JOURNAL = Journal("ns", "speaker", "uid", (KEY, VALUE), "bgp", "abc", (LEG, Leg((), (), {})))
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
@@ -48,6 +59,14 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 
 def test_where_there_is_none(tmp_path: Path) -> None:
     assert read_journal(tmp_path / "none.json") is None
+
+
+def patching(*operations: Any, **fields: Any) -> bytes:
+    """The file whose only change is a patch; `fields` are those in which it differs from one of ours."""
+    made = {"change": "Patch", "kind": "BgpPeer", "namespace": "", "name": "leaf", "type": "json"}
+    change = made | {"body": list(operations)} | fields
+    legs = [{"steps": [{"slug": "a", "why": "b", "changes": [change]}], "speakers": [], "sessions": {}}]
+    return changed(lambda data: data.update(legs=legs))
 
 
 def changed(change: Callable[[dict[str, Any]], object]) -> bytes:
@@ -88,6 +107,20 @@ BASE: dict[str, Any] = {
                 legs=[{"steps": [{"slug": "", "why": "", "changes": [{"change": "Wreck"}]}], "speakers": []}]
             )
         ),
+        changed(lambda data: data.update(legs=[{"steps": [], "speakers": [], "sessions": [["n1", "leaf"]]}])),
+        changed(lambda data: data.update(legs=[{"steps": [], "speakers": [], "sessions": {"leaf": "n1"}}])),
+        patching(type="merge", body={"spec": {"nodeSelector": None}}),
+        *(patching(body=body) for body in (None, "no", 5, {}, {"op": "remove", "path": "/spec/a"})),
+        *map(patching, (None, "remove", [], {}, {"op": "remove"}, {"path": "/spec/a"})),
+        *(patching({"op": op, "path": "/a", "from": "/b", "value": 1}) for op in ("move", "copy", "", "Add", None)),
+        *(patching({"op": "remove", "path": path}) for path in ("", "spec/a", " /spec", 5, None, ["spec"])),
+        # The first is as it is to be.
+        patching({"op": "remove", "path": "/spec/a"}, {"op": "remove", "path": "spec"}),
+        *(patching(kind=kind) for kind in ("Node", "Secret", "", "Bgp\nPeer\x1b[31m")),
+        *(patching(kind="BgpPeer", namespace=namespace) for namespace in ("ns", "default")),
+        patching(kind="DaemonSet", namespace="ns", name="other"),
+        patching(kind="DaemonSet", namespace="", name="speaker"),
+        patching(kind="DaemonSet", namespace="default", name="speaker"),
     ],
 )
 def test_what_is_no_rollback_file_is_refused_in_one_sentence(tmp_path: Path, content: bytes) -> None:
@@ -104,6 +137,16 @@ def test_the_plain_one_is_read(tmp_path: Path) -> None:
     file = tmp_path / "good.json"
     file.write_text(json.dumps(BASE))
     assert read_journal(file) == Journal("ns", "speaker", "1", ("a", "b"), "bgp", "abc", ())
+
+
+def test_patches_of_the_daemonset_and_of_bgppeers_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "good.json"
+    operation = {"op": "add", "path": "/spec/a", "value": None}
+    for place in (("BgpPeer", "", "any"), ("DaemonSet", "ns", "speaker")):
+        file.write_bytes(patching(operation, kind=place[0], namespace=place[1], name=place[2]))
+        journal = read_journal(file)
+        assert journal is not None
+        assert journal.legs[0].steps[0].changes == (Patch(*place, "json", [operation]),)
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
@@ -144,7 +187,7 @@ def test_the_way_back_is_the_stages_in_reverse() -> None:
     leg = leg_of(
         [stage("a", CHANGES[0]), stage("b"), stage("c", *CHANGES[1:3])],
         ["n2", "n1"],
-        [("n2", "p"), ("n1", "p")],
+        [("n2", "p"), ("n3", "a"), ("n1", "p")],
         {},
         {},
     )
@@ -153,7 +196,9 @@ def test_the_way_back_is_the_stages_in_reverse() -> None:
         ("a", "take back: do a", "running"),
     ]
     assert leg.steps[0].changes == CHANGES[1:3]
-    assert (leg.speakers, leg.sessions) == (("n1", "n2"), (("n1", "p"), ("n2", "p")))
+    assert (leg.speakers, leg.sessions) == (("n1", "n2"), {"a": ("n3",), "p": ("n1", "n2")})
+    # So that the same plan gives the same file.
+    assert [*leg.sessions] == ["a", "p"]
 
 
 def test_the_fingerprint_tells_speakers_and_sessions() -> None:

@@ -192,6 +192,29 @@ def test_what_is_not_allowed_is_not_tried_again(store: Store, api: Api) -> None:
         assert len(store.requests) == before + 1
 
 
+@pytest.mark.parametrize("back", [False, True])
+def test_nodes_that_somebody_else_has_changed_keep_no_other_from_being_changed(
+    store: Store, api: Api, back: bool
+) -> None:
+    set_label(store, "n1", KEY, "theirs")
+    with pytest.raises(ForeignError) as caught:
+        make(api, Label(KEY, None, ("n1", "n2", "n3")), dict.fromkeys(("n1", "n2", "n3"), VALUE), back)
+    # What was read of n2 is old, and so nothing is left to do there.
+    sentence = f"node n1: the label {KEY} is 'theirs' by now; it is left as it is"
+    assert (str(caught.value), caught.value.kind) == (f"{sentence} (and so 1 node more)", "Node")
+    set_label(store, "n2", KEY, VALUE)
+    store.objects.append(node("n4", {KEY: VALUE}))
+    with pytest.raises(ForeignError) as caught:
+        make(api, Label(KEY, None, ("n1", "n2", "n4")), dict.fromkeys(("n1", "n2", "n4"), VALUE), back)
+    assert str(caught.value) == sentence
+    assert [label_of(store, f"n{number}") for number in range(1, 5)] == ["theirs", None, "theirs", None]
+
+
+def test_an_error_of_the_server_goes_before_what_somebody_else_has_changed(api: Api) -> None:
+    with pytest.raises(MissingError, match="cannot patch Node gone"):
+        make(api, Label(KEY, VALUE, ("n3", "gone")), {"n3": None, "gone": None})
+
+
 # Taints.
 
 
@@ -216,6 +239,19 @@ def test_a_taint_of_somebody_else_is_left(store: Store, api: Api) -> None:
         with pytest.raises(ForeignError, match=f"node n1: the taint {KEY} is 'theirs' by now; it is left as it is"):
             make(api, TaintNodes(TAINT, present, ("n1",)))
     assert taints(store, "n1") == [RAW | {"value": "theirs"}]
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_taints_of_somebody_else_keep_no_other_from_being_set(store: Store, api: Api, back: bool) -> None:
+    for name in ("n1", "n3"):
+        store.find("Node", name)["spec"]["taints"] = [RAW | {"value": "theirs"}]
+    with pytest.raises(ForeignError) as caught:
+        make(api, TaintNodes(TAINT, True, ("n1", "n2", "n3")), back=back)
+    sentence = f"node n1: the taint {KEY} is 'theirs' by now; it is left as it is (and so 1 node more)"
+    assert (str(caught.value), caught.value.kind) == (sentence, "Node")
+    assert [taints(store, name) for name in ("n1", "n2", "n3")] == [
+        *([RAW | {"value": "theirs"}], [RAW], [RAW | {"value": "theirs"}])
+    ]
 
 
 def test_a_taint_that_comes_meanwhile_stays(store: Store, api: Api) -> None:

@@ -347,6 +347,20 @@ def test_a_bgp_peer_with_an_impossible_field_is_refused(tmp_path: Path, given: O
     assert refusal(tmp_path, node("n1"), given).startswith(f"cluster.json: BgpPeer leaf: {sentence}")
 
 
+@pytest.mark.parametrize("held", [{}, {"finalizers": ["finalizer.bgp.kubesphere.io/v1alpha2"]}])
+def test_a_bgp_peer_that_is_being_deleted_is_not_read(tmp_path: Path, held: Object) -> None:
+    # What it asks for does not matter any more, even where it could not be read.
+    leaving, broken, stays = peer("leaf-1", "10.0.0.1"), peer("leaf-2", "none"), peer("leaf-3", "10.0.0.1")
+    for each in (leaving, broken):
+        each["metadata"] |= {"deletionTimestamp": "2026-05-01T10:00:00Z"} | held
+    stays["metadata"] |= held
+    found = read(tmp_path, node("n1"), leaving, broken, stays)
+    assert [each.name for each in found.peers] == ["leaf-3"]
+    assert found.peers == read(tmp_path / "other", node("n1"), stays).peers
+    stays["metadata"]["deletionTimestamp"] = None
+    assert [each.name for each in read(tmp_path, node("n1"), stays).peers] == ["leaf-3"]
+
+
 def test_only_the_bgp_conf_named_default_counts(tmp_path: Path) -> None:
     cluster = read(tmp_path, node("n1"), conf(asPerRack={"r1": 65001}), conf("other", asPerRack={"r9": 1}))
     assert cluster.as_per_rack == {"r1": 65001}

@@ -138,7 +138,7 @@ def test_another_version_of_openelb_is_refused(server: Server, api: Api) -> None
 def test_a_daemonset_that_is_not_there(server: Server, api: Api) -> None:
     with pytest.raises(InputError) as caught:
         read_live(api, "nowhere/speaker")
-    assert str(caught.value) == f"--daemonset nowhere/speaker: {server.address} has no such DaemonSet"
+    assert str(caught.value) == f"{server.address} has no DaemonSet nowhere/speaker"
     server.objects.append(daemonset(SPEAKER, "second"))
     with pytest.raises(InputError, match=f"several DaemonSets are named {SPEAKER} "):
         read_live(api)

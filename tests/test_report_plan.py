@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from msgspec.structs import replace
 from optimizer.case import prepare
 from optimizer.evidence import Target
 from optimizer.hops import hops
+from optimizer.manifests import merge
 from optimizer.model import Cluster, Placement
 from optimizer.move import Move
 from optimizer.preview import Edit, Preview, Refusal
@@ -18,7 +20,19 @@ from optimizer.report_plan import SHOWN, level_text, plan_json, plan_text
 from optimizer.stages import Level, stages
 from optimizer.template import Style
 
-from .export_inputs import POLICY, TWO_RACKS, cluster, hostnames, node, peer, placed, router, two_racks
+from .export_inputs import (
+    KEY,
+    POLICY,
+    TWO_RACKS,
+    VALUE,
+    cluster,
+    hostnames,
+    node,
+    peer,
+    placed,
+    router,
+    two_racks,
+)
 from .export_shell import moving
 from .test_hops import with_today
 
@@ -37,9 +51,57 @@ def move_of(found: Cluster, placement: Placement, style: Style = "node-selector"
         hops=(),
         goal=frozenset(),
         today=frozenset(),
+        possible=frozenset(),
         kept={},
         levels={},
     )
+
+
+FLUX = {"labels": {"kustomize.toolkit.fluxcd.io/name": "apps"}}
+
+
+def managed(found: Cluster, *names: str) -> Cluster:
+    """The cluster where somebody else manages the objects of these names."""
+
+    def marked(manifest: Mapping[str, Any]) -> dict[str, Any]:
+        return merge(manifest, {"metadata": FLUX}) if manifest["metadata"]["name"] in names else dict(manifest)
+
+    assert found.speaker is not None
+    own = replace(found.speaker, manifest=marked(found.speaker.manifest))
+    return replace(
+        found, speaker=own, peers=tuple(replace(each, manifest=marked(each.manifest)) for each in found.peers)
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ([], ""),
+        (["openelb-speaker"], "DaemonSet openelb-speaker"),
+        (["leaf-1"], "BgpPeer leaf-1"),
+        (["old-1"], "BgpPeer old-1"),
+        # The DaemonSet goes first.
+        (["old-1", "leaf-1", "openelb-speaker"], "DaemonSet openelb-speaker"),
+    ],
+)
+def test_somebody_who_manages_any_of_the_objects_to_be_patched_is_told(names: list[str], told: str) -> None:
+    found, placement = moving()
+    move = move_of(managed(found, *names), placement)
+    sentence = move.managed
+    assert sentence.startswith(f"{told} is managed by Flux (Kustomization) (apps), which would" if told else "")
+    assert bool(sentence) == bool(told)
+    # Where nothing is to change nobody needs to be asked.
+    assert replace(move, stages=()).managed == ""
+
+
+def test_who_manages_an_object_that_stays_as_it_is_does_not_matter() -> None:
+    # Two racks keep their BgpPeers; where the label is asked for already, the DaemonSet stays as well.
+    assert move_of(managed(two_racks(), "leaf-1", "leaf-2"), TWO_RACKS).managed == ""
+    nodes = [node("n1", chosen=True), node("n2", chosen=True), node("n3")]
+    found = cluster(nodes, pod={"nodeSelector": {KEY: VALUE}}, running=["n1", "n2"])
+    move = move_of(managed(found, "openelb-speaker"), placed(speakers=["n1", "n3"]))
+    assert [each.slug for each in move.stages] == ["label-speakers", "unlabel-nodes"]
+    assert move.managed == ""
 
 
 def texts(move: Move, seen: Preview = NOTHING, verbose: bool = False) -> dict[str, str]:
@@ -59,13 +121,13 @@ def test_every_kind_of_step_is_told() -> None:
     move = move_of(*moving(), style="taints", most=2)
     text = texts(move)
     slugs = [
-        *("hold-restarts", "open-peers", "label-speakers", "daemonset", "restart-speakers"),
+        *("open-peers", "label-speakers", "hold-restarts", "daemonset", "restart-speakers"),
         *("unlabel-nodes", "close-peers", "taint-nodes", "resume-restarts"),
     ]
     assert text["plan"].endswith(" 9 steps, 2 sessions of 2 speakers -> 4 of 4; nothing has been written yet")
     for number, slug in enumerate(slugs, 1):
         assert f"{slug}: " in text[f"step {number}"]
-    hold, opened, labelled, edited, restarted, unlabelled, closed, tainted, resumed = (
+    opened, labelled, hold, edited, restarted, unlabelled, closed, tainted, resumed = (
         text[f"step {number}"] for number in range(1, 10)
     )
     assert "changes     DaemonSet openelb-system/openelb-speaker: metadata.annotations, spec.updateStrategy" in hold

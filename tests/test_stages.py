@@ -12,16 +12,41 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from optimizer.errors import InputError, InternalError
-from optimizer.manifests import Change, Label, Patch, Restart, TaintNodes, apply_changes, inverse, merge, objects_of
+from optimizer.manifests import (
+    Change,
+    Create,
+    Label,
+    Patch,
+    Restart,
+    TaintNodes,
+    apply_changes,
+    inverse,
+    merge,
+    objects_of,
+)
 from optimizer.model import Cluster, Placement, Policy, Survive
 from optimizer.stages import Level, Stage, stages, under_test
 from optimizer.template import STYLES, Style
 
 from .api_server import World
-from .export_inputs import DAEMONSET, POLICY, TWO_RACKS, cluster, hostnames, node, peer, placed, router, two_racks
+from .export_inputs import (
+    DAEMONSET,
+    OURS,
+    POLICY,
+    TWO_RACKS,
+    cluster,
+    hostnames,
+    node,
+    peer,
+    placed,
+    rack,
+    router,
+    two_racks,
+)
 from .test_plan import plan
 from .test_plan_states import canonical, carry_out, filled, states
 
+RACK = rack("r1")
 NAMES = st.text(alphabet="ab/~.é", min_size=1, max_size=3)
 SCALARS: st.SearchStrategy[Any] = st.one_of(
     st.integers(0, 3), st.text(max_size=2), st.booleans(), st.just([]), st.just([1])
@@ -72,15 +97,105 @@ def test_a_merge_patch_under_test_does_the_same(
     assert plain(back) == plain(before)
 
 
-def test_what_is_no_merge_patch_stays_as_it_is() -> None:
-    for change in (Label("a", "b", ("n1",)), Patch("BgpPeer", "", "p", "json", []), Restart((("n1",),))):
+def test_what_is_no_patch_stays_as_it_is() -> None:
+    made = Create({"kind": "BgpPeer", "metadata": {"name": "p"}})
+    for change in (Label("a", "b", ("n1",)), Restart((("n1",),)), TaintNodes(OURS, True, ("n1",)), made):
         assert under_test({}, change) is change
+
+
+def operation(op: str, path: str, *value: Any) -> dict[str, Any]:
+    return {"op": op, "path": path} | ({"value": value[0]} if value else {})
+
+
+def test_a_json_patch_tests_the_stored_value_of_whatever_it_does_not_test_itself() -> None:
+    key = ("BgpPeer", "", "p")
+    objects = {key: {"kind": "BgpPeer", "metadata": {"name": "p"}, "spec": {"nodeSelector": {}, "a": [1], "b": 2}}}
+    add, own = operation("add", "/spec/nodeSelector", RACK), operation("test", "/spec/b", 2)
+    body = [
+        add,
+        operation("remove", "/spec/a"),
+        operation("add", "/spec/new/in", 1),
+        own,
+        operation("remove", "/spec/b"),
+    ]
+    tested = under_test(objects, Patch(*key, "json", body))
+    assert tested == Patch(
+        *key,
+        "json",
+        [
+            *(operation("test", "/spec/nodeSelector", {}), add),
+            *(operation("test", "/spec/a", [1]), operation("remove", "/spec/a")),
+            *(operation("test", "/spec/new/in", None), operation("add", "/spec/new/in", 1)),
+            *(own, operation("remove", "/spec/b")),
+        ],
+    )
+    # What is under test stays so, with no test twice.
+    assert under_test(objects, tested) == tested
+    assert under_test(objects, Patch(*key, "json", [])) == Patch(*key, "json", [])
+
+
+@pytest.mark.parametrize("kind", ["json", "merge"])
+def test_a_selector_that_is_stored_empty_is_not_overwritten_by_one_that_has_come_since(kind: Any) -> None:
+    key = ("BgpPeer", "", "p")
+    stored = {"kind": "BgpPeer", "metadata": {"name": "p"}, "spec": {"nodeSelector": {}}}
+    body: Any = [operation("add", "/spec/nodeSelector", RACK)]
+    change = under_test({key: stored}, Patch(*key, kind, {"spec": {"nodeSelector": RACK}} if kind == "merge" else body))
+    assert apply_changes({key: stored}, [change])[key]["spec"] == {"nodeSelector": RACK}
+    for foreign in ({"nodeSelector": {"matchLabels": {"rack": "theirs"}}}, {}):
+        with pytest.raises(InternalError, match="does not fit"):
+            apply_changes({key: stored | {"spec": foreign}}, [change])
+
+
+STRATEGY = "/spec/updateStrategy/type"
+
+
+@settings(deadline=None, max_examples=200)
+@given(states(), st.sampled_from(STYLES))
+def test_every_patch_and_its_way_back_test_what_they_replace_and_the_template_only_while_it_is_held(
+    state: tuple[Cluster, Placement], style: Style
+) -> None:
+    found, placement = with_strategy(state[0]), state[1]
+    for stage in staged(found, placement, style):
+        for change in (*(each for batch in stage.batches for each in batch), *stage.undo):
+            if not isinstance(change, Patch):
+                continue
+            assert change.type == "json"
+            tested: dict[str, Any] = {}
+            for each in change.body:
+                if each["op"] == "test":
+                    assert each["path"] not in tested
+                    tested[each["path"]] = each["value"]
+                else:
+                    assert each["path"] in tested
+            # As POD_SPEC says it, but for what the product code calls it.
+            edits = any(each["path"].startswith("/spec/template") for each in change.body)
+            assert edits == (stage.slug == "daemonset")
+            if edits:
+                assert change.body[0] == operation("test", STRATEGY, "OnDelete")
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_the_template_of_a_daemonset_that_somebody_lets_go_is_not_edited_in_either_direction(style: Style) -> None:
+    found = with_strategy(two_racks())
+    made = {stage.slug: stage for stage in staged(found, TWO_RACKS, style)}
+    held = apply_changes(objects_of(found), *made["hold-restarts"].batches)
+    ((edit,),) = made["daemonset"].batches
+    assert isinstance(edit, Patch)
+    edited = apply_changes(held, [edit])
+    (back,) = (change for change in made["daemonset"].undo if isinstance(change, Patch))
+    assert apply_changes(edited, [back])[DAEMONSET] == held[DAEMONSET]
+    for objects, change in ((held, edit), (edited, back)):
+        let_go = merge(objects[DAEMONSET], {"spec": {"updateStrategy": {"type": "RollingUpdate"}}})
+        with pytest.raises(InternalError, match="does not fit"):
+            apply_changes({DAEMONSET: let_go}, [change])
+    # The test is all that the edit has to do with the strategy.
+    assert STRATEGY not in [each["path"] for each in edit.body if each["op"] != "test"]
 
 
 def test_a_patch_under_test_does_not_overwrite_what_somebody_else_has_changed() -> None:
     found = two_racks()
-    first, *_ = staged(found, TWO_RACKS)
-    ((hold,),) = first.batches
+    (stage,) = (each for each in staged(found, TWO_RACKS) if each.slug == "hold-restarts")
+    ((hold,),) = stage.batches
     objects = objects_of(found)
     changed = merge(objects[DAEMONSET], {"spec": {"updateStrategy": {"type": "OnDelete"}}})
     with pytest.raises(InternalError, match="does not fit"):
@@ -173,9 +288,9 @@ def assert_levels(levels: Any, moments: list[set[tuple[str, str]]], routers: lis
 
 def test_levels_batches_and_words_of_a_plan() -> None:
     found = two_racks()
-    hold, label, edit, restart, unlabel, resume = staged(found, TWO_RACKS, most=2)
-    assert [each.slug for each in (hold, label, edit, restart, unlabel, resume)] == [
-        *("hold-restarts", "label-speakers", "daemonset", "restart-speakers", "unlabel-nodes", "resume-restarts")
+    label, hold, edit, restart, unlabel, resume = staged(found, TWO_RACKS, most=2)
+    assert [each.slug for each in (label, hold, edit, restart, unlabel, resume)] == [
+        *("label-speakers", "hold-restarts", "daemonset", "restart-speakers", "unlabel-nodes", "resume-restarts")
     ]
     assert [len(nodes_of(batch)) for batch in label.batches] == [2, 2, 1]
     assert (restart.levels["leaf-1"], restart.levels["leaf-2"]) == (Level(3, 2, 3, 3), Level(2, 1, 2, 2))

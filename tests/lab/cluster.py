@@ -39,6 +39,7 @@ CONTROLLERS = (
     "taint-eviction-controller",
 )
 FAST = ("--kube-api-qps=5000", "--kube-api-burst=10000")
+ALONE = ("--leader-elect=false", "--secure-port=0")
 START_UP = 120
 
 
@@ -205,18 +206,23 @@ class Lab:
 
     def start_others(self) -> None:
         """Start the controllers, the scheduler and the kubelets."""
+        self.controllers()
         login = f"--kubeconfig={self.kubeconfig}"
-        alone = ("--leader-elect=false", "--secure-port=0")
-        controllers = (
+        self.processes.start("kube-scheduler", [self.programs["kube-scheduler"], login, *ALONE, *FAST])
+        self.kubelets()
+
+    def controllers(self, login: Path | None = None) -> None:
+        """Start the controllers, which reach the API server by this kubeconfig; those that are there end."""
+        manager = "kube-controller-manager"
+        self.processes.kill(manager)
+        flags = (
+            f"--kubeconfig={login or self.kubeconfig}",
             f"--controllers={','.join(CONTROLLERS)}",
             "--concurrent-daemonset-syncs=4",
             # No kubelet here gets silent, however slow the machine.
             "--node-monitor-grace-period=24h",
         )
-        manager = "kube-controller-manager"
-        self.processes.start(manager, [self.programs[manager], login, *alone, *FAST, *controllers])
-        self.processes.start("kube-scheduler", [self.programs["kube-scheduler"], login, *alone, *FAST])
-        self.kubelets()
+        self.processes.start(manager, [self.programs[manager], *ALONE, *FAST, *flags])
 
     def kubelets(self, never_ready: Iterable[str] = (), ready_after: float = 0.0) -> None:
         """Pods get Ready after so many seconds, and never on these nodes; from now on.

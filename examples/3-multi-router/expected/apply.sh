@@ -12,16 +12,18 @@ STATUS_PERIOD="${STATUS_PERIOD:-35}"
 states=apply-states.txt
 . ./functions.sh
 
-say 'keep the DaemonSet from restarting its pods by itself'
-patch_merge 10-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
-
 say 'let the new sessions open; none closes'
-create 20-1-create-bgppeer-leaf-2.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-2
-patch_json 20-2-patch-bgppeer-leaf-1-old.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-1-old
-patch_json 20-3-patch-bgppeer-leaf-1.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-1
+create 10-1-create-bgppeer-leaf-2.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-2
+patch_json 10-2-patch-bgppeer-leaf-1-old.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-1-old
+patch_json 10-3-patch-bgppeer-leaf-1.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-1
 
 say 'label the nodes of the chosen speakers and, for now, of those that leave'
-label 30-label-nodes.txt bgp-speakers/speaker=true
+label 20-label-nodes.txt bgp-speakers/speaker=true
+
+say 'keep the DaemonSet from restarting its pods by itself'
+patch_merge 30-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
+
+settle
 
 say 'let the DaemonSet run where the label is; no pod is restarted'
 patch_merge 40-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system

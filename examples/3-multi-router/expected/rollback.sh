@@ -26,17 +26,19 @@ say 'take back: let the DaemonSet run where the label is; no pod is restarted'
 patch_merge rollback/40-1-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
 restart_speakers rollback/40-2-restart-nodes.txt rollback/speakers.txt '' 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
 
+settle
+
 wait_speakers rollback/speakers.txt 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
 
+say 'take back: keep the DaemonSet from restarting its pods by itself'
+patch_merge rollback/50-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
+
 say 'take back: label the nodes of the chosen speakers and, for now, of those that leave'
-unlabel rollback/50-unlabel-nodes.txt bgp-speakers/speaker
+unlabel rollback/60-unlabel-nodes.txt bgp-speakers/speaker
 
 say 'take back: let the new sessions open; none closes'
-patch_json rollback/60-1-patch-bgppeer-leaf-1.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-1
-patch_json rollback/60-2-patch-bgppeer-leaf-1-old.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-1-old
-delete 60-3-delete-bgppeer-leaf-2 '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-2
-
-say 'take back: keep the DaemonSet from restarting its pods by itself'
-patch_merge rollback/70-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
+patch_json rollback/70-1-patch-bgppeer-leaf-1.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-1
+patch_json rollback/70-2-patch-bgppeer-leaf-1-old.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-1-old
+delete 70-3-delete-bgppeer-leaf-2 '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-2
 
 say 'done: all changes are taken back'

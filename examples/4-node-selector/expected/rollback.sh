@@ -20,16 +20,18 @@ label rollback/20-label-nodes.txt bgp-speakers/speaker=true
 
 expect 'The DaemonSet is still as values.yaml asks: run helm rollback, then this script again.' 'DaemonSet openelb-speaker' '{.spec.template.spec.nodeSelector} {.spec.template.spec.affinity} {.spec.template.spec.tolerations}' daemonsets.apps openelb-speaker -n openelb-system
 
+settle
+
 say 'give the speakers the old template back, in rounds'
 restart_speakers rollback/30-restart-nodes.txt rollback/speakers.txt rollback/sessions.txt 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
 
 wait_speakers rollback/speakers.txt 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
 wait_sessions rollback/sessions.txt 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
 
-say 'take back: label the nodes of the chosen speakers and, for now, of those that leave'
-unlabel rollback/40-unlabel-nodes.txt bgp-speakers/speaker
-
 say 'take back: keep the DaemonSet from restarting its pods by itself'
-patch_merge rollback/50-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
+patch_merge rollback/40-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
+
+say 'take back: label the nodes of the chosen speakers and, for now, of those that leave'
+unlabel rollback/50-unlabel-nodes.txt bgp-speakers/speaker
 
 say 'done: all changes of the scripts are taken back'

@@ -11,10 +11,12 @@ STATUS_PERIOD="${STATUS_PERIOD:-35}"
 states=nodes-before/nodes-before-states.txt
 . ./functions.sh
 
-say 'keep the DaemonSet from restarting its pods by itself'
-patch_merge nodes-before/10-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
-
 say 'label the nodes of the chosen speakers and, for now, of those that leave'
-label nodes-before/20-label-nodes.txt bgp-speakers/speaker=true
+label nodes-before/10-label-nodes.txt bgp-speakers/speaker=true
+
+say 'keep the DaemonSet from restarting its pods by itself'
+patch_merge nodes-before/20-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
+
+settle
 
 say 'done: see README.txt for the next step'

@@ -12,11 +12,13 @@ STATUS_PERIOD="${STATUS_PERIOD:-35}"
 states=apply-states.txt
 . ./functions.sh
 
-say 'keep the DaemonSet from restarting its pods by itself'
-patch_merge 10-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
-
 say 'label the nodes of the chosen speakers and, for now, of those that leave'
-label 20-label-nodes.txt bgp-speakers/speaker=true
+label 10-label-nodes.txt bgp-speakers/speaker=true
+
+say 'keep the DaemonSet from restarting its pods by itself'
+patch_merge 20-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
+
+settle
 
 say 'let the DaemonSet run where the label is; no pod is restarted'
 patch_json 30-patch-daemonset-openelb-speaker.yaml '{.spec.template.spec.nodeSelector} {.spec.template.spec.affinity} {.spec.template.spec.tolerations}' daemonsets.apps openelb-speaker -n openelb-system

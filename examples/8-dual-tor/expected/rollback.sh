@@ -28,13 +28,15 @@ say 'take back: let the DaemonSet run where the label is; no pod is restarted'
 patch_merge rollback/40-1-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
 restart_speakers rollback/40-2-restart-nodes.txt rollback/speakers.txt rollback/sessions.txt 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
 
+settle
+
 wait_speakers rollback/speakers.txt 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
 wait_sessions rollback/sessions.txt 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
 
-say 'take back: label the nodes of the chosen speakers and, for now, of those that leave'
-unlabel rollback/50-unlabel-nodes.txt bgp-speakers/speaker
-
 say 'take back: keep the DaemonSet from restarting its pods by itself'
-patch_merge rollback/60-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
+patch_merge rollback/50-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
+
+say 'take back: label the nodes of the chosen speakers and, for now, of those that leave'
+unlabel rollback/60-unlabel-nodes.txt bgp-speakers/speaker
 
 say 'done: all changes are taken back'

@@ -91,6 +91,7 @@ class Shell:
             "STATUS_PERIOD": "0",
             "TIMEOUT": "20",
             "INTERVAL": "0",
+            "SETTLE": "0",
             **settings,
         }
 

@@ -87,11 +87,11 @@ def test_kubectl_files_are_numbered_in_the_order_of_apply_sh() -> None:
     )
     assert used == sorted(name for name in files if name[:2].isdigit())
     assert used == [
-        "10-patch-daemonset-openelb-speaker.yaml",
-        "20-1-create-bgppeer-leaf-2.yaml",
-        "20-2-patch-bgppeer-old-1.yaml",
-        "20-3-patch-bgppeer-leaf-1.yaml",
-        "30-label-nodes.txt",
+        "10-1-create-bgppeer-leaf-2.yaml",
+        "10-2-patch-bgppeer-old-1.yaml",
+        "10-3-patch-bgppeer-leaf-1.yaml",
+        "20-label-nodes.txt",
+        "30-patch-daemonset-openelb-speaker.yaml",
         "40-patch-daemonset-openelb-speaker.yaml",
         "50-restart-nodes.txt",
         "60-unlabel-nodes.txt",
@@ -147,15 +147,70 @@ def test_a_daemonset_that_is_updated_by_hand_is_left_so() -> None:
 def test_helm_and_kustomize_hold_restarts_before_and_resume_them_last(style: Style) -> None:
     for format_, prefix in (("helm", ""), ("kustomize", "nodes-")):
         files = export(*moving_with(style), format_).files  # type: ignore[arg-type]
-        hold, resume = f"{prefix}before/10-patch-daemonset-openelb-speaker.yaml", files[f"{prefix}after.sh"]
+        before, resume = calls_in(files[f"{prefix}before.sh"]), files[f"{prefix}after.sh"]
+        # The last change before the tool's edit of the template.
+        *earlier, last, settle = before
+        assert (last.split()[0], settle) == ("patch_merge", "settle")
+        hold = last.split()[1]
         assert "OnDelete" in files[hold]
         assert ANNOTATION in files[hold]
+        assert [line.split()[0] for line in earlier if "daemonset" in line or line.startswith("label ")] == ["label"]
         # The last round is waited for as the ones before are, and only then does anything go.
         order = ["restart_speakers ", "wait_speakers ", "wait_sessions ", "unlabel ", "patch_merge "]
         calls = [line for line in resume.splitlines() if line.startswith(tuple(order))]
         assert [next(word for word in order if line.startswith(word)) for line in calls[:4]] == order[:4]
         assert all(WAITED in line for line in calls[:3])
         assert calls.index(next(line for line in calls if line.startswith("patch_merge "))) > 3
+
+
+def calls_in(script: str) -> list[str]:
+    """The lines of a script that look at the cluster or change it, once the functions are there."""
+    lines = script.partition(". ./functions.sh\n")[2].splitlines()
+    return [line for line in lines if line and not line.startswith("say ")]
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_labels_settle_before_the_template_asks_for_them_and_it_settles_before_they_go(style: Style) -> None:
+    files = export(*moving_with(style), "kubectl").files
+    apply, back = calls_in(files["apply.sh"]), calls_in(files["rollback.sh"])
+
+    def is_template(line: str) -> bool:
+        return "patch-daemonset" in line and "template" in files[line.split()[1]]
+
+    def is_hold(line: str) -> bool:
+        return "patch-daemonset" in line and not is_template(line)
+
+    (at,), (edit,) = ([i for i, line in enumerate(apply) if test(line)] for test in ("settle".__eq__, is_template))
+    assert edit == at + 1
+    assert is_hold(apply[at - 1])
+    assert apply[at - 2].startswith("label ")
+    (at,), (edit,) = ([i for i, line in enumerate(back) if test(line)] for test in ("settle".__eq__, is_template))
+    assert edit < at < next(i for i, line in enumerate(back) if line.startswith("unlabel "))
+    # Until the speakers have the old template and their sessions are up, it restarts none by itself.
+    (_, letting_go) = (i for i, line in enumerate(back) if is_hold(line))
+    assert back[edit + 1].startswith("restart_speakers ")
+    assert [line.split()[0] for line in back[at + 1 : letting_go]] == ["wait_speakers"]
+
+    for format_, prefix in (("helm", ""), ("kustomize", "nodes-")):
+        files = export(*moving_with(style), format_).files  # type: ignore[arg-type]
+        before, back = calls_in(files[f"{prefix}before.sh"]), calls_in(files["rollback.sh"])
+        assert (before.index("settle"), before.count("settle")) == (len(before) - 1, 1)
+        at = back.index("settle")
+        assert back.count("settle") == 1
+        assert (back[at - 1].split()[0], back[at + 1].split()[0]) == ("expect", "restart_speakers")
+        assert at < next(i for i, line in enumerate(back) if line.startswith("unlabel "))
+        assert "settle" not in calls_in(files[f"{prefix}after.sh"])
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_labels_alone_need_no_time_to_settle(format_: Format) -> None:
+    found = two_racks()
+    nodes = [node(each.name, each.labels["rack"], each.name != "a2") for each in found.nodes]
+    running = ["a1", "b1", "b2", "c1"]
+    asks = cluster(nodes, found.routers, found.peers, {"nodeSelector": {KEY: VALUE}}, running=running)
+    made = export(asks, POLICY, TWO_RACKS, "node-selector", format_)
+    assert [step.slug for step in made.steps] == ["label-speakers", "unlabel-nodes"]
+    assert not any("settle" in calls_in(text) for name, text in made.files.items() if name in made.executable)
 
 
 @pytest.mark.parametrize("format_", FORMATS)

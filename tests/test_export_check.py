@@ -25,11 +25,11 @@ CLUSTER = with_topology(read_cluster([str(STORY / "cluster.yaml")]), read_topolo
 PLACEMENT = optimize(CLUSTER, Policy())
 
 SLIPS = {
-    "a label is not set": ("kubectl", "30-label-nodes.txt", "r1-n2\n", ""),
+    "a label is not set": ("kubectl", "20-label-nodes.txt", "r1-n2\n", ""),
     "a label is not removed": ("kubectl", "60-unlabel-nodes.txt", "r2-n4\n", ""),
     "a selector gives another rack": ("kubectl", "70-1-patch-bgppeer-leaf-1.yaml", '"r1"', '"r2"'),
     "a command is missing": ("kubectl", "apply.sh", "unlabel 60-unlabel-nodes.txt bgp-speakers/speaker\n", ""),
-    "a new BgpPeer has another address": ("kubectl", "20-1-create-bgppeer-leaf-2.yaml", "10.0.2.1", "10.0.2.2"),
+    "a new BgpPeer has another address": ("kubectl", "10-1-create-bgppeer-leaf-2.yaml", "10.0.2.1", "10.0.2.2"),
     "the DaemonSet asks for another value": (
         "kubectl",
         "40-patch-daemonset-openelb-speaker.yaml",
@@ -37,7 +37,7 @@ SLIPS = {
         '"yes"',
     ),
     "the values ask for another value": ("helm", "values.yaml", '"true"', '"yes"'),
-    "a label is not set before helm": ("helm", "before/30-label-nodes.txt", "r1-n2\n", ""),
+    "a label is not set before helm": ("helm", "before/20-label-nodes.txt", "r1-n2\n", ""),
     "the component asks for another value": ("kustomize", "component/daemonset.yaml", '"true"', '"yes"'),
     "the way back leaves a label": ("kubectl", "rollback.sh", "unlabel rollback/", "# unlabel rollback/"),
     "the transition does not fit": ("kustomize", "component-transition/bgppeer-leaf-1.yaml", '"add"', '"move"'),

@@ -159,7 +159,7 @@ def slugs(steps: Iterable[Step]) -> list[tuple[str, str]]:
 def held(*opening: str, closing: Iterable[str] = (), wait: str = "established") -> list[tuple[str, str]]:
     """The steps around an edit of the template: what stays has restarted before the first of those that wait."""
     first, *rest = (*closing, "resume-restarts")
-    before = ("hold-restarts", *opening, "daemonset", "restart-speakers")
+    before = (*opening, "hold-restarts", "daemonset", "restart-speakers")
     return [*((slug, "") for slug in before), (first, wait), *((slug, "") for slug in rest)]
 
 
@@ -168,9 +168,10 @@ def test_the_others_stop_when_the_chosen_speakers_run_and_have_restarted(running
     steps = plan(two_racks(running=running), TWO_RACKS)
     assert slugs(steps) == held("label-speakers", closing=["unlabel-nodes"])
     # Those that leave are labelled as well, so the edit of the template stops nobody.
-    assert steps[1].changes == (Label(KEY, VALUE, ("a1", "a2", "b1", "b2", "c1")),)
+    assert steps[0].changes == (Label(KEY, VALUE, ("a1", "a2", "b1", "b2", "c1")),)
     assert steps[4].changes == (Label(KEY, None, ("c1",)),)
-    assert [step.slug for step in steps if step.undo_wait] == ["label-speakers"]
+    # On the way back the wait comes before anything is let go: the DaemonSet, and then the labels.
+    assert [(step.slug, step.undo_wait) for step in steps if step.undo_wait] == [("hold-restarts", "established")]
 
 
 def test_on_reoptimization_only_labels_change() -> None:
@@ -186,7 +187,8 @@ def test_on_reoptimization_only_labels_change() -> None:
 def test_a_stale_label_goes_before_the_daemonset_asks_for_it() -> None:
     nodes = [node("a1"), node("a2"), node("a3", chosen=True)]
     steps = plan(cluster(nodes, running=["a1", "a2"]), placed(speakers=["a1", "a2"]))
-    assert steps[1].changes == (Label(KEY, VALUE, ("a1", "a2")), Label(KEY, None, ("a3",)))
+    assert slugs(steps) == held("label-speakers")
+    assert steps[0].changes == (Label(KEY, VALUE, ("a1", "a2")), Label(KEY, None, ("a3",)))
 
 
 def test_the_taint_comes_after_the_toleration_and_goes_before_it() -> None:
@@ -219,7 +221,7 @@ def test_a_placement_of_other_input_is_refused() -> None:
 
 def test_the_label_of_the_policy_is_used() -> None:
     policy = Policy(speaker=SpeakerNeeds(label=("example.com/edge", "")))
-    objects = apply_changes(objects_of(two_racks()), plan(two_racks(), TWO_RACKS, "taints", policy)[1].changes)
+    objects = apply_changes(objects_of(two_racks()), plan(two_racks(), TWO_RACKS, "taints", policy)[0].changes)
     assert objects["Node", "", "a1"]["metadata"]["labels"]["example.com/edge"] == ""
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from optimizer.errors import InputError
-from optimizer.manifests import Restart, objects_of
+from optimizer.manifests import Patch, Restart, merge, objects_of
 from optimizer.model import Cluster, Placement, Router
 from optimizer.read_cluster import read_cluster
 from optimizer.read_topology import Topology, with_topology
@@ -106,6 +106,37 @@ def test_wherever_a_change_stops_a_new_plan_ends_it(
     # What the rest of the change has brought to the new template has the old one again, if it was the old one.
     if any(step.slug == "daemonset" for step in rest):
         assert not any(map(world.outdated, world.pods))
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("note", [json.dumps(OWN), '{"type": "OnDelete"}', "x"])
+def test_what_is_noted_of_a_daemonset_that_was_let_go_by_hand_is_removed_last(style: Style, note: str) -> None:
+    found = with_strategy(two_racks(), OWN)
+    world = World(objects_of(found))
+    for step in plan(found, TWO_RACKS, style):
+        carry_out(world, step.changes)
+    own = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 3}}
+    noted = merge(world.objects[DAEMONSET], {"metadata": {"annotations": {ANNOTATION: note, "x": "y"}}})
+    world.change(DAEMONSET, {**noted, "spec": {**noted["spec"], "updateStrategy": own}})
+    before, start = read_again(world, found.routers), canonical(world.objects)
+    steps = plan(before, TWO_RACKS, style)
+    assert steps[-1].slug == "resume-restarts"
+    (change,) = steps[-1].changes
+    assert isinstance(change, Patch)
+    assert change.body == {"metadata": {"annotations": {ANNOTATION: None}}}
+    speakers, sessions = world.speakers(), world.sessions()
+    world.moments.clear()
+    for step in steps:
+        carry_out(world, step.changes)
+    # Nothing else changes: not the strategy that somebody has chosen since, and no speaker stops meanwhile.
+    assert world.daemonset["spec"]["updateStrategy"] == own
+    assert world.daemonset["metadata"]["annotations"] == {"x": "y"}
+    assert (world.speakers(), world.sessions()) == (speakers, sessions)
+    assert all(moment == sessions for moment in world.moments)
+    assert plan(read_again(world, found.routers), TWO_RACKS, style) == ()
+    for step in reversed(steps):
+        carry_out(world, step.undo)
+    assert canonical(world.objects) == start
 
 
 def test_a_dump_of_a_held_daemonset_is_read(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import yaml
 
 from optimizer.export import export
 from optimizer.manifests import merge, objects_of
+from optimizer.restarts import strategy
 from optimizer.template import STYLES, Style
 from tests.api_server import World, serving
 from tests.export_inputs import (
@@ -67,18 +69,36 @@ def test_apply_sh_calls_kubectl_in_order(tmp_path: Path, recorder: Path) -> None
     calls = calls_of(recorder)
     # This kubectl says that old-1 is not as the script has led it, so old-1 is not deleted.
     assert [" ".join(line.split()[:3]) for line in calls] == [
-        "patch daemonsets.apps openelb-speaker",
-        "create -f 20-1-create-bgppeer-leaf-2.yaml",
+        "create -f 10-1-create-bgppeer-leaf-2.yaml",
         "patch bgppeers.network.kubesphere.io old-1",
         "patch bgppeers.network.kubesphere.io leaf-1",
         "label nodes a1",
+        "patch daemonsets.apps openelb-speaker",
         "patch daemonsets.apps openelb-speaker",
         "label nodes a2",
         "patch bgppeers.network.kubesphere.io leaf-1",
         "taint nodes a1",
         "patch daemonsets.apps openelb-speaker",
     ]
-    assert calls[4] == f"label nodes a1 a2 a3 b1 b2 {KEY}={VALUE} --overwrite"
+    assert calls[3] == f"label nodes a1 a2 a3 b1 b2 {KEY}={VALUE} --overwrite"
+
+
+@pytest.mark.parametrize(("setting", "seconds"), [("", "5"), ("7", "7")])
+def test_between_the_labels_and_the_template_the_scripts_sleep(
+    setting: str, seconds: str, tmp_path: Path, recorder: Path
+) -> None:
+    sleep = tmp_path / "bin" / "sleep"
+    sleep.parent.mkdir()
+    sleep.write_text(f'#!/bin/sh\necho "sleep $*" >>"{recorder}.calls"\n')
+    sleep.chmod(0o755)
+    path = f"{sleep.parent}:{os.environ['PATH']}"
+    found, placement = moving()
+    folder = written(tmp_path, export(found, POLICY, placement, "node-selector", "kubectl"))
+    Shell(folder, str(recorder)).ok("apply.sh", TIMEOUT="0", SETTLE=setting, PATH=path)
+    calls = [line.split()[0] if line.startswith(("label", "patch")) else line for line in calls_of(recorder)]
+    at = calls.index(f"sleep {seconds}")
+    assert calls[at - 2 : at + 2] == ["label", "patch", f"sleep {seconds}", "patch"]
+    assert sum(line.startswith("sleep") for line in calls) == 1
 
 
 def test_nodes_go_to_kubectl_a_hundred_at_a_time(tmp_path: Path, recorder: Path) -> None:
@@ -154,8 +174,10 @@ def test_a_bgppeer_of_the_same_name_that_is_another_one_is_not_taken_for_ours(tm
         done = shell.run("apply.sh")
         back = shell.run("rollback.sh")
     assert done.returncode == 1
-    assert "leaf-2 exists already, but not as 20-1-create-bgppeer-leaf-2.yaml has it" in done.stderr
-    assert "has the update strategy OnDelete now" in done.stderr
+    assert "leaf-2 exists already, but not as 10-1-create-bgppeer-leaf-2.yaml has it" in done.stderr
+    # It has not come to hold the DaemonSet, and does not say so.
+    assert "OnDelete" not in done.stderr
+    assert strategy(world.objects[DAEMONSET]) == "RollingUpdate"
     assert "left alone, since it is not as these scripts make it: bgppeers.network.kubesphere.io leaf-2" in back.stdout
     assert world.objects["BgpPeer", "", "leaf-2"] == foreign
 
@@ -207,6 +229,8 @@ def test_apply_sh_stops_before_anything_is_removed_while_a_session_is_missing(tm
         assert done.returncode == 1
         assert "a3 leaf-1\nstopped: 1 of 4 established sessions are missing after 1 s" in done.stderr
         assert "Nothing has been removed yet" in done.stderr
+        assert "has the update strategy OnDelete now" in done.stderr
+        assert strategy(world.objects[DAEMONSET]) == "OnDelete"
         assert not any("Pod" in line for line in world.log)
         assert {"a1", "a2"} <= set(world.speakers())
         assert ("a2", "10.0.0.1") in world.sessions()

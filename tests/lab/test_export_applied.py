@@ -47,7 +47,7 @@ class Case:
         ok("optimize", dump, "--topology", topology_of_rack(folder, "r3", THREE), "-o", self.placement)
         ok("export", self.placement, dump, "--style", style, "--format", "kubectl", "-o", self.out)
         kubectl = shlex.join([str(lab.kubectl), "--kubeconfig", str(lab.kubeconfig)])
-        self.shell = Shell(self.out, kubectl, STATUS_PERIOD=str(4 * TOLD), INTERVAL="0.2", TIMEOUT="30")
+        self.shell = Shell(self.out, kubectl, STATUS_PERIOD=str(4 * TOLD), INTERVAL="0.2", TIMEOUT="30", SETTLE="1")
         found = placement_in(self.placement)
         self.chosen = set(found["speakers"])
         self.sessions: dict[str, set[str]] = {address: set() for address in ADDRESSES.values()}

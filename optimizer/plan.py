@@ -21,7 +21,7 @@ from msgspec import Struct
 from .errors import InputError
 from .manifests import Change, Label, Objects, TaintNodes, find, inverse, make, objects_of
 from .model import Cluster, Placement, Policy, Taint
-from .restarts import hold_and_resume, restart, restart_back
+from .restarts import hold_and_resume, is_held, restart, restart_back
 from .template import Style, foreign_demand, pod_spec, restricts, template_change
 
 Wait = Literal["", "running", "established"]
@@ -83,7 +83,7 @@ def make_plan(
 
     template = template_change(daemonset, label, style)
     hold, resume = hold_and_resume(daemonset, bool(template))
-    renewed = (restart(cluster, policy, placement),) if resume else ()
+    renewed = (restart(cluster, policy, placement),) if hold or is_held(daemonset) else ()
     # Taken back while the chosen speakers still hold the routers, but for those that need a new toleration.
     holding = [session for session in placement.sessions if session.node not in tainted]
     renewed_back = (restart_back(cluster, policy, holding),) if resume and template else ()

@@ -66,7 +66,9 @@ def hold_and_resume(daemonset: Mapping[str, Any], edited: bool) -> tuple[tuple[P
         return (), ()
     own = json.dumps(daemonset["spec"].get("updateStrategy") or DEFAULT, sort_keys=True)
     hold = {"metadata": {"annotations": {ANNOTATION: own}}, "spec": {"updateStrategy": HELD}}
-    return (Patch(*place, "merge", hold),), (Patch(*place, "merge", unmerge(daemonset, hold)),)
+    back = unmerge(daemonset, hold)
+    back["metadata"]["annotations"][ANNOTATION] = None  # also where an old one was left
+    return (Patch(*place, "merge", hold),), (Patch(*place, "merge", back),)
 
 
 def restart(cluster: Cluster, policy: Policy, placement: Placement) -> Restart:

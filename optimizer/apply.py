@@ -22,7 +22,7 @@ from .manifests import Label
 from .model import Cluster
 from .move import Asked, Move, read_move
 from .mover import Goal, Mover, Pace
-from .progress import Tell
+from .progress import Tell, silent
 from .read_live import read_live
 from .read_topology import Topology, with_topology
 
@@ -107,6 +107,7 @@ def guarded(mover: Mover, way_on: str) -> Iterator[None]:
     except OptimizerError as error:
         raise StoppedError(f"stopped at {mover.at}, in a safe state: {error}; {way_on}") from None
     except KeyboardInterrupt:
+        mover.api.tell = silent  # requests under way may still try again
         raise StoppedError(f"interrupted at {mover.at}, in a safe state; {way_on}") from None
 
 

@@ -248,7 +248,7 @@ def test_what_stopped_early_is_taken_back(case: Case) -> None:
     case.grant([each for each in RIGHTS if (each.resource, each.verb) != ("bgppeers", "create")])
     stopped = case.run("apply")
     assert refused(stopped) == ("create", "bgppeers")
-    assert "stopped at step 2 of 9 (open-peers), in a safe state" in stopped.stderr
+    assert "stopped at step 1 of 9 (open-peers), in a safe state" in stopped.stderr
     assert state(case.lab) != before
     case.grant(RIGHTS)
     for _ in range(2):

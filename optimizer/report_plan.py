@@ -149,7 +149,9 @@ def of_object(change: Change) -> str:
     """A change of one object."""
     match change:
         case Patch(kind, namespace, name, _, body):
-            fields = dict.fromkeys(each["path"].strip("/").replace("/", ".").replace("~1", "/") for each in body)
+            fields = dict.fromkeys(
+                each["path"].strip("/").replace("/", ".").replace("~1", "/") for each in body if each["op"] != "test"
+            )
             return f"{kind} {'/'.join(filter(None, (namespace, name)))}: {', '.join(fields)}"
         case Create(manifest):
             return f"new {' '.join(filter(None, key_of(manifest)))}"

@@ -249,7 +249,6 @@ def test_what_stopped_early_is_taken_back(case: Case) -> None:
     stopped = case.run("apply")
     assert refused(stopped) == ("create", "bgppeers")
     assert "stopped at step 1 of 9 (open-peers), in a safe state" in stopped.stderr
-    assert state(case.lab) != before
     case.grant(RIGHTS)
     for _ in range(2):
         case.ok("rollback")

@@ -17,7 +17,7 @@ from msgspec import Struct, field
 
 from .errors import LiveError
 from .live import PEERS_PAGE, Api, path_of
-from .objects import Partial
+from .objects import Condition, Partial
 from .speakers.openelb import STATUS_PERIOD
 
 T = TypeVar("T")
@@ -44,13 +44,6 @@ class PodSpec(Partial):
     """Where a pod runs."""
 
     node_name: str = ""
-
-
-class Condition(Partial):
-    """A condition of a pod."""
-
-    type: str = ""
-    status: str = ""
 
 
 class Running(Partial):

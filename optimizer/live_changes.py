@@ -10,7 +10,7 @@ from typing import Any
 import jsonpointer
 
 from .errors import ConflictError, ForeignError, InternalError, LiveError, MissingError, RefusedError
-from .live import Api, path_of
+from .live import MANAGER, Api, path_of
 from .manifests import (
     Change,
     Create,
@@ -292,14 +292,29 @@ def failed(found: Mapping[str, Any], operations: Iterable[Mapping[str, Any]]) ->
 
 
 def by_whom(found: Mapping[str, Any], *fields: str) -> str:
-    """Who has set a field last, as far as the object tells."""
+    """Who else has set a field last, as far as the object tells.
+
+    The time that it tells is when a manager last set any field, so our own, which has just set others, says nothing.
+    """
     latest = ("", "")
     for entry in found["metadata"].get("managedFields") or ():
-        part: Any = entry.get("fieldsV1") or {}
-        for field in fields:
-            part = part.get(f"f:{field}") if isinstance(part, Mapping) else None
-            if part is None:
-                break
-        else:
+        if entry.get("manager") != MANAGER and holds(entry.get("fieldsV1") or {}, fields):
             latest = max(latest, (entry.get("time") or "", entry.get("manager") or ""))
     return f", set by {latest[1]}" if latest[1] else ""
+
+
+def holds(part: Mapping[str, Any], fields: Iterable[str]) -> bool:
+    """Whether a set of managed fields has a field, or ends above it, at one that is set as a whole.
+
+    >>> holds({"f:spec": {"f:affinity": {}}}, ["spec", "affinity", "nodeAffinity"])
+    True
+    >>> holds({"f:spec": {"f:affinity": {}}}, ["spec", "tolerations"])
+    False
+    """
+    for field in fields:
+        if (below := part.get(f"f:{field}")) is None:
+            return False
+        if not below:
+            return True
+        part = below
+    return True

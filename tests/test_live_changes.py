@@ -296,7 +296,12 @@ def test_a_patch_is_made_once(store: Store, api: Api, back: bool) -> None:
 def test_a_patch_of_what_somebody_else_has_changed_is_not_made(store: Store, api: Api, back: bool) -> None:
     leaf = store.find("BgpPeer", "leaf")
     leaf["spec"]["nodeSelector"] = {}
-    leaf["metadata"]["managedFields"] = [{"manager": "them", "fieldsV1": {"f:spec": {"f:nodeSelector": {}}}}]
+    fields: Object = {"f:spec": {"f:nodeSelector": {}, "f:conf": {}}}
+    # The later time of our own entry may be that of another field.
+    leaf["metadata"]["managedFields"] = [
+        {"manager": "bgp-speakers", "time": "2026-05-02T10:00:00Z", "fieldsV1": fields},
+        {"manager": "them", "time": "2026-05-01T10:00:00Z", "fieldsV1": {"f:spec": {"f:nodeSelector": {}}}},
+    ]
     with pytest.raises(ForeignError) as caught:
         make(api, PATCH, back=back)
     assert str(caught.value) == (

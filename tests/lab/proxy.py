@@ -18,6 +18,7 @@ import urllib3
 from tests.lab.client import kubeconfig
 from tests.lab.cluster import ADMIN, Lab
 
+SECONDS = 30.0
 HOP_BY_HOP = {"connection", "content-length", "host", "keep-alive", "transfer-encoding"}
 
 
@@ -196,6 +197,16 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 64
     proxy: Proxy
 
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """A connection begins."""
+        self.proxy.connected(1)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """It ends, also where its client was killed: after all that this had sent."""
+        self.proxy.connected(-1)
+        super().shutdown_request(request)
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that is killed says nothing more, and nobody wants to know."""
 
@@ -208,7 +219,8 @@ class Proxy:
         self.rule, self.page = Rule(), 0
         self.requests: list[Request] = []
         self._lock = threading.Lock()
-        self._number = 0
+        self._idle = threading.Condition(self._lock)
+        self._number = self._connections = 0
         self._pool = urllib3.HTTPSConnectionPool(
             split.hostname or "",
             split.port,
@@ -240,10 +252,17 @@ class Proxy:
             return [each for each in self.requests if each.writes]
 
     def forget(self) -> None:
-        """Begin to count anew, and let everything through."""
-        with self._lock:
+        """Begin to count anew, and let everything through; what a command that was killed had sent counts before."""
+        with self._idle:
+            assert self._idle.wait_for(lambda: not self._connections, SECONDS), "a command still runs"
             self.rule, self._number = Rule(), 0
             self.requests.clear()
+
+    def connected(self, more: int) -> None:
+        """Connections begin or end."""
+        with self._idle:
+            self._connections += more
+            self._idle.notify_all()
 
     def take(self, method: str, path: str, query: dict[str, str], body: bytes, headers: Mapping[str, str]) -> Answer:
         """The answer to a request."""

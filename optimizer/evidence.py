@@ -3,6 +3,10 @@
 A session is believed where its speaker reports it ESTABLISHED and since when, and that is later than the start of the
 speaker's container (both are times of that node): a report can outlive the speaker that wrote it. Where it does not say
 since when, it is believed once a speaker that is ready has had the time to write it anew.
+
+A session alone carries no route. A speaker of OpenELB that meets a conflict when it starts, since another one starts at
+the same moment, begins anew and forgets what it was to announce. So where speakers announce something to a router
+today, a session counts only when its speaker has sent an UPDATE in it.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from datetime import datetime
 from typing import TypeVar
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from .errors import LiveError
 from .live import PEERS_PAGE, Api, path_of
@@ -100,10 +104,23 @@ class Pod(Partial):
         return (self.metadata.labels or {}).get("controller-revision-hash", "")
 
 
+class Counters(Partial):
+    """Messages by their kind, as far as they matter here; numbers that the API gives as text."""
+
+    update: str | int | None = None
+
+
+class Messages(Partial):
+    """The messages of a session."""
+
+    sent: Counters | None = None
+
+
 class PeerState(Partial):
     """The state of one session."""
 
     session_state: str = ""
+    messages: Messages | None = None
 
 
 class TimersState(Partial):
@@ -161,11 +178,13 @@ class Target(Struct, frozen=True):
 
 class Seen(Struct, frozen=True):
     """One look: the speakers' pods by node, those that are being deleted left out, and the sessions that are
-    established, as (node, peer object), of the peer objects that there are."""
+    established, as (node, peer object), of the peer objects that there are; `mute` are those in which nothing is
+    announced though it should be, and that do not count."""
 
     pods: Mapping[str, Pod]
     leaving: frozenset[str] = frozenset()
     sessions: frozenset[tuple[str, str]] = frozenset()
+    mute: frozenset[tuple[str, str]] = frozenset()
     peers: frozenset[str] = frozenset()
 
     @property
@@ -184,6 +203,8 @@ class Watch:
         self.patience = float(STATUS_PERIOD if with_sessions else 0)
         # Reports, with the time that they give, of sessions that are closed already: they stay for a while.
         self.doubted: dict[tuple[str, str], str | None] = {}
+        # The peer objects of routers to which speakers announce something.
+        self.announced: frozenset[str] = frozenset()
 
     def first_look(self, today: Collection[tuple[str, str]]) -> Seen:
         """What the cluster shows before anything is changed: a report without time is believed.
@@ -194,7 +215,7 @@ class Watch:
         seen = self.look(settled=True)
         closed = {each: self.doubted[each] for each in self.doubted if each not in today}
         self.doubted = closed
-        return Seen(seen.pods, seen.leaving, seen.sessions - closed.keys(), seen.peers)
+        return structs.replace(seen, sessions=seen.sessions - closed.keys())
 
     def look(self, settled: bool = False) -> Seen:
         """What the cluster shows now; `settled`: nothing has been changed yet, so a report without time is believed."""
@@ -202,6 +223,7 @@ class Watch:
         now = time.monotonic()
         self.since = {pod.metadata.uid: self.since.get(pod.metadata.uid, now) for pod in pods.values() if pod.ready}
         sessions: set[tuple[str, str]] = set()
+        speaking: set[tuple[str, str]] = set()
         reported: dict[tuple[str, str], str | None] = {}
         peers: set[str] = set()
         if self.with_sessions:
@@ -218,13 +240,18 @@ class Watch:
                         pod = pods.get(node)
                         if pod and pod.ready and self.believed(pod, reported[each], 0 if settled else self.patience):
                             sessions.add(each)
+                            if announces(report):
+                                speaking.add(each)
         # What is no longer reported, or with another time, is a new session when it comes.
         self.doubted = (
             reported
             if settled
             else {each: since for each, since in self.doubted.items() if each in reported and reported[each] == since}
         )
-        return Seen(pods, leaving, frozenset(sessions), frozenset(peers))
+        if settled:
+            self.announced = frozenset(peer for _, peer in speaking)
+        mute = frozenset(each for each in sessions - speaking if each[1] in self.announced)
+        return Seen(pods, leaving, frozenset(sessions) - mute, mute, frozenset(peers))
 
     def pods(self) -> tuple[dict[str, Pod], frozenset[str]]:
         """The DaemonSet's pods by node, and the nodes of those that are being deleted."""
@@ -257,6 +284,12 @@ class Watch:
 def is_established(report: NodeStatus) -> bool:
     """Whether a speaker reports that its session is up."""
     return report.peer_state is not None and report.peer_state.session_state == "ESTABLISHED"
+
+
+def announces(report: NodeStatus) -> bool:
+    """Whether a speaker reports that it has sent an UPDATE in its session."""
+    sent = report.peer_state.messages.sent if report.peer_state and report.peer_state.messages else None
+    return sent is not None and str(sent.update or 0).strip("0") != ""
 
 
 def seconds(text: str | None) -> float | None:

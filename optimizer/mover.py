@@ -18,6 +18,9 @@ from .revisions import newest_revision
 from .stages import MAX_PARALLEL, Stage, chunks
 
 MOST_NAMED = 5
+CLEAN_STARTS = 2
+"""Restarts of its own after which a speaker that still announces nothing has nothing to announce."""
+
 SETTLED = 3
 """Looks, by their interval, that the DaemonSet's controller is given to hear of a change."""
 
@@ -52,6 +55,9 @@ class Mover:
     def __init__(self, api: Api, target: Target, watch: Watch, changes: Changes, pace: Pace, tell: Tell) -> None:
         self.api, self.target, self.watch, self.changes = api, target, watch, changes
         self.pace, self.tell, self.at = pace, tell, "before the first change"
+        # Since when pods are seen with sessions but without announcements, and how often each node's was restarted.
+        self.mute: dict[str, float] = {}
+        self.restarted: Counter[str] = Counter()
 
     def run(self, stages: Iterable[Stage], goal: Goal) -> None:
         """Carry out the stages. Raises StoppedError, ForeignError and LiveError."""
@@ -82,7 +88,7 @@ class Mover:
                 labelled |= stopped
                 self.tell(f"  batch {index + 1} of {len(stage.batches)}: {plural(made, 'object')} changed")
         self.at = "the last look"
-        self.wait(lambda seen: [*missing(goal, seen), *superfluous(goal, seen)])
+        self.wait(goal, lambda seen: [*missing(goal, seen), *superfluous(goal, seen)])
 
     def make(self, change: Change, goal: Goal) -> int:
         """Make one change; how many objects it has changed, or speakers it has restarted."""
@@ -110,7 +116,7 @@ class Mover:
         old = self.outdated(names)
         if not old:
             return 0
-        self.wait(lambda seen: [*self.missing(goal, seen), *not_spared(goal, seen, old)])
+        self.wait(goal, lambda seen: [*self.missing(goal, seen), *not_spared(goal, seen, old)])
         self.tell(f"  restarting {plural(len(old), 'speaker')}: {', '.join([*old][:MOST_NAMED])}")
         for pod in old.values():
             self.remove(pod)
@@ -135,7 +141,7 @@ class Mover:
 
     def wait_for(self, goal: Goal, gone: Collection[str] = ()) -> None:
         """Wait until all of the goal is up, and the speakers that are none of it are gone from these nodes."""
-        self.wait(lambda seen: [*self.missing(goal, seen), *superfluous(goal, seen, gone)])
+        self.wait(goal, lambda seen: [*self.missing(goal, seen), *superfluous(goal, seen, gone)])
 
     def missing(self, goal: Goal, seen: Seen) -> list[str]:
         """What is not up; on the way back a session whose peer object somebody has deleted is not waited for."""
@@ -143,16 +149,42 @@ class Mover:
             goal = structs.replace(goal, sessions=frozenset(each for each in goal.sessions if each[1] in seen.peers))
         return missing(goal, seen)
 
-    def wait(self, lacks: Callable[[Seen], list[str]]) -> None:
+    def heal(self, goal: Goal, seen: Seen) -> None:
+        """Restart, when all others run, one speaker that has kept announcing nothing: it holds no route.
+
+        Starting alone it meets no conflict; so where it announces nothing then, there is nothing to announce.
+        """
+        nodes = {node for node, _ in seen.mute} & goal.speakers - {node for node, _ in seen.sessions}
+        now, pods = time.monotonic(), {node: seen.pods[node] for node in sorted(nodes)}
+        self.mute = {pod.metadata.uid: self.mute.get(pod.metadata.uid, now) for pod in pods.values()}
+        long = [node for node, pod in pods.items() if now - self.mute[pod.metadata.uid] >= self.watch.patience]
+        if not long or not goal.speakers <= seen.ready:
+            return
+        node = long[0]
+        peers = sorted(peer for name, peer in seen.mute if name == node)
+        if self.restarted[node] < CLEAN_STARTS:
+            self.restarted[node] += 1
+            self.tell(f"  the speaker on {node} has sessions but announces nothing to {named(peers)}: restarting it")
+            self.remove(pods[node])
+        else:
+            self.watch.announced -= frozenset(peers)
+            self.tell(
+                f"  the speaker on {node} announces nothing to {named(peers)} after {CLEAN_STARTS} restarts of its own "
+                "either: there is nothing to announce"
+            )
+
+    def wait(self, goal: Goal, lacks: Callable[[Seen], list[str]]) -> None:
         """Wait until nothing is lacking. Raises StoppedError when there was no progress for too long."""
         # A report may need its time to be believed, which is no lack of progress.
         patience = self.pace.timeout + self.watch.patience
         least, deadline = -1, time.monotonic() + patience
         while True:
             began = time.monotonic()
-            found = lacks(self.watch.look())
+            seen = self.watch.look()
+            found = lacks(seen)
             if not found:
                 return
+            self.heal(goal, seen)
             if least < 0 or len(found) < least:
                 least, deadline = len(found), time.monotonic() + patience
                 self.tell(f"  waiting for {named(found)}")
@@ -172,7 +204,10 @@ def missing(goal: Goal, seen: Seen) -> list[str]:
     sessions = sorted(goal.sessions - seen.sessions)
     return [
         *(f"the speaker on {name}" for name in sorted(speakers)),
-        *(f"the session {node} - {peer}" for node, peer in sessions),
+        *(
+            f"{'an announcement in ' if (node, peer) in seen.mute else ''}the session {node} - {peer}"
+            for node, peer in sessions
+        ),
     ]
 
 

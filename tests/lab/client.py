@@ -143,16 +143,20 @@ def message_of(answer: bytes) -> str:
         return answer.decode(errors="replace")
 
 
-def kubeconfig(path: Path, server: str, authority: str, token: str) -> Path:
-    """A kubeconfig with one user; its context is `lab`."""
+def kubeconfig(path: Path, server: str, authority: str, token: str, certified: str = "") -> Path:
+    """A kubeconfig with one user; its context is `lab`. `certified` is whose certificate the server has, if not its
+    own."""
     data = b64encode(authority.encode()).decode()
+    cluster = {"server": server, "certificate-authority-data": data}
+    if certified:
+        cluster["tls-server-name"] = certified
     path.write_bytes(
         msgspec.json.encode(
             {
                 "apiVersion": "v1",
                 "kind": "Config",
                 "current-context": "lab",
-                "clusters": [{"name": "lab", "cluster": {"server": server, "certificate-authority-data": data}}],
+                "clusters": [{"name": "lab", "cluster": cluster}],
                 "users": [{"name": "lab", "user": {"token": token}}],
                 "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": "lab"}}],
             }

@@ -224,13 +224,14 @@ class Lab:
         )
         self.processes.start(manager, [self.programs[manager], *ALONE, *FAST, *flags])
 
-    def kubelets(self, never_ready: Iterable[str] = (), ready_after: float = 0.0) -> None:
+    def kubelets(self, never_ready: Iterable[str] = (), ready_after: float = 0.0, speakers: bool = True) -> None:
         """Pods get Ready after so many seconds, and never on these nodes; from now on.
 
         A pod that is Ready stays so, except that the status of one on such a node can be set by hand and stays.
+        Without `speakers` their pods are left to somebody else.
         """
         self.processes.kill("kwok")
-        config = kubelets.write(self.folder / "kwok.yaml", never_ready, ready_after)
+        config = kubelets.write(self.folder / "kwok.yaml", never_ready, ready_after, speakers)
         flags = (
             "--kubeconfig",
             self.kubeconfig,
@@ -242,7 +243,7 @@ class Lab:
         self.processes.start("kwok", [self.programs["kwok"], *flags])
         # It listens once it works; pods that come before may be overlooked.
         self._wait("kwok", partial(self._listens, self._kwok))
-        self._plain_kubelets = not never_ready and not ready_after
+        self._plain_kubelets = not never_ready and not ready_after and speakers
 
     def plain_kubelets(self) -> None:
         """Pods get Ready at once, everywhere, again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -13,6 +14,7 @@ from tests.lab.cluster import Lab, cluster
 from tests.lab.processes import LabError
 from tests.lab.programs import MissingError, programs
 from tests.lab.reset import Start
+from tests.lab.routers import missing
 
 
 class Shared:
@@ -54,6 +56,16 @@ def shared_lab() -> Iterator[Shared]:
         yield shared
     finally:
         shared.close()
+
+
+@pytest.fixture
+def wire(shared_lab: Shared) -> Lab:
+    """An empty cluster, where there are the programs and the rights for real speakers and routers under it."""
+    if os.geteuid() != 0:
+        pytest.skip("network namespaces need root")
+    if absent := missing():
+        pytest.skip(f"not installed: {', '.join(absent)} (Debian: frr, bird2, gobgpd, iproute2)")
+    return shared_lab.empty()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""OpenELB's two kinds that the laboratory needs, as far as this project reads and writes them."""
+"""OpenELB's kinds that the laboratory needs, as far as this project or the speakers read and write them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ PEER = {
         )
     ),
 }
-CONF = {"spec": loose(), "status": loose()}
+REST = {"spec": loose(), "status": loose()}
 
 
 def definition(kind: str, properties: Schema) -> Schema:
@@ -73,4 +73,4 @@ def definition(kind: str, properties: Schema) -> Schema:
     }
 
 
-DEFINITIONS = (definition("BgpPeer", PEER), definition("BgpConf", CONF))
+DEFINITIONS = (definition("BgpPeer", PEER), definition("BgpConf", REST), definition("Eip", REST))

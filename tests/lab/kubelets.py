@@ -74,9 +74,13 @@ def stage(name: str, kind: str, when: Iterable[tuple[str, str, Iterable[str]]], 
     }
 
 
-def stages(never_ready: Iterable[str], ready_after: float) -> list[Stage]:
-    """Nodes without a condition become Ready; pods run at once, and become Ready where and when they may."""
+def stages(never_ready: Iterable[str], ready_after: float, speakers: bool) -> list[Stage]:
+    """Nodes without a condition become Ready; pods run at once, and become Ready where and when they may.
+
+    Without `speakers` nothing becomes of pods that have their host's network.
+    """
     stuck = frozenset(never_ready)
+    own = [] if speakers else [(".spec.hostNetwork", "DoesNotExist", ())]
     alive = (".metadata.deletionTimestamp", "DoesNotExist", ())
     pending = (".status.phase", "In", ("Pending",))
     unready = (READY, "NotIn", ("True",))
@@ -87,12 +91,12 @@ def stages(never_ready: Iterable[str], ready_after: float) -> list[Stage]:
     made = [
         stage("node-ready", "Node", [(READY, "NotIn", ("True", "False", "Unknown"))], {}, statusTemplate=NODE_READY),
         stage("node-alive", "Node", [(READY, "In", ("True",))], heartbeat, statusTemplate=NODE_ALIVE),
-        stage("pod-ready", "Pod", [alive, open_ended, unready, *elsewhere], later, statusTemplate=runs("True")),
-        stage("pod-gone", "Pod", [(".metadata.deletionTimestamp", "Exists", ())], {}, delete=True),
+        stage("pod-ready", "Pod", [*own, alive, open_ended, unready, *elsewhere], later, statusTemplate=runs("True")),
+        stage("pod-gone", "Pod", [*own, (".metadata.deletionTimestamp", "Exists", ())], {}, delete=True),
     ]
     if stuck:
         here = (".spec.nodeName", "In", stuck)
-        made.append(stage("pod-runs", "Pod", [alive, pending, here], {}, statusTemplate=runs("False")))
+        made.append(stage("pod-runs", "Pod", [*own, alive, pending, here], {}, statusTemplate=runs("False")))
     return made
 
 
@@ -100,7 +104,7 @@ def runs(ready: str) -> str:
     return POD_RUNS % (ready, ready, ready.lower())
 
 
-def write(path: Path, never_ready: Iterable[str] = (), ready_after: float = 0.0) -> Path:
+def write(path: Path, never_ready: Iterable[str] = (), ready_after: float = 0.0, speakers: bool = True) -> Path:
     """KWOK's configuration."""
     options = {
         "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
@@ -115,6 +119,6 @@ def write(path: Path, never_ready: Iterable[str] = (), ready_after: float = 0.0)
             "nodeLeaseDurationSeconds": 0,
         },
     }
-    documents = [options, *stages(never_ready, ready_after)]
+    documents = [options, *stages(never_ready, ready_after, speakers)]
     path.write_text("\n---\n".join(msgspec.json.encode(each).decode() for each in documents))
     return path

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -17,6 +17,7 @@ from tests.lab import warm
 from tests.lab.client import MERGE, Object
 from tests.lab.cluster import Lab
 from tests.lab.crds import PEERS
+from tests.lab.history import History
 from tests.lab.objects import NODES, PODS, RACK, SPEAKER, SYSTEM, daemonset, nodes, peer, rack_peer
 from tests.lab.proxy import Proxy
 from tests.lab.speakers import Speakers, speakers
@@ -34,10 +35,27 @@ FAST = ("--interval", "0.05", "--timeout", "20")
 Sessions = dict[str, frozenset[str]]
 
 
-class Scene:
-    """A cluster whose speakers are at work, reached through a proxy."""
+class Works(Protocol):
+    """Speakers at work, whether they are played or real."""
 
-    def __init__(self, lab: Lab, works: Speakers, proxy: Proxy, folder: Path) -> None:
+    @property
+    def history(self) -> History:
+        """Which sessions were ESTABLISHED when, by the router's address."""
+
+    def sessions(self) -> dict[str, frozenset[str]]:
+        """The nodes with an ESTABLISHED session now; addresses without any are left out."""
+
+    def running(self) -> frozenset[str]:
+        """The nodes with a speaker now."""
+
+
+class Move:
+    """A cluster whose speakers are at work, reached through a proxy, and the commands that move it."""
+
+    # Seconds after which a speaker has written the state of its sessions.
+    period = warm.PERIOD
+
+    def __init__(self, lab: Lab, works: Works, proxy: Proxy, folder: Path) -> None:
         self.lab, self.works, self.proxy, self.folder = lab, works, proxy, folder
         self.placement, self.way_back = folder / "placement.json", folder / "placement.rollback.json"
         # The sessions that each router keeps at every moment, if it has so many.
@@ -48,7 +66,8 @@ class Scene:
 
     def start(self, *arguments: str | Path) -> Running:
         """Start a command on the cluster."""
-        return warm.start(self.folder, *map(str, arguments), "--kubeconfig", str(self.proxy.kubeconfig))
+        command = *map(str, arguments), "--kubeconfig", str(self.proxy.kubeconfig)
+        return warm.start(self.folder, *command, period=self.period)
 
     def run(self, *arguments: str | Path, code: int = 0) -> Ended:
         """Run a command; it ends with this code and without a traceback, where it fails with one sentence."""
@@ -194,6 +213,12 @@ class Scene:
             assert each == expected, name
         self.lab.eventually("sessions are back", lambda: self.works.sessions() == self._before)
         self.kept()
+
+
+class Scene(Move):
+    """A cluster whose speakers are played."""
+
+    works: Speakers
 
 
 def ended(running: Running, code: int) -> Ended:

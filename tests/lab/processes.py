@@ -58,12 +58,28 @@ class Processes:
         """The process's id."""
         return self._running[name].pid
 
+    def ended(self, name: str) -> bool:
+        """Whether a process has ended by itself."""
+        process = self._running.get(name)
+        return process is not None and process.poll() is not None
+
     def kill(self, name: str) -> None:
         """End a process at once."""
         process = self._running.pop(name, None)
         if process is not None:
             process.kill()
             process.wait()
+
+    def stop(self, name: str) -> None:
+        """Ask a process to end, and end it where it does not."""
+        process = self._running.pop(name, None)
+        if process is not None:
+            process.terminate()
+            try:
+                process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
     def close(self) -> None:
         """End them all, the last started first, and those that do not end by force."""

@@ -18,7 +18,9 @@ from pathlib import Path
 
 SOURCE = Path(__file__).with_name("programs")
 BUILD = "python -m tests.lab.programs"
-NAMES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok")
+# One OpenELB speaker is a program of this project's own.
+SPEAKER = "speaker"
+NAMES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok", SPEAKER)
 # What KUBEBUILDER_ASSETS holds by convention.
 ASSETS = ("etcd", "kube-apiserver", "kubectl")
 
@@ -28,10 +30,10 @@ class MissingError(Exception):
 
 
 def cache() -> Path:
-    """The folder of the programs that go.mod and go.sum describe, whether it is there or not."""
+    """The folder of the programs that go.mod, go.sum and the speaker's source describe, whether it is there or not."""
     found = hashlib.sha256()
-    for name in ("go.mod", "go.sum"):
-        found.update((SOURCE / name).read_bytes())
+    for path in (SOURCE / "go.mod", SOURCE / "go.sum", *sorted((SOURCE / SPEAKER).glob("*.go"))):
+        found.update(path.read_bytes())
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return root / "bgp-speakers-lab" / found.hexdigest()[:16]
 
@@ -78,7 +80,8 @@ def build() -> Path:
             made = Path(folder, "programs")
             made.mkdir()
             # -mod=readonly: what is built is what go.sum says, and so what the folder's name says.
-            command = ["go", "build", "-mod=readonly", "-trimpath", "-ldflags", flags(), "-o", f"{made}/", "tool"]
+            how = ("-mod=readonly", "-trimpath", "-ldflags", flags(), "-o", f"{made}/")
+            command = ["go", "build", *how, "tool", f"./{SPEAKER}"]
             subprocess.run(command, cwd=SOURCE, env={**os.environ, "GOWORK": "off"}, stdout=sys.stderr, check=True)
             # Its package is called that.
             (made / "server").rename(made / "etcd")

@@ -1,7 +1,7 @@
 """Commands in processes of their own that are forked when everything is imported: real ones, and soon at work.
 
-`python -m tests.lab.warm` reads a line (arguments, the files for stdout and stderr) for each command and writes two:
-its process id, and how it ended.
+`python -m tests.lab.warm` reads a line (arguments, the files for stdout and stderr, the seconds in which a speaker has
+written the state of its sessions) for each command and writes two: its process id, and how it ended.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import NamedTuple, NoReturn
 import msgspec
 
 PERIOD = 0.4
-"""Seconds after which a speaker of the laboratory has written the state of its sessions."""
+"""Seconds after which a speaker that is played has written the state of its sessions; OpenELB takes 30."""
 
-Command = tuple[list[str], str, str]
+Command = tuple[list[str], str, str, float]
 
 
 class Ended(NamedTuple):
@@ -70,10 +70,10 @@ def server() -> subprocess.Popen[bytes]:
     )
 
 
-def start(folder: Path, *arguments: str) -> Running:
+def start(folder: Path, *arguments: str, period: float = PERIOD) -> Running:
     """Start a command; one at a time."""
     out, err = folder / "stdout", folder / "stderr"
-    command: Command = list(arguments), str(out), str(err)
+    command: Command = list(arguments), str(out), str(err), period
     out.write_bytes(b"")
     err.write_bytes(b"")
     at_work = server()
@@ -90,11 +90,10 @@ def serve() -> None:
     from optimizer import apply, cli, evidence, live, optimize_live, preview, report, report_plan
 
     assert all((client, config, apply, live, optimize_live, preview, report, report_plan))
-    # The speakers here write their state 300 times as often as real ones.
-    vars(evidence)["STATUS_PERIOD"] = PERIOD
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for line in sys.stdin.buffer:
-        command = msgspec.json.decode(line, type=Command)
+        *command, period = msgspec.json.decode(line, type=Command)
+        vars(evidence)["STATUS_PERIOD"] = period
         pid = os.fork()
         if pid == 0:
             become(cli.main, *command)

@@ -1,0 +1,76 @@
+"""The hazards that the order of a move is made for, shown on the wire: each would be an outage, or is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.lab.cluster import Lab
+from tests.lab.crds import PEERS
+from tests.lab.moves import DAEMONSETS
+from tests.lab.network import leaf_address, leaf_name
+from tests.lab.objects import NODES, SPEAKER
+from tests.lab.plan import LABEL, Plan, under
+from tests.lab.wired import wired
+
+pytestmark = [pytest.mark.lab, pytest.mark.routers, pytest.mark.wire]
+
+CHOSEN = frozenset(f"r{rack}-n{node}" for rack in (1, 2) for node in (1, 2))
+CONF = "/apis/network.kubesphere.io/v1alpha2/bgpconfs/default"
+FIRST = leaf_address(1)
+
+
+def test_a_speaker_whose_node_is_relabelled_keeps_its_session(wire: Lab, tmp_path: Path) -> None:
+    """So labels that BgpPeers select by are no way to close a session, until something else makes speakers look."""
+    with wired(wire, tmp_path, Plan(leaves=2, size=2, chosen=CHOSEN)) as it:
+        label = f"example.com/{leaf_name(1)}"
+        it.lab.client.patch(f"{NODES}/r1-n1", {"metadata": {"labels": {label: None}}})
+        it.rest()
+        assert it.works.sessions() == it.plan_of.sessions()
+        assert it.works.history.lowest(FIRST, it.began) == 2
+        # The next edit of the BgpPeer, whatever it is about, does what the label did not.
+        it.lab.client.patch(f"{PEERS}/{leaf_name(1)}", {"spec": {"ebgpMultihop": {"multihopTtl": 9}}})
+        it.lab.eventually("it is closed", lambda: it.works.sessions()[FIRST] == {"r1-n2"})
+
+
+def test_two_bgppeers_of_one_address_fight(wire: Lab, tmp_path: Path) -> None:
+    """The one that was seen last decides: what does not select a node closes the session that the other has opened."""
+    with wired(wire, tmp_path, Plan(leaves=2, size=2, chosen=CHOSEN)) as it:
+        twin = it.plan_of.peer(1, under(2))
+        twin["metadata"]["name"] = "twin"
+        it.lab.client.create(twin)
+        own = it.works.sessions()[FIRST]
+        it.lab.eventually("the leaf's own nodes are gone", lambda: not it.works.sessions().get(FIRST, set()) & own)
+        # Its deletion closes what is left, though the first BgpPeer is as it was.
+        it.lab.client.delete(f"{PEERS}/twin")
+        it.lab.eventually("nothing is left", lambda: FIRST not in it.works.sessions())
+
+
+def test_an_edit_of_the_bgpconf_resets_every_session(wire: Lab, tmp_path: Path) -> None:
+    """And what was announced is not announced again until a service changes, though all sessions are up again."""
+    with wired(wire, tmp_path, Plan(leaves=2, size=2, chosen=CHOSEN)) as it:
+        it.lab.client.patch(CONF, {"spec": {"asPerRack": {"nowhere": 64999}}})
+        it.lab.eventually(
+            "all were reset",
+            lambda: all(it.works.history.lowest(each, it.began) == 0 for each in it.plan_of.sessions()),
+        )
+        it.lab.eventually("all are up", lambda: it.works.sessions() == it.plan_of.sessions())
+        it.rest()
+        assert not any(it.works.hops().values())
+        service = "/api/v1/namespaces/default/services/web"
+        it.lab.client.patch(service, {"metadata": {"labels": {"touched": "yes"}}})
+        it.lab.eventually("the service is announced", lambda: all(it.works.hops().values()))
+
+
+def test_the_move_that_people_make_by_hand(wire: Lab, tmp_path: Path) -> None:
+    """Label two nodes a rack, and let the DaemonSet ask for the label: leaves lose sessions, and the probe sees it."""
+    with wired(wire, tmp_path, Plan(leaves=2, size=4)) as it:
+        for name in ("r1-n1", "r1-n2", "r2-n1", "r2-n2"):
+            it.lab.client.patch(f"{NODES}/{name}", {"metadata": {"labels": {LABEL: "true"}}})
+        selector = {"spec": {"template": {"spec": {"nodeSelector": {LABEL: "true"}}}}}
+        it.lab.client.patch(f"{DAEMONSETS}/{SPEAKER}", selector)
+        it.lab.eventually("four speakers are left, and all are new", lambda: len(it.works.running()) == 4)
+        it.rest()
+        with pytest.raises(AssertionError):
+            it.kept()

@@ -1,0 +1,107 @@
+"""Moves of a cluster whose speakers and routers are real processes, and what has to be true on the wire."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+from .client import Client
+from .cluster import Lab
+from .fabric import Fabric, fabric
+from .moves import Move
+from .plan import SERVICE, Plan
+from .proxy import Proxy
+
+WEB = "/api/v1/namespaces/default/services/web"
+
+
+class Wired(Move):
+    """A cluster of real speakers under real routers."""
+
+    works: Fabric
+
+    def __init__(self, lab: Lab, works: Fabric, proxy: Proxy, folder: Path) -> None:
+        super().__init__(lab, works, proxy, folder)
+        # A speaker that writes at the same moment as another one has to try again a period later.
+        self.period = 2.5 * works.period
+        self.plan_of, self.began = works.plan, time.monotonic()
+        self.topology = works.plan.topology(folder)
+
+    def settle(self, sessions: Mapping[str, Iterable[str]]) -> None:
+        """Wait until these are the sessions on the routers, and everybody says so; a move is to begin.
+
+        The service is touched, since a speaker that began anew has forgotten what it announced.
+        """
+        super().settle(sessions)
+        self.lab.client.patch(WEB, {"metadata": {"annotations": {"example.com/settled": str(time.monotonic())}}})
+        self.lab.eventually("the service is announced by all", lambda: self._is_known(sessions))
+        self.began = time.monotonic()
+
+    def _is_known(self, sessions: Mapping[str, Iterable[str]]) -> bool:
+        hops = self.next_hops()
+        return bool(self.works.spine.paths(f"{SERVICE}/32")) and all(
+            self.works.paths(address) == {(node, hop) for node in nodes for hop in hops[node]}
+            for address, nodes in sessions.items()
+        )
+
+    def never_dark(self, spared: Iterable[str] = ()) -> None:
+        """Since the move began, no look at any router found it without a path to the service; `spared`: these had a
+        reason. And there were looks enough to say so."""
+        for name, samples in self.works.samples(self.began).items():
+            if name in spared:
+                continue
+            assert [each for each in samples if not each.hops] == [], name
+            gaps = [after.time - before.time for before, after in pairwise(samples)]
+            assert len(gaps) > 10, name
+            assert sorted(gaps)[len(gaps) // 2] < 0.2, (name, max(gaps))
+
+    def rest(self) -> None:
+        """Let whatever is still to happen after a change happen."""
+        time.sleep(self.period)
+
+    def as_predicted(self) -> None:
+        """The sessions on the routers are exactly the placement's, now and after a rest, and so are the paths."""
+        self.arrived()
+        self.rest()
+        expected, hops = self.wanted(), self.next_hops()
+        assert self.works.sessions() == expected
+        for address, nodes in expected.items():
+            told = self.works.paths(address)
+            assert told == {(node, hop) for node in nodes for hop in hops[node]}, address
+        self.kept()
+        self.never_dark()
+
+    def next_hops(self) -> Mapping[str, frozenset[str]]:
+        """The next hops that a speaker announces, by node: every node's, or with asPerRack those of its rack."""
+        links = self.plan_of.uplinks()
+        first = {name: uplinks[0] for name, uplinks in links.items()}
+        return {
+            name: frozenset(
+                each.address for each in first.values() if not self.plan_of.rack_as or each.leaf == mine.leaf
+            )
+            for name, mine in first.items()
+        }
+
+
+@contextmanager
+def wired(lab: Lab, folder: Path, plan: Plan, options: Iterable[str] = ()) -> Iterator[Wired]:
+    """A cluster as a plan has it, once all of its sessions are up."""
+    lab.kubelets(speakers=False)
+    create(lab.client, plan)
+    with fabric(lab, plan, options) as works, Proxy(lab, folder) as proxy:
+        made = Wired(lab, works, proxy, folder)
+        made.settle(plan.sessions())
+        works.kubelets.one_by_one = False
+        yield made
+
+
+def create(client: Client, plan: Plan) -> None:
+    """Make a plan's objects, and what their controllers would have written into their status."""
+    made = plan.objects()
+    client.create_all(made)
+    for each in made:
+        if each["kind"] in ("Eip", "Service"):
+            client.patch(f"{client.path(each)}/status", {"status": each["status"]})

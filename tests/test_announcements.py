@@ -1,0 +1,159 @@
+"""Sessions in which nothing is announced, though it should be, do not count, and their speakers are restarted alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from optimizer.evidence import Seen, Target, Watch
+from optimizer.live import Api, connect
+from optimizer.live_changes import Changes
+from optimizer.mover import CLEAN_STARTS, Goal, Mover, Pace, missing
+
+from .live_server import Server, kubeconfig, serving
+from .objects import SPEAKER, SYSTEM, Object, peer, speaker_pod
+
+LABELS = {"app": "openelb", "component": "speaker"}
+TARGET = Target(SYSTEM, SPEAKER, "1", "app=openelb,component=speaker")
+START, UP = "2026-05-01T10:00:01Z", "2026-05-01T10:00:02Z"
+ONE, TWO = ("n1", "leaf"), ("n2", "leaf")
+BOTH = Goal(frozenset({"n1", "n2"}), frozenset({ONE, TWO}))
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving(Server()) as found:
+        yield found
+
+
+@pytest.fixture
+def api(server: Server, tmp_path: Path) -> Iterator[Api]:
+    found = connect(kubeconfig(tmp_path, server.address))
+    yield found
+    found.close()
+
+
+def speaker(node: str, ready: str = "True") -> Object:
+    made = speaker_pod(node, labels=LABELS)
+    made["metadata"]["uid"] = f"uid-{node}"
+    made["status"] |= {"startTime": START, "conditions": [{"type": "Ready", "status": ready}]}
+    return made
+
+
+def told(updates: Any = None, state: str = "ESTABLISHED") -> Object:
+    """What a speaker tells of a session, with so many UPDATEs sent; None: it does not say."""
+    found: Object = {"peerState": {"sessionState": state}, "timersState": {"uptime": UP}}
+    if updates is not None:
+        found["peerState"]["messages"] = {"sent": {"keepalive": "7", "update": updates}, "received": {"update": "9"}}
+    return found
+
+
+def leaf(name: str = "leaf", /, **reports: Any) -> Object:
+    return peer(name, "10.0.0.1") | {"status": {"nodesPeerStatus": reports}}
+
+
+def first_look(server: Server, api: Api, *objects: Object) -> tuple[Watch, Seen]:
+    server.objects = list(objects)
+    watch = Watch(api, TARGET, True)
+    watch.patience = 0
+    return watch, watch.first_look({ONE, TWO, ("n2", "other")})
+
+
+@pytest.mark.parametrize(
+    "none",
+    [told(), told("0"), told(0), told(""), {**told(), "peerState": {"sessionState": "ESTABLISHED", "messages": None}}],
+)
+@pytest.mark.parametrize("some", ["1", "12", 3])
+def test_a_session_without_an_update_does_not_count_where_others_have_some(
+    server: Server, api: Api, none: Object, some: Any
+) -> None:
+    pods = speaker("n1"), speaker("n2")
+    watch, seen = first_look(server, api, *pods, leaf(n1=told(some), n2=none))
+    assert watch.announced == {"leaf"}
+    assert set(seen.sessions) == {ONE}
+    assert set(seen.mute) == {TWO}
+    assert missing(BOTH, seen) == ["an announcement in the session n2 - leaf"]
+    server.objects = [*pods, leaf(n1=told(some), n2=told("1"))]
+    assert watch.look().sessions == {ONE, TWO}
+
+
+@pytest.mark.parametrize("none", [told(), told("0")])
+def test_where_nobody_announces_anything_sessions_count_as_they_are(server: Server, api: Api, none: Object) -> None:
+    pods = speaker("n1"), speaker("n2")
+    watch, seen = first_look(server, api, *pods, leaf(n1=none, n2=none), leaf("other", n1=none))
+    assert not watch.announced and not seen.mute
+    assert seen.sessions >= {ONE, TWO}
+
+
+def test_each_router_is_held_to_what_it_is_told_itself(server: Server, api: Api) -> None:
+    pods = speaker("n1"), speaker("n2")
+    watch, seen = first_look(server, api, *pods, leaf(n1=told(), n2=told()), leaf("other", n1=told("2"), n2=told("2")))
+    assert watch.announced == {"other"}
+    assert {ONE, TWO} <= seen.sessions
+
+
+def test_a_session_that_is_down_announces_nothing_whatever_is_reported(server: Server, api: Api) -> None:
+    watch, seen = first_look(server, api, speaker("n1"), speaker("n2"), leaf(n1=told("3", "ACTIVE"), n2=told()))
+    assert not watch.announced
+    assert seen.sessions == {TWO}
+
+
+# What is restarted
+
+
+def mover(server: Server, api: Api, *objects: Object) -> tuple[Mover, list[object]]:
+    """One that has had its first look, and what it tells."""
+    watch, _ = first_look(server, api, *objects)
+    lines: list[object] = []
+    changes = Changes(api, ("bgp-speakers/speaker", "true"), {})
+    return Mover(api, TARGET, watch, changes, Pace(0.2, 0.01), lines.append), lines
+
+
+def deleted(server: Server) -> list[str]:
+    """The pods that were deleted, and forget it."""
+    found = [each.path.rpartition("/")[2] for each in server.requests if each.method == "DELETE"]
+    server.requests.clear()
+    return found
+
+
+def heal(it: Mover, goal: Goal = BOTH) -> None:
+    it.heal(goal, it.watch.look())
+
+
+def test_one_speaker_at_a_time_is_restarted(server: Server, api: Api) -> None:
+    pods = [speaker(name) for name in ("n1", "n2", "n3")]
+    reports = {"n1": told("1"), "n2": told(), "n3": told()}
+    it, lines = mover(server, api, *pods, leaf(**reports))
+    goal = Goal(frozenset(reports), frozenset({ONE, TWO, ("n3", "leaf")}))
+    heal(it, goal)
+    assert deleted(server) == ["speaker-n2"]
+    assert lines == ["  the speaker on n2 has sessions but announces nothing to leaf: restarting it"]
+    pods[1]["status"]["conditions"] = []
+    heal(it, goal)
+    assert deleted(server) == []
+
+
+@pytest.mark.parametrize("reason", ["soon", "leaves", "not ready", "announces elsewhere"])
+def test_a_speaker_is_not_restarted_without_need(server: Server, api: Api, reason: str) -> None:
+    pods = [speaker("n1", "False" if reason == "not ready" else "True"), speaker("n2"), speaker("n3")]
+    other = leaf("other", n2=told("1")) if reason == "announces elsewhere" else leaf("other")
+    it, lines = mover(server, api, *pods, leaf(n1=told("1"), n2=told(), n3=told("1")), other)
+    it.watch.patience = 60 if reason == "soon" else 0
+    heal(it, Goal(frozenset({"n1"}), frozenset({ONE})) if reason == "leaves" else BOTH)
+    assert (deleted(server), lines) == ([], [])
+
+
+def test_what_announces_nothing_when_it_has_started_alone_has_nothing_to_announce(server: Server, api: Api) -> None:
+    """All services have gone while their speakers kept their sessions."""
+    it, lines = mover(server, api, speaker("n1"), speaker("n2"), leaf(n1=told("1"), n2=told()))
+    for _ in range(CLEAN_STARTS):
+        heal(it)
+        assert deleted(server) == ["speaker-n2"]
+    assert it.watch.look().sessions == {ONE}
+    heal(it)
+    assert deleted(server) == []
+    assert "there is nothing to announce" in str(lines[-1])
+    assert it.watch.look().sessions == {ONE, TWO}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 
 from msgspec import Struct, structs
 
@@ -16,6 +17,7 @@ from .manifests import Change, Label, Restart
 from .progress import Tell, plural
 from .revisions import newest_revision
 from .stages import MAX_PARALLEL, Stage, chunks
+from .turns import Turns
 
 MOST_NAMED = 5
 CLEAN_STARTS = 2
@@ -55,6 +57,7 @@ class Mover:
     def __init__(self, api: Api, target: Target, watch: Watch, changes: Changes, pace: Pace, tell: Tell) -> None:
         self.api, self.target, self.watch, self.changes = api, target, watch, changes
         self.pace, self.tell, self.at = pace, tell, "before the first change"
+        self.turns = Turns(api, pace.interval, tell)
         # Since when pods are seen with sessions but without announcements, and how often each node's was restarted.
         self.mute: dict[str, float] = {}
         self.restarted: Counter[str] = Counter()
@@ -83,7 +86,8 @@ class Mover:
                 elif index and stage.slug == "unlabel-nodes":
                     self.wait_for(goal, frozenset(stopped))
                     stopped.clear()
-                made = sum(self.make(change, goal) for change in batch)
+                starts = stage.slug == "label-speakers" and not edits
+                made = sum((self.start if starts else self.make)(change, goal) for change in batch)
                 stopped.update(name for change in batch if isinstance(change, Label) for name in change.nodes)
                 labelled |= stopped
                 self.tell(f"  batch {index + 1} of {len(stage.batches)}: {plural(made, 'object')} changed")
@@ -96,11 +100,23 @@ class Mover:
             return sum(self.restart(names, goal) for names in change.rounds)
         return self.changes.make(change)
 
+    def start(self, change: Change, goal: Goal) -> int:
+        """Make a change that starts speakers, one after another where they say when they have got through."""
+        if not isinstance(change, Label) or not self.turns.stamp():
+            return self.make(change, goal)
+        pods, leaving = self.watch.pods()
+        running = tuple(name for name in change.nodes if name in pods or name in leaving)
+        made = self.changes.make(structs.replace(change, nodes=running))
+        for name in change.nodes:
+            if name not in running:
+                made += self.turns.take(name, partial(self.changes.make, structs.replace(change, nodes=(name,))))
+        return made
+
     def start_again(self, change: Label, goal: Goal) -> int:
         """Label nodes whose speakers are to start, in batches."""
         made, parts = 0, chunks(change.nodes, MAX_PARALLEL)
         for index, part in enumerate(parts):
-            made += self.changes.make(Label(change.key, change.value, part))
+            made += self.start(Label(change.key, change.value, part), goal)
             if index + 1 < len(parts):
                 self.wait_for(goal.of(part))
         return made
@@ -118,8 +134,8 @@ class Mover:
             return 0
         self.wait(goal, lambda seen: [*self.missing(goal, seen), *not_spared(goal, seen, old)])
         self.tell(f"  restarting {plural(len(old), 'speaker')}: {', '.join([*old][:MOST_NAMED])}")
-        for pod in old.values():
-            self.remove(pod)
+        for name, pod in old.items():
+            self.turns.take(name, partial(self.remove, pod))
         return len(old)
 
     def renew(self, goal: Goal) -> int:

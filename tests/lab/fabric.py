@@ -25,9 +25,10 @@ from .relay import Relay
 from .routers import Bird, Frr, Neighbor, Router, Settings
 
 API_PORT = 6443
-WRITES = 8
-"""Speakers that write a status in each second. All of them write into the same objects as a whole, and whoever is late
-tries again in the next period; OpenELB's period is 30 s."""
+WRITERS = 10
+"""Speakers that write the state of their sessions in one second, of each of which OpenELB's take 30. They write whole
+objects with the state of all speakers, which are sent to all speakers; keepalives are not counted, and so not written,
+since that would be all that happens here."""
 
 
 class Fabric:
@@ -57,9 +58,9 @@ class Fabric:
             server.hostname or "",
         )
         speaker: list[str | Path] = [lab.programs["speaker"], "--kubeconfig", login]
-        # Seconds from status to status of a speaker.
-        self.period = max(1.0, len(plan.speakers()) / WRITES)
-        speaker += ["--status-period", f"{self.period}s", *options]
+        # Seconds from status to status.
+        self.period = max(1.0, len(plan.speakers()) / WRITERS)
+        speaker += ["--status-period", f"{self.period}s", "--keepalives=false", *options]
         self.kubelets = Kubelets(lab.client, self._speakers, self._inside, speaker)
         self._api = server.hostname or "", server.port or 0
 
@@ -102,7 +103,7 @@ class Fabric:
             self.kubelets.start()
             stack.callback(self.kubelets.stop)
             for router in (self.spine, *self.leaves.values()):
-                probe = Probe(router, SERVICE, self._nodes.get, self.history)
+                probe = Probe(router, self._nodes.get, self.history)
                 self.probes[router.settings.name] = probe
                 probe.start()
                 stack.callback(probe.stop)

@@ -28,7 +28,7 @@ from .watch import Watch
 
 PROBE = ("gobgp", "-p", "50051", "global")
 PAUSE = 0.05
-WORKERS = 4
+WORKERS, FEW, MANY = 4, 4, 1000
 
 
 class Speaker:
@@ -58,9 +58,9 @@ class Kubelets:
         speaker: Sequence[str | Path],
     ) -> None:
         self._client, self._processes, self._inside, self._speaker = client, processes, inside, list(speaker)
-        # One speaker after the other is started, each when the one before is ready: starting together, they would all
-        # write the BgpConf, and whoever meets a conflict begins anew.
-        self.one_by_one = True
+        # How many speakers may be starting at the same time: all of them write the BgpConf when they start, and whoever
+        # meets a conflict begins anew, ever later.
+        self.at_once = FEW
         self._pods: dict[str, Speaker] = {}
         self._dead: set[str] = set()
         self._seen: queue.Queue[tuple[str, list[Pod]]] = queue.Queue()
@@ -106,8 +106,8 @@ class Kubelets:
                 while True:
                     self._take(*self._seen.get_nowait())
             waiting = [each for each in self._pods.values() if not each.started]
-            at_it = any(each.started and not each.ready and not each.leaving for each in self._pods.values())
-            for each in waiting[: 0 if at_it else 1] if self.one_by_one else waiting:
+            starting = [each for each in self._pods.values() if each.started and not each.ready and not each.leaving]
+            for each in waiting[: max(0, self.at_once - len(starting))]:
                 self._launch(each)
             for _ in self._pool.map(self._attend, [each for each in self._pods.values() if each.started]):
                 pass

@@ -113,19 +113,20 @@ class Plan:
         made["spec"]["ebgpMultihop"] = {"enabled": True, "multihopTtl": 8}
         return made
 
-    def topology(self, folder: Path) -> Path:
-        """The topology file: which nodes are under which leaf, and what fails as a whole."""
+    def topology(self, folder: Path, own: bool = False) -> Path:
+        """The topology file: which nodes are under which leaf, and what fails as a whole; `own`: only one's own leaf is
+        to be peered with, though there is another."""
         routers = [
             {
                 "name": leaf_name(leaf),
                 "address": leaf_address(leaf),
-                "nodes": {"selector": under(leaf)},
+                "nodes": {"selector": {"matchLabels": {RACK: f"r{leaf}"}} if own else under(leaf)},
                 **({"maxSessions": self.limits[leaf]} if leaf in self.limits else {}),
             }
             for leaf in self.racks()
         ]
         domains = [{"kind": "rack", "nodeLabel": RACK}, {"kind": "zone", "nodeLabel": ZONE}]
-        path = folder / "topology.json"
+        path = folder / ("single.json" if own else "topology.json")
         path.write_text(json.dumps({"routers": routers, "failureDomains": domains}))
         return path
 

@@ -1,10 +1,10 @@
-"""Reads every router again and again: how many sessions it has, and the paths to a service, at every moment."""
+"""Reads a router again and again: which sessions it has, and how many paths to the one service, at every moment."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
 from .history import History
@@ -15,19 +15,19 @@ INTERVAL = 0.1
 
 
 class Sample(NamedTuple):
-    """What a router had at a moment (time.monotonic()): nodes with a session, paths by next hop to the service."""
+    """What a router had at a moment (time.monotonic()): the nodes with a session, and how many paths, whoever told."""
 
     time: float
     nodes: frozenset[str]
-    hops: frozenset[str]
+    paths: int
 
 
 class Probe(threading.Thread):
-    """Ten looks a second at each router, by name; `node_of` tells whose address a neighbour's is."""
+    """Ten looks a second at a router, where the machine keeps up; `node_of` tells whose address a neighbour's is."""
 
-    def __init__(self, router: Router, service: str, node_of: Callable[[str], str | None], history: History) -> None:
+    def __init__(self, router: Router, node_of: Callable[[str], str | None], history: History) -> None:
         super().__init__(name=f"probe {router.settings.name}", daemon=True)
-        self._router, self._service, self._node_of, self._history = router, service, node_of, history
+        self._router, self._node_of, self._history = router, node_of, history
         self._stopped = threading.Event()
         self.samples: list[Sample] = []
         self.failed: list[str] = []
@@ -47,7 +47,7 @@ class Probe(threading.Thread):
             except LabError as error:
                 # A router that was killed on purpose has no sessions.
                 self.failed.append(str(error))
-                found = Sample(began, frozenset(), frozenset())
+                found = Sample(began, frozenset(), 0)
             self.samples.append(found)
             total = len(before)
             # What comes and what goes between two looks counts as gone first: the lowest that it may have been.
@@ -61,11 +61,5 @@ class Probe(threading.Thread):
     def look(self) -> Sample:
         """One look."""
         began = time.monotonic()
-        known = map(self._node_of, self._router.established())
-        hops = frozenset(hop for _, hop in self._router.paths(f"{self._service}/32"))
-        return Sample(began, frozenset(filter(None, known)), hops)
-
-
-def since(samples: Mapping[str, list[Sample]], moment: float) -> dict[str, list[Sample]]:
-    """The looks from a moment on."""
-    return {name: [each for each in found if each.time >= moment] for name, found in samples.items()}
+        received = self._router.received()
+        return Sample(began, frozenset(filter(None, map(self._node_of, received))), sum(received.values()))

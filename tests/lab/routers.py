@@ -131,9 +131,13 @@ class Router(ABC):
     def config(self) -> str:
         """Its configuration file."""
 
-    @abstractmethod
     def established(self) -> frozenset[str]:
         """The addresses of the neighbours whose session is Established."""
+        return frozenset(self.received())
+
+    @abstractmethod
+    def received(self) -> dict[str, int]:
+        """The neighbours whose session is Established, by address, with how many paths it has from each."""
 
     @abstractmethod
     def paths(self, prefix: str) -> frozenset[tuple[str, str]]:
@@ -158,9 +162,15 @@ class Frr(Router):
     MOST_SESSIONS = 5000
 
     def config(self) -> str:
-        """Its configuration file."""
         mine, (keepalive, hold) = self.settings, self.settings.timers
-        lines = [
+        loopback = mine.address.startswith("127.")
+        lines = []
+        if loopback:
+            # FRR resets a session that brings a next hop of 127.0.0.0/8, as its own is in what it passes on. A map that
+            # comes after its use takes effect five seconds later.
+            hop = LOOPBACK_HOP + mine.address.split(".", 2)[2]
+            lines += ["route-map LOOPBACK permit 10", f" set ip next-hop {hop}", "exit"]
+        lines += [
             f"router bgp {mine.asn}",
             f" bgp router-id {mine.address}",
             " no bgp ebgp-requires-policy",
@@ -190,24 +200,19 @@ class Frr(Router):
             for group, (prefix, _) in zip(groups, mine.ranges, strict=True)
         ]
         lines += [" address-family ipv4 unicast", "  maximum-paths 64"]
-        if mine.address.startswith("127."):
-            # FRR resets a session that brings a next hop of 127.0.0.0/8, and that of what it passes on is its own.
+        if loopback:
             lines += [f"  neighbor {each.address} route-map LOOPBACK out" for each in mine.neighbors]
-            hop = LOOPBACK_HOP + mine.address.split(".", 2)[2]
-            lines += [" exit-address-family", "route-map LOOPBACK permit 10", f" set ip next-hop {hop}"]
         return "\n".join(lines) + "\n"
 
-    def established(self) -> frozenset[str]:
-        """The addresses of the neighbours whose session is Established."""
-        return frozenset(name for name, peer in self._peers().items() if peer["state"] == "Established")
+    def received(self) -> dict[str, int]:
+        """The neighbours whose session is Established, by address, with how many paths it has from each."""
+        return {name: peer["pfxRcd"] for name, peer in self._peers().items() if peer["state"] == "Established"}
 
     def paths(self, prefix: str) -> frozenset[tuple[str, str]]:
-        """Neighbour's address and next hop of each path that it holds for a prefix, whether or not it is the best."""
         found = json.loads(self._socket.ask(f"show bgp ipv4 unicast {prefix} json")).get("paths", ())
         return frozenset((path["peer"]["peerId"], path["nexthops"][0]["ip"]) for path in found)
 
     def total_paths(self) -> int:
-        """The paths that it holds for all prefixes."""
         return sum(peer["pfxRcd"] for peer in self._peers().values())
 
     def _peers(self) -> dict[str, Any]:
@@ -265,20 +270,19 @@ class Bird(Router):
             "  ipv4 { import all; export all; add paths rx; igp table hops; }; }"
         )
 
-    def established(self) -> frozenset[str]:
-        """The addresses of the neighbours whose session is Established."""
-        state = re.compile(r"BGP state: +(\S+)\n +Neighbor address: ([\d.]+)")
-        return frozenset(
-            address for now, address in state.findall(self._socket.ask("show protocols all")) if now == "Established"
+    def received(self) -> dict[str, int]:
+        """The neighbours whose session is Established, by address, with how many paths it has from each."""
+        # Only those that are up say how many routes they have; names begin at the margin.
+        state = re.compile(
+            r"BGP state: +Established\n +Neighbor address: ([\d.]+)(?:\n .*)*?\n +Routes: +(\d+) imported"
         )
+        return {address: int(count) for address, count in state.findall(self._socket.ask("show protocols all"))}
 
     def paths(self, prefix: str) -> frozenset[tuple[str, str]]:
-        """Neighbour's address and next hop of each path that it holds for a prefix, whether or not it is the best."""
         path = re.compile(r"\[\S+ \S+ from ([\d.]+)\].*?BGP\.next_hop: ([\d.]+)", re.DOTALL)
         return frozenset(path.findall(self._socket.ask(f"show route table master4 {prefix} all")))
 
     def total_paths(self) -> int:
-        """The paths that it holds for all prefixes."""
         answer = self._socket.ask("show route table master4 count")
         found = re.search(r"of (\d+) routes", answer)
         if found is None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.bgp_messages import announcements
+from benchmarks.bgp_speaker import Session, Speaker, chunks
 from tests.lab.cluster import eventually
 from tests.lab.gobgp import PORT, GoBgp, Peer
 from tests.lab.processes import LabError, Processes
@@ -36,6 +38,8 @@ class Bench:
         self.processes = Processes(folder)
         self.network = f"127.{1 + secrets.randbelow(253)}.{secrets.randbelow(256)}"
 
+        self.ranges = ((f"{self.network}.0/24", SPEAKERS),)
+
     def address(self, last: int) -> str:
         return f"{self.network}.{last}"
 
@@ -47,8 +51,9 @@ class Bench:
         router.start()
         return router
 
-    def speaker(self, last: int, router: Router, passive: bool = True) -> GoBgp:
-        peer = Peer(router.settings.address, router.settings.asn, router.settings.port, passive)
+    def speaker(self, last: int, router: Router) -> GoBgp:
+        """One that waits for the router, since gobgpd takes seconds to dial."""
+        peer = Peer(router.settings.address, router.settings.asn, router.settings.port, passive=True)
         speaker = GoBgp(self.address(last), SPEAKERS, [peer], self.processes, self.folder)
         speaker.start()
         return speaker
@@ -139,29 +144,47 @@ def test_a_spine_hears_of_the_leafs_routes_from_the_leaf(bench: Bench, kind: typ
     becomes(lambda: spine.paths(SERVICE), frozenset())
 
 
+def light(router: Router, addresses: list[str]) -> Speaker:
+    """Light speakers: they dial at once and again, where gobgpd waits for seconds."""
+    told = chunks(announcements([SERVICE], HOPS, [SPEAKERS]))
+    mine = router.settings
+    return Speaker(SPEAKERS, [Session(address, mine.address, mine.port, told) for address in addresses])
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_router_comes_back_after_a_power_cut(bench: Bench, kind: type[Router]) -> None:
-    router, speakers = dialling(bench, kind)
-    speakers[0].announce(SERVICE, HOPS)
-    becomes(router.total_paths, 3)
-    before = router.pid
-    router.kill()
-    with pytest.raises(LabError):
-        router.established()
-    router.start()
-    assert router.pid != before
-    becomes(router.established, {speaker.address for speaker in speakers})
-    becomes(router.total_paths, 3)
+    addresses = [bench.address(last) for last in (11, 12)]
+    router = bench.router(kind, bench.settings(ranges=bench.ranges))
+    with light(router, addresses) as speakers:
+        speakers.open()
+        becomes(router.total_paths, 6)
+        before = router.pid
+        router.kill()
+        with pytest.raises(LabError):
+            router.established()
+        router.start()
+        assert router.pid != before
+        becomes(router.established, set(addresses))
+        becomes(router.total_paths, 6)
+        assert router.paths(SERVICE) == {(address, hop) for address in addresses for hop in HOPS}
 
 
-def test_a_limit_of_frr_holds_and_bird_has_none(bench: Bench) -> None:
-    given = bench.settings(ranges=((f"{bench.network}.0/24", SPEAKERS),), limit=2)
+def test_the_next_speaker_gets_in_where_one_at_the_limit_of_frr_goes(bench: Bench) -> None:
+    router = bench.router(Frr, bench.settings(ranges=bench.ranges, limit=2))
+    addresses = [bench.address(last) for last in (11, 12, 13)]
+    with light(router, addresses) as speakers:
+        speakers.open()
+        becomes(lambda: len(router.established()), 2)
+        becomes(router.total_paths, 6)
+        (first, second), (waits,) = sorted(router.established()), set(addresses) - router.established()
+        speakers.die(addresses.index(first))
+        becomes(router.established, {second, waits})
+        becomes(lambda: {address for address, _ in router.paths(SERVICE)}, {second, waits})
+
+
+def test_bird_has_no_limit(bench: Bench) -> None:
     with pytest.raises(ValueError, match="no limit"):
-        Bird(given, bench.processes, bench.folder)
-    router = bench.router(Frr, given)
-    speakers = [bench.speaker(last, router, passive=False) for last in (11, 12, 13)]
-    becomes(lambda: len(router.established()), 2)
-    assert router.established() < {speaker.address for speaker in speakers}
+        Bird(bench.settings(limit=2), bench.processes, bench.folder)
 
 
 def test_a_question_that_a_router_does_not_know_is_an_error(bench: Bench) -> None:

@@ -19,6 +19,7 @@ import (
 type speaker struct {
 	node       string
 	finalizers bool
+	keepalives bool
 	period     time.Duration
 	objects    *objects
 	router     *router
@@ -32,6 +33,7 @@ func main() {
 	period := flag.Duration("status-period", 30*time.Second, "how often the status of the sessions is written")
 	api := flag.String("grpc", "127.0.0.1:50051", "where GoBGP's own `address` for its command line is")
 	finalizers := flag.Bool("finalizers", true, "put OpenELB's finalizer on BgpPeers and BgpConf, and take it off")
+	keepalives := flag.Bool("keepalives", true, "write a status also where only the keepalives were counted on")
 	flag.Parse()
 	if *kubeconfig == "" || *node == "" || flag.NArg() > 0 || *period <= 0 {
 		flag.Usage()
@@ -53,6 +55,7 @@ func main() {
 	one := &speaker{
 		node:       *node,
 		finalizers: *finalizers,
+		keepalives: *keepalives,
 		period:     *period,
 		objects:    found,
 		router:     newRouter(*api),

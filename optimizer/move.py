@@ -78,6 +78,11 @@ class Move(Struct, frozen=True):
         return self.case.cluster
 
     @property
+    def lost(self) -> frozenset[str]:
+        """The nodes whose kubelet is silent."""
+        return silent_nodes(self.cluster)
+
+    @property
     def labels(self) -> dict[str, str | None]:
         """The value of the speaker label on every node."""
         key = self.case.policy.speaker.label[0]
@@ -127,6 +132,11 @@ def read_move(api: Api, asked: Asked, tell: Tell) -> Move:
         hops=way,
         **sessions(case, allowed_breaks(cluster, policy, placement) if asked.allow_break else frozenset()),
     )
+
+
+def silent_nodes(cluster: Cluster) -> frozenset[str]:
+    """The nodes that are not Ready: nobody ends the pods there."""
+    return frozenset(node.name for node in cluster.nodes if node.ready is False)
 
 
 def allowed_breaks(cluster: Cluster, policy: Policy, placement: Placement) -> frozenset[str]:

@@ -54,7 +54,18 @@ class Goal(Struct, frozen=True):
 class Mover:
     """Makes changes one after another. `at` says where it stands."""
 
-    def __init__(self, api: Api, target: Target, watch: Watch, changes: Changes, pace: Pace, tell: Tell) -> None:
+    def __init__(
+        self,
+        api: Api,
+        target: Target,
+        watch: Watch,
+        changes: Changes,
+        pace: Pace,
+        tell: Tell,
+        lost: frozenset[str] = frozenset(),
+    ) -> None:
+        # Nodes whose kubelet is silent: their pods end when they come back, or with them.
+        self.lost = lost
         self.api, self.target, self.watch, self.changes = api, target, watch, changes
         self.pace, self.tell, self.at = pace, tell, "before the first change"
         self.turns = Turns(api, pace.interval, tell)
@@ -92,7 +103,7 @@ class Mover:
                 labelled |= stopped
                 self.tell(f"  batch {index + 1} of {len(stage.batches)}: {plural(made, 'object')} changed")
         self.at = "the last look"
-        self.wait(goal, lambda seen: [*missing(goal, seen), *superfluous(goal, seen)])
+        self.wait(goal, lambda seen: [*missing(goal, seen), *self.superfluous(goal, seen)])
 
     def make(self, change: Change, goal: Goal) -> int:
         """Make one change; how many objects it has changed, or speakers it has restarted."""
@@ -157,13 +168,17 @@ class Mover:
 
     def wait_for(self, goal: Goal, gone: Collection[str] = ()) -> None:
         """Wait until all of the goal is up, and the speakers that are none of it are gone from these nodes."""
-        self.wait(goal, lambda seen: [*self.missing(goal, seen), *superfluous(goal, seen, gone)])
+        self.wait(goal, lambda seen: [*self.missing(goal, seen), *self.superfluous(goal, seen, gone)])
 
     def missing(self, goal: Goal, seen: Seen) -> list[str]:
         """What is not up; on the way back a session whose peer object somebody has deleted is not waited for."""
         if self.changes.back:
             goal = structs.replace(goal, sessions=frozenset(each for each in goal.sessions if each[1] in seen.peers))
         return missing(goal, seen)
+
+    def superfluous(self, goal: Goal, seen: Seen, nodes: Collection[str] | None = None) -> list[str]:
+        """What is still there but not to be, as far as it can go."""
+        return superfluous(goal, seen, ({*seen.pods, *seen.leaving} if nodes is None else set(nodes)) - self.lost)
 
     def heal(self, goal: Goal, seen: Seen) -> None:
         """Restart, when all others run, one speaker that has kept announcing nothing: it holds no route.

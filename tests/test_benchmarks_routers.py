@@ -75,7 +75,7 @@ def test_light_and_real_speakers_give_the_same_paths(tmp_path: Path) -> None:
             series: Series
             for series in ("all", "one"):
                 for speakers in ("light", "gobgpd"):
-                    case = Case(router, series, 3, 2, speakers)  # type: ignore[arg-type]
+                    case = Case(router, series, 3, 2, speakers)
                     network += 1
                     folder = tmp_path / str(network)
                     running.append((case, *stack.enter_context(loaded(case, network, folder))))

@@ -20,7 +20,7 @@ from .live import Api
 from .live_changes import Changes
 from .manifests import Label
 from .model import Cluster
-from .move import Asked, Move, read_move, silent_nodes
+from .move import Asked, Move, not_ready, read_move
 from .mover import Goal, Mover, Pace
 from .progress import Tell, silent
 from .read_live import read_live
@@ -57,7 +57,7 @@ def bring(api: Api, asked: Asked, file: Path, pace: Pace, tell: Tell, way_on: st
             return move
         if (managed := move.managed) and not asked.allow_managed:
             raise LiveError(f"nothing was changed: {managed}; --allow-managed changes it all the same")
-        watch = Watch(api, move.target, asked.policy.mode == "bgp")
+        watch = Watch(api, move.target, asked.policy.mode == "bgp", pace.allow_silent)
         record(file, asked, move, watch.first_look(move.possible))
         began = True
         goal = Goal(frozenset(move.case.placement.speakers), move.goal, move.kept, move.levels)
@@ -75,10 +75,11 @@ def bring(api: Api, asked: Asked, file: Path, pace: Pace, tell: Tell, way_on: st
 
 def confirm(api: Api, asked: Asked, move: Move, pace: Pace, tell: Tell) -> None:
     """Wait until everything is up where nothing is to change: no more is said than has been seen."""
-    watch = Watch(api, move.target, asked.policy.mode == "bgp")
+    watch = Watch(api, move.target, asked.policy.mode == "bgp", pace.allow_silent)
     watch.first_look(move.possible)
     changes = Changes(api, asked.policy.speaker.label, move.labels)
     mover = Mover(api, move.target, watch, changes, pace, tell, move.lost)
+    mover.restarts_silent = False
     with guarded(mover, "nothing was changed"):
         mover.run((), Goal(frozenset(move.case.placement.speakers), move.goal))
 
@@ -161,9 +162,8 @@ def rollback(api: Api, file: Path, pace: Pace, tell: Tell, allow_break: bool = F
     # What runs on a node that is not Ready cannot come up again now, and is not waited for.
     nodes = frozenset(node.name for node in live.cluster.nodes if node.ready is not False and not node.deleting)
     changes = Changes(api, journal.label, labels, back=True)
-    mover = Mover(
-        api, target, Watch(api, target, journal.mode == "bgp"), changes, pace, tell, silent_nodes(live.cluster)
-    )
+    watch = Watch(api, target, journal.mode == "bgp", pace.allow_silent)
+    mover = Mover(api, target, watch, changes, pace, tell, not_ready(live.cluster))
     left: list[str] = []
     with guarded(mover, way_on):
         mover.watch.first_look(sessions_now(live.cluster))

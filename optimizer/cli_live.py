@@ -55,6 +55,11 @@ PACE = (
         metavar="SECONDS",
         help="The time between two looks at the cluster.",
     ),
+    click.option(
+        "--allow-silent",
+        is_flag=True,
+        help="Let a session count although its speaker announces nothing in it.",
+    ),
 )
 YES = click.option("--yes", is_flag=True, help="Really do it.")
 
@@ -149,6 +154,7 @@ def apply(
     allow_break: bool,
     timeout: float,
     interval: float,
+    allow_silent: bool,
     rollback_file: Path | None,
     allow_managed: bool,
     yes: bool,
@@ -164,7 +170,7 @@ def apply(
         raise click.UsageError("apply changes the cluster; look at it with `plan` first, then give --yes")
     wanted = asked(placement, style, max_parallel, allow_break, allow_managed)
     file = rollback_file or placement.with_suffix(".rollback.json")
-    case = bring(connect(kubeconfig, context), wanted, file, Pace(timeout, interval), tell).case
+    case = bring(connect(kubeconfig, context), wanted, file, Pace(timeout, interval, allow_silent), tell).case
     click.echo(f"done: {len(case.placement.speakers)} speakers, {len(case.placement.sessions)} sessions established")
     if file.exists():
         click.echo(f"rollback {file} takes it back")
@@ -181,6 +187,7 @@ def rollback(
     kubeconfig: Path | None,
     timeout: float,
     interval: float,
+    allow_silent: bool,
     allow_break: bool,
     yes: bool,
 ) -> None:
@@ -190,7 +197,7 @@ def rollback(
 
     if not yes:
         raise click.UsageError("rollback changes the cluster; give --yes")
-    left = take_back(connect(kubeconfig, context), file, Pace(timeout, interval), tell, allow_break)
+    left = take_back(connect(kubeconfig, context), file, Pace(timeout, interval, allow_silent), tell, allow_break)
     if left:
         raise StoppedError(f"all but {len(left)} changes are taken back: {'; '.join(left)}")
     click.echo("done: all changes are taken back")

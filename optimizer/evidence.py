@@ -196,15 +196,18 @@ class Seen(Struct, frozen=True):
 class Watch:
     """Looks at the speakers again and again, and remembers since when each pod has been ready."""
 
-    def __init__(self, api: Api, target: Target, with_sessions: bool) -> None:
+    def __init__(self, api: Api, target: Target, with_sessions: bool, allow_silent: bool = False) -> None:
         self.api, self.target, self.with_sessions = api, target, with_sessions
         self.since: dict[str, float] = {}
         # Seconds until a report without time is believed.
         self.patience = float(STATUS_PERIOD if with_sessions else 0)
         # Reports, with the time that they give, of sessions that are closed already: they stay for a while.
         self.doubted: dict[tuple[str, str], str | None] = {}
-        # The peer objects of routers to which speakers announce something.
+        # The peer objects of routers to which speakers announce something, and the pods of the first look by uid.
+        # Where silence is allowed, sessions count as they are.
         self.announced: frozenset[str] = frozenset()
+        self.known: frozenset[str] = frozenset()
+        self.allow_silent = allow_silent
 
     def first_look(self, today: Collection[tuple[str, str]]) -> Seen:
         """What the cluster shows before anything is changed: a report without time is believed.
@@ -249,7 +252,9 @@ class Watch:
             else {each: since for each, since in self.doubted.items() if each in reported and reported[each] == since}
         )
         if settled:
-            self.announced = frozenset(peer for _, peer in speaking)
+            self.known = frozenset(pod.metadata.uid for pod in pods.values())
+        if not self.allow_silent:
+            self.announced |= {peer for _, peer in speaking}
         mute = frozenset(each for each in sessions - speaking if each[1] in self.announced)
         return Seen(pods, leaving, frozenset(sessions) - mute, mute, frozenset(peers))
 

@@ -79,8 +79,8 @@ class Move(Struct, frozen=True):
 
     @property
     def lost(self) -> frozenset[str]:
-        """The nodes whose kubelet is silent."""
-        return silent_nodes(self.cluster)
+        """The nodes that are not Ready."""
+        return not_ready(self.cluster)
 
     @property
     def labels(self) -> dict[str, str | None]:
@@ -134,7 +134,7 @@ def read_move(api: Api, asked: Asked, tell: Tell) -> Move:
     )
 
 
-def silent_nodes(cluster: Cluster) -> frozenset[str]:
+def not_ready(cluster: Cluster) -> frozenset[str]:
     """The nodes that are not Ready: nobody ends the pods there."""
     return frozenset(node.name for node in cluster.nodes if node.ready is False)
 

@@ -9,29 +9,31 @@ from functools import partial
 
 from msgspec import Struct, structs
 
-from .errors import ConflictError, MissingError, StoppedError
+from .errors import ConflictError, ForeignError, MissingError, StoppedError
 from .evidence import Pod, Seen, Target, Watch
 from .live import Api, path_of
-from .live_changes import Changes
+from .live_changes import Changes, more
 from .manifests import Change, Label, Restart
 from .progress import Tell, plural
 from .revisions import newest_revision
+from .silence import Silence
 from .stages import MAX_PARALLEL, Stage, chunks
 from .turns import Turns
 
 MOST_NAMED = 5
-CLEAN_STARTS = 2
-"""Restarts of its own after which a speaker that still announces nothing has nothing to announce."""
-
 SETTLED = 3
 """Looks, by their interval, that the DaemonSet's controller is given to hear of a change."""
 
 
 class Pace(Struct, frozen=True):
-    """Seconds to wait for evidence without any progress, and between two looks."""
+    """Seconds to wait for evidence without any progress, and between two looks.
+
+    `allow_silent`: a session is evidence though its speaker announces nothing in it.
+    """
 
     timeout: float = 300.0
     interval: float = 2.0
+    allow_silent: bool = False
 
 
 class Goal(Struct, frozen=True):
@@ -64,14 +66,12 @@ class Mover:
         tell: Tell,
         lost: frozenset[str] = frozenset(),
     ) -> None:
-        # Nodes whose kubelet is silent: their pods end when they come back, or with them.
+        # Nodes that are not Ready: pods neither start nor end there.
         self.lost = lost
         self.api, self.target, self.watch, self.changes = api, target, watch, changes
         self.pace, self.tell, self.at = pace, tell, "before the first change"
-        self.turns = Turns(api, pace.interval, tell)
-        # Since when pods are seen with sessions but without announcements, and how often each node's was restarted.
-        self.mute: dict[str, float] = {}
-        self.restarted: Counter[str] = Counter()
+        self.restarts_silent = True
+        self.turns, self.silence = Turns(api, pace.interval, tell), Silence(watch, self.remove, tell)
 
     def run(self, stages: Iterable[Stage], goal: Goal) -> None:
         """Carry out the stages. Raises StoppedError, ForeignError and LiveError."""
@@ -103,6 +103,10 @@ class Mover:
                 labelled |= stopped
                 self.tell(f"  batch {index + 1} of {len(stage.batches)}: {plural(made, 'object')} changed")
         self.at = "the last look"
+        if lost := sorted(
+            self.lost.difference(goal.speakers).intersection({*(seen := self.watch.look()).pods, *seen.leaving})
+        ):
+            self.tell(f"  not waiting for the end of speakers on nodes that are not Ready: {named(lost)}")
         self.wait(goal, lambda seen: [*missing(goal, seen), *self.superfluous(goal, seen)])
 
     def make(self, change: Change, goal: Goal) -> int:
@@ -112,24 +116,39 @@ class Mover:
         return self.changes.make(change)
 
     def start(self, change: Change, goal: Goal) -> int:
-        """Make a change that starts speakers, one after another where they say when they have got through."""
-        if not isinstance(change, Label) or not self.turns.stamp():
+        """Make a change that starts speakers, one after another where they say when they have got through.
+
+        A node that somebody else has changed keeps no other from being changed; it is raised in the end.
+        """
+        if not isinstance(change, Label) or not self.watch.with_sessions or not self.turns.begin():
             return self.make(change, goal)
         pods, leaving = self.watch.pods()
-        running = tuple(name for name in change.nodes if name in pods or name in leaving)
-        made = self.changes.make(structs.replace(change, nodes=running))
-        for name in change.nodes:
-            if name not in running:
-                made += self.turns.take(name, partial(self.changes.make, structs.replace(change, nodes=(name,))))
+        there = {*pods, *leaving, *self.lost}
+        parts = [tuple(name for name in change.nodes if name in there)]
+        parts += [(name,) for name in change.nodes if name not in there]
+        made, foreign = 0, list[ForeignError]()
+        for names in parts:
+            act = partial(self.changes.make, structs.replace(change, nodes=names))
+            try:
+                made += self.turns.take(names[0], act) if len(names) == 1 and names[0] not in there else act()
+            except ForeignError as error:
+                foreign.append(error)
+        if foreign:
+            raise ForeignError(foreign[0].kind, f"{foreign[0]}{more(len(foreign) - 1)}")
         return made
 
     def start_again(self, change: Label, goal: Goal) -> int:
         """Label nodes whose speakers are to start, in batches."""
-        made, parts = 0, chunks(change.nodes, MAX_PARALLEL)
+        made, parts, foreign = 0, chunks(change.nodes, MAX_PARALLEL), list[ForeignError]()
         for index, part in enumerate(parts):
-            made += self.start(Label(change.key, change.value, part), goal)
+            try:
+                made += self.start(Label(change.key, change.value, part), goal)
+            except ForeignError as error:
+                foreign.append(error)
             if index + 1 < len(parts):
                 self.wait_for(goal.of(part))
+        if foreign:
+            raise foreign[0]
         return made
 
     def settle(self) -> None:
@@ -145,8 +164,16 @@ class Mover:
             return 0
         self.wait(goal, lambda seen: [*self.missing(goal, seen), *not_spared(goal, seen, old)])
         self.tell(f"  restarting {plural(len(old), 'speaker')}: {', '.join([*old][:MOST_NAMED])}")
+        turns, rest = self.watch.with_sessions and self.turns.begin(), dict(old)
         for name, pod in old.items():
-            self.turns.take(name, partial(self.remove, pod))
+            if turns and len(rest) < len(old):
+                # Turns take their time, in which a router may lose what it had to spare.
+                self.wait(goal, lambda seen: not_spared(goal, seen, rest))
+            del rest[name]
+            if turns:
+                self.turns.take(name, partial(self.remove, pod))
+            else:
+                self.remove(pod)
         return len(old)
 
     def renew(self, goal: Goal) -> int:
@@ -159,12 +186,13 @@ class Mover:
         pods, _ = self.watch.pods()
         return {name: pods[name] for name in sorted(names) if name in pods and pods[name].revision != newest}
 
-    def remove(self, pod: Pod) -> None:
-        """Delete a pod, if it is still this one; the DaemonSet makes another."""
+    def remove(self, pod: Pod) -> bool:
+        """Delete a pod, if it is still this one; the DaemonSet makes another. Whether it was."""
         try:
             self.api.delete(path_of("Pod", self.target.namespace, pod.metadata.name), uid=pod.metadata.uid)
         except (MissingError, ConflictError):
-            return
+            return False
+        return True
 
     def wait_for(self, goal: Goal, gone: Collection[str] = ()) -> None:
         """Wait until all of the goal is up, and the speakers that are none of it are gone from these nodes."""
@@ -180,30 +208,6 @@ class Mover:
         """What is still there but not to be, as far as it can go."""
         return superfluous(goal, seen, ({*seen.pods, *seen.leaving} if nodes is None else set(nodes)) - self.lost)
 
-    def heal(self, goal: Goal, seen: Seen) -> None:
-        """Restart, when all others run, one speaker that has kept announcing nothing: it holds no route.
-
-        Starting alone it meets no conflict; so where it announces nothing then, there is nothing to announce.
-        """
-        nodes = {node for node, _ in seen.mute} & goal.speakers - {node for node, _ in seen.sessions}
-        now, pods = time.monotonic(), {node: seen.pods[node] for node in sorted(nodes)}
-        self.mute = {pod.metadata.uid: self.mute.get(pod.metadata.uid, now) for pod in pods.values()}
-        long = [node for node, pod in pods.items() if now - self.mute[pod.metadata.uid] >= self.watch.patience]
-        if not long or not goal.speakers <= seen.ready:
-            return
-        node = long[0]
-        peers = sorted(peer for name, peer in seen.mute if name == node)
-        if self.restarted[node] < CLEAN_STARTS:
-            self.restarted[node] += 1
-            self.tell(f"  the speaker on {node} has sessions but announces nothing to {named(peers)}: restarting it")
-            self.remove(pods[node])
-        else:
-            self.watch.announced -= frozenset(peers)
-            self.tell(
-                f"  the speaker on {node} announces nothing to {named(peers)} after {CLEAN_STARTS} restarts of its own "
-                "either: there is nothing to announce"
-            )
-
     def wait(self, goal: Goal, lacks: Callable[[Seen], list[str]]) -> None:
         """Wait until nothing is lacking. Raises StoppedError when there was no progress for too long."""
         # A report may need its time to be believed, which is no lack of progress.
@@ -215,7 +219,8 @@ class Mover:
             found = lacks(seen)
             if not found:
                 return
-            self.heal(goal, seen)
+            if self.restarts_silent and self.silence.end(goal.speakers, seen):
+                least = -1  # what it had is missing again for a while
             if least < 0 or len(found) < least:
                 least, deadline = len(found), time.monotonic() + patience
                 self.tell(f"  waiting for {named(found)}")

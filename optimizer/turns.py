@@ -12,9 +12,11 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
+from msgspec import field
 
 from .errors import MissingError
 from .live import Api, path_of
+from .objects import Partial
 from .progress import Tell
 
 T = TypeVar("T")
@@ -28,7 +30,26 @@ LONGEST = 30.0
 """Seconds to wait for one speaker; whatever holds it up is left to what waits for all of them in the end."""
 
 PATIENCE = 3
-"""Speakers in a row that were waited for in vain, after which the others are not."""
+"""Speakers in a row that were waited for in vain, after which the others of a batch are not."""
+
+
+class Meta(Partial):
+    """What identifies a BgpConf, and its annotations."""
+
+    name: str = ""
+    annotations: dict[str, str] | None = None
+
+
+class Conf(Partial):
+    """A BgpConf; its status has an entry for each speaker, which is passed over."""
+
+    metadata: Meta
+
+
+class Confs(Partial):
+    """A page of BgpConfs."""
+
+    items: list[Conf] = field(default_factory=list)
 
 
 class Turns:
@@ -37,11 +58,16 @@ class Turns:
     def __init__(self, api: Api, interval: float, tell: Tell) -> None:
         self.api, self.pause, self.tell, self.vain = api, min(LOOK, interval), tell, 0
 
+    def begin(self) -> bool:
+        """Begin to take turns; whether speakers leave their time at all."""
+        self.vain = 0
+        return bool(self.stamp())
+
     def take(self, name: str, start: Callable[[], T]) -> T:
-        """Have the speaker on a node started, and wait until it has got through."""
+        """Have the speaker on a node started, and wait until it has got through, unless there was nothing to start."""
         before = self.stamp() if self.vain < PATIENCE else ""
         result = start()
-        if not before:
+        if not before or not result:
             return result
         deadline = time.monotonic() + LONGEST
         while time.monotonic() < deadline:
@@ -59,12 +85,5 @@ class Turns:
             pages = list(self.api.list(path_of("BgpConf")))
         except MissingError:
             return ""
-        confs = [each for page in pages for each in msgspec.json.decode(page)["items"] or ()]
-        return next(
-            (
-                str((each["metadata"].get("annotations") or {}).get(STAMP, ""))
-                for each in confs
-                if each["metadata"]["name"] == "default"
-            ),
-            "",
-        )
+        confs = [each.metadata for page in pages for each in msgspec.json.decode(page, type=Confs).items]
+        return next(((each.annotations or {}).get(STAMP, "") for each in confs if each.name == "default"), "")

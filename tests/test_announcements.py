@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from optimizer.errors import StoppedError
 from optimizer.evidence import Seen, Target, Watch
 from optimizer.live import Api, connect
-from optimizer.live_changes import Changes
-from optimizer.mover import CLEAN_STARTS, Goal, Mover, Pace, missing
+from optimizer.mover import Goal, missing
+from optimizer.silence import TRIES, Silence
 
 from .live_server import Server, kubeconfig, serving
 from .objects import SPEAKER, SYSTEM, Object, peer, speaker_pod
@@ -105,56 +106,77 @@ def test_a_session_that_is_down_announces_nothing_whatever_is_reported(server: S
 # What is restarted
 
 
-def mover(server: Server, api: Api, *objects: Object) -> tuple[Mover, list[object]]:
-    """One that has had its first look, and what it tells."""
+def silence(server: Server, api: Api, *objects: Object) -> tuple[Silence, list[str], list[object]]:
+    """One that has had its first look, the nodes of the pods that it removes, and what it tells."""
     watch, _ = first_look(server, api, *objects)
+    removed: list[str] = []
     lines: list[object] = []
-    changes = Changes(api, ("bgp-speakers/speaker", "true"), {})
-    return Mover(api, TARGET, watch, changes, Pace(0.2, 0.01), lines.append), lines
+    return Silence(watch, lambda pod: removed.append(pod.spec.node_name), lines.append), removed, lines
 
 
-def deleted(server: Server) -> list[str]:
-    """The pods that were deleted, and forget it."""
-    found = [each.path.rpartition("/")[2] for each in server.requests if each.method == "DELETE"]
-    server.requests.clear()
-    return found
-
-
-def heal(it: Mover, goal: Goal = BOTH) -> None:
-    it.heal(goal, it.watch.look())
+def end(it: Silence, *nodes: str) -> bool:
+    return it.end(frozenset(nodes or ("n1", "n2")), it.watch.look())
 
 
 def test_one_speaker_at_a_time_is_restarted(server: Server, api: Api) -> None:
     pods = [speaker(name) for name in ("n1", "n2", "n3")]
-    reports = {"n1": told("1"), "n2": told(), "n3": told()}
-    it, lines = mover(server, api, *pods, leaf(**reports))
-    goal = Goal(frozenset(reports), frozenset({ONE, TWO, ("n3", "leaf")}))
-    heal(it, goal)
-    assert deleted(server) == ["speaker-n2"]
-    assert lines == ["  the speaker on n2 has sessions but announces nothing to leaf: restarting it"]
+    it, removed, lines = silence(server, api, *pods, leaf(n1=told("1"), n2=told(), n3=told()))
+    it.watch.doubted.clear()
+    assert end(it, "n1", "n2", "n3")
+    assert removed == ["n2"]
+    assert lines == ["  the speaker on n2 has its sessions but announces nothing to leaf: restarting it"]
     pods[1]["status"]["conditions"] = []
-    heal(it, goal)
-    assert deleted(server) == []
+    assert not end(it, "n1", "n2", "n3")
+    pods[1]["status"] |= speaker("n2")["status"]
+    assert end(it, "n1", "n2", "n3")
+    assert removed == ["n2", "n3"]
 
 
 @pytest.mark.parametrize("reason", ["soon", "leaves", "not ready", "announces elsewhere"])
 def test_a_speaker_is_not_restarted_without_need(server: Server, api: Api, reason: str) -> None:
     pods = [speaker("n1", "False" if reason == "not ready" else "True"), speaker("n2"), speaker("n3")]
     other = leaf("other", n2=told("1")) if reason == "announces elsewhere" else leaf("other")
-    it, lines = mover(server, api, *pods, leaf(n1=told("1"), n2=told(), n3=told("1")), other)
+    it, removed, lines = silence(server, api, *pods, leaf(n1=told("1"), n2=told(), n3=told("1")), other)
     it.watch.patience = 60 if reason == "soon" else 0
-    heal(it, Goal(frozenset({"n1"}), frozenset({ONE})) if reason == "leaves" else BOTH)
-    assert (deleted(server), lines) == ([], [])
+    assert not end(it, *(["n1"] if reason == "leaves" else []))
+    assert (removed, lines) == ([], [])
 
 
-def test_what_announces_nothing_when_it_has_started_alone_has_nothing_to_announce(server: Server, api: Api) -> None:
-    """All services have gone while their speakers kept their sessions."""
-    it, lines = mover(server, api, speaker("n1"), speaker("n2"), leaf(n1=told("1"), n2=told()))
-    for _ in range(CLEAN_STARTS):
-        heal(it)
-        assert deleted(server) == ["speaker-n2"]
-    assert it.watch.look().sessions == {ONE}
-    heal(it)
-    assert deleted(server) == []
-    assert "there is nothing to announce" in str(lines[-1])
-    assert it.watch.look().sessions == {ONE, TWO}
+def test_where_nobody_who_has_started_announces_anything_the_operator_is_asked(server: Server, api: Api) -> None:
+    """All services may have gone while their speakers kept their sessions."""
+    it, removed, _ = silence(server, api, speaker("n1"), speaker("n2"), leaf(n1=told("1"), n2=told()))
+    for _ in range(TRIES):
+        assert end(it)
+    assert removed == ["n2"] * TRIES
+    with pytest.raises(
+        StoppedError, match=r"the speaker on n2 has its sessions but announces nothing to leaf.*--allow-silent"
+    ):
+        end(it)
+
+
+def test_where_others_announce_each_has_its_own_tries(server: Server, api: Api) -> None:
+    pods = [speaker(name) for name in ("n1", "n2", "n3")]
+    it, removed, _ = silence(server, api, pods[0], leaf(n1=told("1")))
+    server.objects = [*pods, leaf(n1=told("1"), n2=told("4"), n3=told())]
+    for node in ("n2", "n3"):
+        it.watch.doubted.pop((node, "leaf"), None)
+    for _ in range(TRIES):
+        assert end(it, "n1", "n2", "n3")
+    assert removed == ["n3"] * TRIES
+    with pytest.raises(StoppedError, match="the speaker on n3"):
+        end(it, "n1", "n2", "n3")
+
+
+def test_silence_may_be_allowed(server: Server, api: Api) -> None:
+    server.objects = [speaker("n1"), speaker("n2"), leaf(n1=told("1"), n2=told())]
+    watch = Watch(api, TARGET, True, allow_silent=True)
+    assert watch.first_look({ONE, TWO}).sessions == {ONE, TWO}
+    assert watch.look().sessions == {ONE, TWO}
+
+
+def test_a_router_that_is_told_something_later_is_told_it_by_all(server: Server, api: Api) -> None:
+    pods = speaker("n1"), speaker("n2")
+    watch, seen = first_look(server, api, *pods, leaf(n1=told(), n2=told()))
+    assert seen.sessions == {ONE, TWO}
+    server.objects = [*pods, leaf(n1=told("1"), n2=told())]
+    assert watch.look().sessions == {ONE}

@@ -118,7 +118,7 @@ def test_the_command_measures_shows_and_draws(tmp_path: Path) -> None:
         assert cost.death is not None
     shown = CliRunner().invoke(main, ["--show", str(figures), "--picture", str(drawn)])
     assert shown.exit_code == 0, shown.output
-    assert "| 3 | FRR | 18 |" in shown.output
+    assert "| FRR | 3 | 18 |" in shown.output
     assert drawn.stat().st_size > 0
 
 

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from optimizer import turns
+from optimizer.errors import ForeignError
+from optimizer.evidence import Target, Watch
 from optimizer.live import Api, connect
+from optimizer.live_changes import Changes
+from optimizer.manifests import Change, Label
+from optimizer.mover import Goal, Mover, Pace
 from optimizer.turns import PATIENCE, STAMP, Turns
 
 from .live_server import Server, kubeconfig, serving
-from .objects import Object, conf
+from .objects import SPEAKER, SYSTEM, Object, conf, speaker_pod
+
+LABELS = {"app": "openelb", "component": "speaker"}
 
 
 @pytest.fixture
@@ -86,9 +93,75 @@ def test_one_that_does_not_get_through_holds_the_others_up_for_a_while_only(
     lines: list[object] = []
     it = Turns(api, 0.01, lines.append)
     for number in range(PATIENCE + 1):
-        it.take(f"n{number}", lambda: None)
+        it.take(f"n{number}", lambda: True)
     assert len(lines) == PATIENCE
     assert "the speaker on n0 has not taken its settings from the BgpConf" in str(lines[0])
     asked = len(server.requests)
-    it.take("n9", lambda: None)
+    it.take("n9", lambda: True)
     assert len(server.requests) == asked
+
+
+def test_what_started_nothing_is_not_waited_for(server: Server, api: Api) -> None:
+    server.objects = [stamped("1")]
+    began = time.monotonic()
+    assert Turns(api, 0.01, print).take("n1", lambda: 0) == 0
+    assert time.monotonic() - began < turns.LONGEST
+
+
+# Labels that start speakers
+
+
+class Labels(Changes):
+    """Changes of labels that are written down; `foreign` are the nodes that somebody else has changed."""
+
+    def __init__(self, api: Api, foreign: Collection[str], act: Callable[[], None]) -> None:
+        super().__init__(api, ("key", "value"), {})
+        self.made: list[tuple[str, ...]] = []
+        self.foreign, self.act = frozenset(foreign), act
+
+    def make(self, change: Change) -> int:
+        """Write it down, and let the speaker leave its time."""
+        assert isinstance(change, Label)
+        if found := self.foreign.intersection(change.nodes):
+            raise ForeignError("Node", f"node {min(found)}: theirs")
+        self.made.append(change.nodes)
+        self.act()
+        return len(change.nodes)
+
+
+def label(server: Server, api: Api, *foreign: str, bgp: bool = True) -> Labels:
+    """Labels n1 to n5: a speaker runs on n1, one ends on n2, n3 is not Ready."""
+    pods = [speaker_pod("n1", labels=LABELS), speaker_pod("n2", labels=LABELS, deleted=True)]
+    server.objects = [stamped("1"), *pods]
+
+    def through() -> None:
+        server.objects[0] = stamped(f"{time.monotonic()}")
+
+    changes = Labels(api, foreign, through)
+    target = Target(SYSTEM, SPEAKER, "1", "app=openelb,component=speaker")
+    mover = Mover(api, target, Watch(api, target, bgp), changes, Pace(1, 0.01), lambda what: None, frozenset({"n3"}))
+    change = Label("key", "value", ("n1", "n2", "n3", "n4", "n5"))
+    if foreign:
+        with pytest.raises(ForeignError, match=rf"^node {foreign[0]}: theirs( \(and so 1 node more\))?$"):
+            mover.start(change, Goal(frozenset(), frozenset()))
+    else:
+        assert mover.start(change, Goal(frozenset(), frozenset())) == 5
+    return changes
+
+
+def test_only_nodes_where_a_speaker_will_start_take_turns(server: Server, api: Api) -> None:
+    assert label(server, api).made == [("n1", "n2", "n3"), ("n4",), ("n5",)]
+
+
+def test_all_are_labelled_at_once_where_nobody_speaks_bgp(server: Server, api: Api) -> None:
+    assert label(server, api, bgp=False).made == [("n1", "n2", "n3", "n4", "n5")]
+
+
+@pytest.mark.parametrize(
+    ("foreign", "made"),
+    [(["n4"], [("n1", "n2", "n3"), ("n5",)]), (["n1", "n4"], [("n5",)]), (["n4", "n5"], [("n1", "n2", "n3")])],
+)
+def test_a_node_that_somebody_has_changed_keeps_no_other_from_its_label(
+    server: Server, api: Api, foreign: list[str], made: list[tuple[str, ...]]
+) -> None:
+    assert label(server, api, *foreign).made == made

@@ -11,6 +11,7 @@ import urllib3
 
 from tests.lab.client import ApiError
 from tests.lab.cluster import Lab, cluster
+from tests.lab.network import Network
 from tests.lab.processes import LabError
 from tests.lab.programs import MissingError, programs
 from tests.lab.reset import Start
@@ -65,6 +66,8 @@ def wire(shared_lab: Shared) -> Lab:
         pytest.skip("network namespaces need root")
     if absent := missing():
         pytest.skip(f"not installed: {', '.join(absent)} (Debian: frr, bird2, gobgpd, iproute2)")
+    if refused := Network(0, {}).refused():
+        pytest.skip(f"no network namespaces here: {refused}")
     return shared_lab.empty()
 
 

@@ -90,16 +90,16 @@ class Fabric:
     def at_work(self) -> Iterator[None]:
         """Build and run everything, and end it."""
         with ExitStack() as stack:
+            stack.callback(self._routers.close)
+            stack.callback(self._speakers.close)
             stack.callback(self.network.close)
             self.network.build()
-            stack.callback(self._routers.close)
             for router in (self.spine, *self.leaves.values()):
                 router.start()
-            sockets = [self.network.listen(node, API_PORT) for node in self._uplinks]
+            sockets = [stack.enter_context(self.network.listen(node, API_PORT)) for node in self._uplinks]
             relay = Relay(sockets, *self._api)
             relay.start()
             stack.callback(relay.stop)
-            stack.callback(self._speakers.close)
             self.kubelets.start()
             stack.callback(self.kubelets.stop)
             for router in (self.spine, *self.leaves.values()):

@@ -88,7 +88,7 @@ class Kubelets:
     def kill(self, node: str) -> None:
         """Kill the speaker of a node; it is started again."""
         for each in list(self._pods.values()):
-            if each.node == node:
+            if each.node == node and each.started:
                 os.kill(self._processes.pid(each.process), signal.SIGKILL)
 
     def power_off(self, node: str) -> None:
@@ -145,9 +145,9 @@ class Kubelets:
                 speaker.ready = False
                 self._launch(speaker)
                 self._tell(speaker)
-            elif not speaker.ready and self._probe(speaker.node):
+            elif not speaker.ready and self._probe(speaker.node) and speaker.node not in self._dead:
                 self._tell(speaker, ready=True)
-                speaker.ready = True
+                speaker.ready = speaker.node not in self._dead
 
     def _probe(self, node: str) -> bool:
         result = subprocess.run([*self._inside(node), *PROBE], capture_output=True, check=False)

@@ -65,9 +65,20 @@ class Network:
         """All of them, as they are called here."""
         return [SPINE, *map(leaf_name, self.leaves), *self.nodes]
 
+    def refused(self) -> str:
+        """Why this machine makes no namespaces, if it does not."""
+        try:
+            self.build()
+        except LabError as error:
+            return str(error)
+        finally:
+            self.close()
+        return ""
+
     def build(self) -> None:
         """Make everything."""
         remove_leftovers()
+        self.close()
         run(["ip", "-batch", "-"], [f"netns add {self.namespace(name)}" for name in self.names()])
         spine = ["link set lo up", f"addr add {SPINE_ADDRESS}/32 dev lo"]
         self._links(SPINE, spine + [line for leaf in self.leaves for line in self._to_leaf(leaf)])
@@ -159,7 +170,7 @@ def remove_leftovers() -> None:
 def in_namespace(namespace: str, act: Callable[[], T]) -> T:
     """What an act gives that a thread does in a network namespace; this one stays where it is."""
     done: list[T] = []
-    failed: list[OSError] = []
+    failed: list[Exception] = []
 
     def work() -> None:
         try:
@@ -167,7 +178,7 @@ def in_namespace(namespace: str, act: Callable[[], T]) -> T:
                 if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), CLONE_NEWNET):
                     raise OSError(ctypes.get_errno(), "setns")
             done.append(act())
-        except OSError as error:
+        except Exception as error:
             failed.append(error)
 
     thread = threading.Thread(target=work)

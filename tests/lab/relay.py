@@ -41,10 +41,12 @@ class Relay:
         await asyncio.gather(*connections, return_exceptions=True)
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            there, back = await asyncio.open_connection(*self._target)
-            await asyncio.gather(copy(reader, back), copy(there, writer))
-        writer.close()
+        try:
+            with suppress(OSError):
+                there, back = await asyncio.open_connection(*self._target)
+                await asyncio.gather(copy(reader, back), copy(there, writer))
+        finally:
+            writer.close()
 
 
 async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

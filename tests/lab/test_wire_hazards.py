@@ -8,9 +8,8 @@ import pytest
 
 from tests.lab.cluster import Lab
 from tests.lab.crds import PEERS
-from tests.lab.moves import DAEMONSETS
 from tests.lab.network import leaf_address, leaf_name
-from tests.lab.objects import NODES, SPEAKER
+from tests.lab.objects import NODES
 from tests.lab.plan import LABEL, Plan, under
 from tests.lab.wired import wired
 
@@ -40,8 +39,8 @@ def test_two_bgppeers_of_one_address_fight(wire: Lab, tmp_path: Path) -> None:
         twin = it.plan_of.peer(1, under(2))
         twin["metadata"]["name"] = "twin"
         it.lab.client.create(twin)
-        own = it.works.sessions()[FIRST]
-        it.lab.eventually("the leaf's own nodes are gone", lambda: not it.works.sessions().get(FIRST, set()) & own)
+        others = frozenset({"r2-n1", "r2-n2"})
+        it.lab.eventually("others have taken over", lambda: it.works.sessions().get(FIRST) == others)
         # Its deletion closes what is left, though the first BgpPeer is as it was.
         it.lab.client.delete(f"{PEERS}/twin")
         it.lab.eventually("nothing is left", lambda: FIRST not in it.works.sessions())
@@ -64,13 +63,12 @@ def test_an_edit_of_the_bgpconf_resets_every_session(wire: Lab, tmp_path: Path) 
 
 
 def test_the_move_that_people_make_by_hand(wire: Lab, tmp_path: Path) -> None:
-    """Label two nodes a rack, and let the DaemonSet ask for the label: leaves lose sessions, and the probe sees it."""
-    with wired(wire, tmp_path, Plan(leaves=2, size=4)) as it:
-        for name in ("r1-n1", "r1-n2", "r2-n1", "r2-n2"):
-            it.lab.client.patch(f"{NODES}/{name}", {"metadata": {"labels": {LABEL: "true"}}})
-        selector = {"spec": {"template": {"spec": {"nodeSelector": {LABEL: "true"}}}}}
-        it.lab.client.patch(f"{DAEMONSETS}/{SPEAKER}", selector)
-        it.lab.eventually("four speakers are left, and all are new", lambda: len(it.works.running()) == 4)
-        it.rest()
-        with pytest.raises(AssertionError):
-            it.kept()
+    """Label two other nodes, unlabel the old ones: the leaf has no session for a while, and the probe sees it."""
+    with wired(wire, tmp_path, Plan(leaves=2, size=4, chosen=CHOSEN)) as it:
+        for name, value in (("r1-n3", "true"), ("r1-n4", "true"), ("r1-n1", None), ("r1-n2", None)):
+            it.lab.client.patch(f"{NODES}/{name}", {"metadata": {"labels": {LABEL: value}}})
+        it.lab.eventually(
+            "two others are there", lambda: it.works.sessions().get(FIRST) == frozenset({"r1-n3", "r1-n4"})
+        )
+        assert it.works.history.lowest(FIRST, it.began) == 0
+        assert any(not each.nodes for each in it.works.samples(it.began)[leaf_name(1)])

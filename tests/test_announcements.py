@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from optimizer.errors import StoppedError
 from optimizer.evidence import Seen, Target, Watch
-from optimizer.live import Api, connect
+from optimizer.live import Api
 from optimizer.mover import Goal, missing
 from optimizer.silence import TRIES, Silence
 
-from .live_server import Server, kubeconfig, serving
+from .live_server import Server
 from .objects import SPEAKER, SYSTEM, Object, peer, speaker_pod
 
 LABELS = {"app": "openelb", "component": "speaker"}
@@ -22,19 +20,6 @@ TARGET = Target(SYSTEM, SPEAKER, "1", "app=openelb,component=speaker")
 START, UP = "2026-05-01T10:00:01Z", "2026-05-01T10:00:02Z"
 ONE, TWO = ("n1", "leaf"), ("n2", "leaf")
 BOTH = Goal(frozenset({"n1", "n2"}), frozenset({ONE, TWO}))
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with serving(Server()) as found:
-        yield found
-
-
-@pytest.fixture
-def api(server: Server, tmp_path: Path) -> Iterator[Api]:
-    found = connect(kubeconfig(tmp_path, server.address))
-    yield found
-    found.close()
 
 
 def speaker(node: str, ready: str = "True") -> Object:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,10 +10,10 @@ import pytest
 from optimizer import evidence
 from optimizer.errors import LiveError
 from optimizer.evidence import Seen, Target, Watch
-from optimizer.live import Api, connect
+from optimizer.live import Api
 from optimizer.mover import Goal, superfluous
 
-from .live_server import Answer, Server, kubeconfig, serving
+from .live_server import Answer, Server, serving
 from .objects import SPEAKER, SYSTEM, Object, peer, speaker_pod
 
 LABELS = {"app": "openelb", "component": "speaker"}
@@ -27,13 +26,6 @@ UNTIMED = 99.0
 def server() -> Iterator[Server]:
     with serving(Server(most=2)) as found:
         yield found
-
-
-@pytest.fixture
-def api(server: Server, tmp_path: Path) -> Iterator[Api]:
-    found = connect(kubeconfig(tmp_path, server.address))
-    yield found
-    found.close()
 
 
 def speaker(node: str, started: str | None = START, ready: str = "True", **metadata: Any) -> Object:

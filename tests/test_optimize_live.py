@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from click.testing import CliRunner, Result
 from msgspec.structs import replace
 
 from optimizer.cli import main
-from optimizer.live import Api, connect
+from optimizer.live import Api
 from optimizer.model import Cluster, Goal, NodeRules, Placement, Policy, Resources, SpeakerNeeds, Survive
 from optimizer.optimize import optimize
 from optimizer.optimize_live import optimize_live, without_head_room
@@ -24,7 +23,7 @@ from optimizer.read_policy import parse_policy, policy_to_data
 from optimizer.read_topology import Topology, parse_topology, with_topology
 from optimizer.verify import check_placement
 
-from .live_server import Answer, Server, kubeconfig, serving
+from .live_server import Answer, Server, kubeconfig
 from .objects import Object, daemonset, node, peer, pod, read, speaker_pod
 
 ROOM = {"cpu": "1", "memory": "1Gi", "pods": "10"}
@@ -43,19 +42,6 @@ def objects(size: int = 20, full: int = 0, running: tuple[str, ...] = (), used: 
     peers = [peer(f"leaf-{r}", f"10.0.0.{i}", {"matchLabels": {"rack": r}}) for i, r in enumerate(RACKS, 1)]
     own = daemonset(scheduled=len(running))
     return [own, *nodes, *pods, *peers, *(speaker_pod(name, labels=LABELS) for name in running)]
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with serving(Server()) as found:
-        yield found
-
-
-@pytest.fixture
-def api(server: Server, tmp_path: Path) -> Iterator[Api]:
-    found = connect(kubeconfig(tmp_path, server.address))
-    yield found
-    found.close()
 
 
 def looked_at(server: Server) -> set[str]:

@@ -11,11 +11,11 @@ import yaml
 from msgspec.structs import replace
 
 from optimizer.errors import InputError, MissingError, RefusedError
-from optimizer.live import Api, connect
+from optimizer.live import Api
 from optimizer.model import Cluster, Resources
 from optimizer.read_live import Live, read_live, requested_on
 
-from .live_server import Answer, Server, failure, kubeconfig, serving
+from .live_server import Answer, Server, failure, serving
 from .objects import SPEAKER, SYSTEM, Object, conf, daemonset, node, peer, pod, read, speaker_pod
 
 ROOM = {"cpu": "4", "memory": "8Gi", "pods": "110"}
@@ -42,13 +42,6 @@ def objects() -> list[Object]:
 def server() -> Iterator[Server]:
     with serving(Server(*objects(), most=2)) as found:
         yield found
-
-
-@pytest.fixture
-def api(server: Server, tmp_path: Path) -> Iterator[Api]:
-    found = connect(kubeconfig(tmp_path, server.address))
-    yield found
-    found.close()
 
 
 def bare(cluster: Cluster) -> Cluster:

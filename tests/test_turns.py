@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 
@@ -23,19 +23,6 @@ from .live_server import Server, kubeconfig, serving
 from .objects import SPEAKER, SYSTEM, Object, conf, speaker_pod
 
 LABELS = {"app": "openelb", "component": "speaker"}
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with serving(Server()) as found:
-        yield found
-
-
-@pytest.fixture
-def api(server: Server, tmp_path: Path) -> Iterator[Api]:
-    found = connect(kubeconfig(tmp_path, server.address))
-    yield found
-    found.close()
 
 
 def stamped(stamp: str | None, name: str = "default") -> Object:

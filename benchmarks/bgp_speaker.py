@@ -57,10 +57,17 @@ class _Open:
 
 
 class Speaker:
-    """Sessions of one AS, run in a thread of their own: a context."""
+    """Sessions of one AS, run in a thread of their own: a context.
 
-    def __init__(self, asn: int, sessions: Iterable[Session], timers: tuple[int, int] = (3, 9)) -> None:
+    Timers are the seconds from keepalive to keepalive and of the hold time. `over` is how many seconds it takes to open
+    the sessions, one after the other.
+    """
+
+    def __init__(
+        self, asn: int, sessions: Iterable[Session], timers: tuple[int, int] = (3, 9), over: float = 0.0
+    ) -> None:
         self.asn = asn
+        self.over = over
         self.lost = 0
         """Sessions that ended without being asked to."""
         self._keepalive, self._hold = timers
@@ -107,12 +114,14 @@ class Speaker:
 
     async def _begin(self) -> None:
         gate = asyncio.Semaphore(AT_ONCE)
-        for session in self._sessions:
-            session.task = asyncio.create_task(self._hold_open(session, gate))
+        for index, session in enumerate(self._sessions):
+            wait = self.over * index / len(self._sessions)
+            session.task = asyncio.create_task(self._hold_open(session, gate, wait))
         self._alive = asyncio.create_task(self._keep_alive())
 
-    async def _hold_open(self, session: _Open, gate: asyncio.Semaphore) -> None:
+    async def _hold_open(self, session: _Open, gate: asyncio.Semaphore, wait: float) -> None:
         """Open a session, as often as it is lost."""
+        await asyncio.sleep(wait)
         while True:
             try:
                 # `wait_for` could miss that the task is cancelled before Python 3.12.

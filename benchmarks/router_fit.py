@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import combinations
-from statistics import median
 
 import numpy as np
+import numpy.typing as npt
 from msgspec import Struct
 
 from .router_cost import Cost
 
 Term = Callable[[Cost], float]
+Array = npt.NDArray[np.float64]
+
+SHARE = 0.01
+"""Of the sum: a term that comes to less in every case is left out."""
+
+STEPS = 500
+ENOUGH = 1e-9
+"""A step that changes coefficients by less is the last one."""
 
 SESSIONS: tuple[str, Term] = ("S", lambda cost: cost.sessions)
 PATHS: tuple[str, Term] = ("P", lambda cost: cost.paths)
@@ -33,54 +40,75 @@ class Fit(Struct, frozen=True):
 
     terms: dict[str, float]
     typical: float
-    """The median of the errors, each relative to what was measured."""
+    """The factor between what the model says and what was measured, in the median of the cases."""
     largest: float
+    """The same in the worst case."""
     cases: int
 
     def text(self) -> str:
         """The model in a line.
 
-        >>> Fit({"S": 3e-4, "P^2/R": 5e-8}, 0.2, 0.9, 40).text()
-        '3.0e-04 S + 5.0e-08 P^2/R (40 cases; half of them within 20%, the worst off by 90%)'
+        >>> Fit({"1": 4.8, "P": 5e-5}, 1.2, 3.0, 40).text()
+        '4.8e+00 + 5.0e-05 P (40 cases; half of them within a factor of 1.20, the worst off by 3.0)'
         """
         told = " + ".join(f"{value:.1e} {name}".removesuffix(" 1") for name, value in self.terms.items())
-        return (
-            f"{told} ({self.cases} cases; half of them within {self.typical:.0%}, the worst off by {self.largest:.0%})"
-        )
+        off = f"half of them within a factor of {self.typical:.2f}, the worst off by {self.largest:.1f}"
+        return f"{told} ({self.cases} cases; {off})"
 
 
 def fit(costs: Sequence[Cost], terms: Sequence[tuple[str, Term]], figure: Callable[[Cost], float]) -> Fit | None:
     """The terms that fit best; None where there is too little to fit.
 
-    Errors count relative to what was measured, else the largest case alone would decide. No term may be negative: of
-    the few subsets of terms, the best one whose least squares have no negative coefficient is the optimum under that
-    rule.
+    Figures span five orders of magnitude, so it is the squares of the differences of logarithms that are least, and the
+    smallest case counts like the largest. A term that is nowhere a hundredth of the sum is left out.
     """
     measured = np.array([figure(cost) for cost in costs])
-    if len(costs) <= len(terms) or not measured.all():
+    if len(costs) <= len(terms) or not (measured > 0).all():
         return None
-    columns = np.array([[term(cost) for _, term in terms] for cost in costs]) / measured[:, None]
-    # Terms differ by ten orders of magnitude.
-    scale = np.abs(columns).max(axis=0)
-    best: tuple[float, tuple[int, ...], np.ndarray] | None = None
-    for size in range(1, len(terms) + 1):
-        for chosen in combinations(range(len(terms)), size):
-            some = columns[:, chosen] / scale[list(chosen)]
-            values = np.linalg.lstsq(some, np.ones(len(costs)), rcond=None)[0]
-            left = float(((some @ values - 1) ** 2).sum())
-            if (values >= 0).all() and (best is None or left < best[0]):
-                best = (left, chosen, values / scale[list(chosen)])
-    if best is None:
-        return None
-    _, chosen, values = best
-    off = np.abs(columns[:, chosen] @ values - 1)
-    names = {terms[index][0]: float(value) for index, value in zip(chosen, values, strict=True)}
-    return Fit(names, float(median(off)), float(off.max()), len(costs))
+    values = np.array([[term(cost) for _, term in terms] for cost in costs], dtype=float)
+    kept = list(range(len(terms)))
+    while True:
+        coefficients = least_logarithms(values[:, kept], measured)
+        parts = values[:, kept] * coefficients
+        matter = (parts / parts.sum(axis=1, keepdims=True)).max(axis=0) > SHARE
+        if matter.all():
+            break
+        kept = [index for index, matters in zip(kept, matter, strict=True) if matters]
+    off = np.exp(np.abs(np.log(parts.sum(axis=1) / measured)))
+    names = {terms[index][0]: float(value) for index, value in zip(kept, coefficients, strict=True)}
+    return Fit(names, float(np.median(off)), float(off.max()), len(costs))
+
+
+def least_logarithms(values: Array, measured: Array) -> Array:
+    """Coefficients above zero with the least sum of squares of log(values @ coefficients / measured).
+
+    Damped steps of Gauss and Newton in the logarithms of the coefficients.
+
+    >>> least_logarithms(np.array([[1.0, 1.0], [1.0, 10.0], [1.0, 100.0]]), np.array([5.0, 32.0, 302.0])).round(3)
+    array([2., 3.])
+    """
+    logs = np.log(np.median(measured[:, None] / values, axis=0) / values.shape[1])
+    damping = 1e-3 * np.eye(values.shape[1])
+    for _ in range(STEPS):
+        parts = values * np.exp(logs)
+        model = parts.sum(axis=1)
+        slopes = np.vstack([parts / model[:, None], damping])
+        missing = np.concatenate([np.log(measured / model), np.zeros(len(logs))])
+        step = np.linalg.lstsq(slopes, missing, rcond=None)[0].clip(-1, 1)
+        logs += step
+        if np.abs(step).max() < ENOUGH:
+            break
+    found: Array = np.exp(logs)
+    return found
 
 
 def models(costs: Sequence[Cost], router: str) -> dict[str, Fit | None]:
     """CPU seconds to converge and MiB of a router under light speakers."""
-    known = [cost for cost in costs if cost.converged and cost.case.router == router and cost.case.speakers == "light"]
+    known = [
+        cost
+        for cost in costs
+        if cost.converged and cost.case.router == router and cost.case.speakers == "light" and not cost.case.over
+    ]
     # So little that nothing is left of it beyond the keepalives tells nothing.
     return {
         "CPU s to converge": fit([cost for cost in known if cost.cpu], CPU_TERMS, lambda cost: cost.cpu),

@@ -26,6 +26,9 @@ SERIES: dict[Series, str] = {
 """The first is OpenELB without racks on a DaemonSet of all nodes, the second is what an optimized one leaves."""
 
 SPEAKERS_AS, ROUTER_AS = 65001, 65000
+GOBGP_DIALS_OVER = 5.0
+"""Seconds: five to ten after its start, a gobgpd dials for the first time."""
+
 PATIENCE = 60.0
 
 
@@ -37,6 +40,8 @@ class Case(Struct, frozen=True):
     nodes: int
     routes: int
     speakers: Literal["light", "gobgpd"] = "light"
+    over: float = 0.0
+    """Seconds over which the sessions are opened: a router that gets all at once can take paths of many together."""
 
     @property
     def sessions(self) -> int:
@@ -115,7 +120,8 @@ class Load:
             ]
             self._real = [GoBgp(address, SPEAKERS_AS, peers, processes, folder) for address in own]
             sessions = [Session(addresses.feeder, address, PORT, part) for address, part in zip(own, told, strict=True)]
-        self._speaker = Speaker(SPEAKERS_AS, sessions)
+        over = case.over if case.speakers == "light" else 0.0
+        self._speaker = Speaker(SPEAKERS_AS, sessions, over=over)
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:

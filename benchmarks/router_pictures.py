@@ -32,11 +32,13 @@ STYLES: dict[Series, Style] = {
 }
 
 
-def picture(costs: Sequence[Cost], limit: float, path: Path) -> Path:
-    """Both logarithmic, a line for each router and series, of the cases with the most routes. A cross at the limit is
-    where the router did not converge."""
+def picture(costs: Sequence[Cost], path: Path) -> Path:
+    """Both logarithmic, a line for each router and series, of the cases with the most routes. A cross is where
+    the router was given up."""
     most = max(cost.case.routes for cost in costs)
-    light = [cost for cost in costs if cost.case.routes == most and cost.case.speakers == "light"]
+    light = [
+        cost for cost in costs if cost.case.routes == most and cost.case.speakers == "light" and not cost.case.over
+    ]
     sizes = sorted({cost.case.nodes for cost in light})
     figure, axes = plt.subplots(figsize=(7.6, 5.2), layout="constrained")
     for router, colour in COLOURS.items():
@@ -44,7 +46,7 @@ def picture(costs: Sequence[Cost], limit: float, path: Path) -> Path:
             line = [cost for cost in light if (cost.case.router, cost.case.series) == (router, series)]
             line.sort(key=lambda cost: cost.case.nodes)
             done = [(cost.case.nodes, cost.cpu) for cost in line if cost.converged]
-            lost = [(cost.case.nodes, limit) for cost in line if not cost.converged]
+            lost = [(cost.case.nodes, cost.cpu) for cost in line if not cost.converged]
             if not done:
                 continue
             size = 9 if style.marker == "*" else 4
@@ -55,15 +57,12 @@ def picture(costs: Sequence[Cost], limit: float, path: Path) -> Path:
             if lost:
                 axes.plot(*zip(*done[-1:], lost[0], strict=True), "-", color=colour, linewidth=0.8)
                 axes.plot(*zip(*lost, strict=True), "x", color=colour, markersize=8, markeredgewidth=2)
-    axes.axhline(limit, color="#999999", linewidth=0.8, zorder=0)
-    axes.text(sizes[0], limit * 1.15, f"limit {limit:g} CPU s; x: not converged by then", color="#666666", fontsize=9)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_ylim(top=limit * 3)
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
     axes.yaxis.set_major_formatter(lambda seconds, _: f"{seconds:g}")
     axes.minorticks_off()
     figure.legend(loc="outside lower center", ncols=len(COLOURS), fontsize=9, frameon=False)
-    title = f"until a router holds every path of {most} services"
+    title = f"until a router holds every path of {most} services (x: not by then)"
     finish(axes, "nodes of the cluster (sessions of the router, where all peer)", "CPU seconds", title)
     return save(figure, path)

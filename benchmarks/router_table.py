@@ -13,7 +13,7 @@ from .router_load import Case, Series
 NAMES = {"frr": "FRR", "bird": "BIRD"}
 ANNOUNCE: dict[Series, str] = {"all": "all nodes peer", "two": "two speakers", "one": "one path a node"}
 HEADINGS = (
-    *("router", "speakers", "nodes", "services", "peering", "sessions", "paths", "CPU s", "s", "MiB"),
+    *("router", "speakers", "over s", "nodes", "services", "peering", "sessions", "paths", "CPU s", "s", "MiB"),
     *("idle CPU s/min", "flap CPU s", "flap s", "death CPU s", "death s"),
 )
 
@@ -25,6 +25,7 @@ def rows(costs: Iterable[Cost]) -> list[list[str]]:
             *(
                 NAMES[c.case.router],
                 c.case.speakers,
+                f"{c.case.over:g}",
                 f"{c.case.nodes:,}",
                 f"{c.case.routes:,}",
                 ANNOUNCE[c.case.series],
@@ -45,7 +46,7 @@ def text(costs: Iterable[Cost]) -> list[str]:
 
 def markdown(costs: Sequence[Cost]) -> list[str]:
     """For each router and cluster with the most services, CPU seconds and MiB under every peering."""
-    light = {cost.case: cost for cost in costs if cost.case.speakers == "light"}
+    light = {cost.case: cost for cost in costs if cost.case.speakers == "light" and not cost.case.over}
     most = max((case.routes for case in light), default=0)
     clusters = sorted({(case.nodes, case.router) for case in light if case.routes == most})
     lines = [
@@ -63,16 +64,21 @@ def markdown(costs: Sequence[Cost]) -> list[str]:
 
 
 def compared(costs: Sequence[Cost]) -> list[str]:
-    """What the router spends under real speakers, and under light ones."""
+    """What the router spends under real speakers, and under light ones that take as long to open their sessions."""
     light = {cost.case: cost for cost in costs if cost.case.speakers == "light" and cost.converged}
     lines = []
     for cost in costs:
         twin = light.get(replace(cost.case, speakers="light"))
         if cost.case.speakers != "light" and cost.converged and twin is not None:
-            of = f"{NAMES[cost.case.router]}, {cost.sessions} sessions, {cost.paths:,} paths ({cost.case.series})"
+            of = f"{NAMES[cost.case.router]}, {cost.sessions} sessions, {cost.paths:,} paths"
             told = f"{number(cost.cpu)} CPU s by gobgpd, {number(twin.cpu)} by light speakers"
-            lines.append(f"{of}: {told}, ratio {cost.cpu / twin.cpu:.2f}; memory {cost.memory / twin.memory:.2f}")
+            lines.append(f"{of}: {told}, ratio {ratio(cost.cpu, twin.cpu)}; memory {ratio(cost.memory, twin.memory)}")
     return lines
+
+
+def ratio(one: float, other: float) -> str:
+    """One in terms of the other."""
+    return f"{one / other:.2f}" if other else "unknown"
 
 
 def fitted(costs: Sequence[Cost]) -> list[str]:

@@ -103,10 +103,10 @@ class Mover:
                 labelled |= stopped
                 self.tell(f"  batch {index + 1} of {len(stage.batches)}: {plural(made, 'object')} changed")
         self.at = "the last look"
-        if lost := sorted(
-            self.lost.difference(goal.speakers).intersection({*(seen := self.watch.look()).pods, *seen.leaving})
-        ):
-            self.tell(f"  not waiting for the end of speakers on nodes that are not Ready: {named(lost)}")
+        if self.lost - goal.speakers:
+            pods, leaving = self.watch.pods()
+            if left := sorted((self.lost - goal.speakers).intersection({*pods, *leaving})):
+                self.tell(f"  not waiting for the end of speakers on nodes that are not Ready: {named(left)}")
         self.wait(goal, lambda seen: [*missing(goal, seen), *self.superfluous(goal, seen)])
 
     def make(self, change: Change, goal: Goal) -> int:
@@ -127,10 +127,10 @@ class Mover:
         parts = [tuple(name for name in change.nodes if name in there)]
         parts += [(name,) for name in change.nodes if name not in there]
         made, foreign = 0, list[ForeignError]()
-        for names in parts:
+        for index, names in enumerate(parts):
             act = partial(self.changes.make, structs.replace(change, nodes=names))
             try:
-                made += self.turns.take(names[0], act) if len(names) == 1 and names[0] not in there else act()
+                made += self.turns.take(names[0], act) if index else act()
             except ForeignError as error:
                 foreign.append(error)
         if foreign:

@@ -12,6 +12,9 @@ from .router_load import Case, Series
 
 NAMES = {"frr": "FRR", "bird": "BIRD"}
 ANNOUNCE: dict[Series, str] = {"all": "all nodes peer", "two": "two speakers", "one": "one path a node"}
+LOST_IN_KEEPALIVES = 0.01
+"""CPU seconds: what is less cannot be told from the keepalives of the seconds that it takes to open all sessions."""
+
 HEADINGS = (
     *("router", "speakers", "over s", "nodes", "services", "peering", "sessions", "paths", "CPU s", "s", "MiB"),
     *("idle CPU s/min", "flap CPU s", "flap s", "death CPU s", "death s"),
@@ -69,16 +72,13 @@ def compared(costs: Sequence[Cost]) -> list[str]:
     lines = []
     for cost in costs:
         twin = light.get(replace(cost.case, speakers="light"))
-        if cost.case.speakers != "light" and cost.converged and twin is not None:
+        if cost.case.speakers == "light" or not cost.converged or twin is None:
+            continue
+        if min(cost.cpu, twin.cpu) > LOST_IN_KEEPALIVES:
             of = f"{NAMES[cost.case.router]}, {cost.sessions} sessions, {cost.paths:,} paths"
             told = f"{number(cost.cpu)} CPU s by gobgpd, {number(twin.cpu)} by light speakers"
-            lines.append(f"{of}: {told}, ratio {ratio(cost.cpu, twin.cpu)}; memory {ratio(cost.memory, twin.memory)}")
+            lines.append(f"{of}: {told}, ratio {cost.cpu / twin.cpu:.2f}; memory {cost.memory / twin.memory:.2f}")
     return lines
-
-
-def ratio(one: float, other: float) -> str:
-    """One in terms of the other."""
-    return f"{one / other:.2f}" if other else "unknown"
 
 
 def fitted(costs: Sequence[Cost]) -> list[str]:

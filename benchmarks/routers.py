@@ -80,8 +80,9 @@ def main(
     """Measure what sessions and paths cost a router, or show what was measured (--show FILE, more than once)."""
     if shown:
         reports = [msgspec.json.decode(path.read_bytes(), type=Report) for path in shown]
-        # Where two have the same case, the later one counts.
-        costs = {cost.case: cost for each in reports for cost in each.costs}
+        costs: dict[Case, Cost] = {}
+        for cost in (cost for each in reports for cost in each.costs):
+            costs[cost.case] = better(costs.get(cost.case, cost), cost)
         report = Report(reports[-1].limit, reports[-1].steady, tuple(costs.values()))
     else:
         makes = check(routers.split(","), bool(real))
@@ -98,6 +99,13 @@ def main(
         from . import router_pictures
 
         click.echo(router_pictures.picture(report.costs, picture))
+
+
+def better(one: Cost, other: Cost) -> Cost:
+    """Of two runs of a case, the less disturbed one; where the router never converged, the longer one."""
+    if one.converged != other.converged:
+        return one if one.converged else other
+    return min(one, other, key=lambda cost: cost.cpu if cost.converged else -cost.cpu)
 
 
 def write(report: Report, output: Path | None) -> None:

@@ -12,13 +12,14 @@ from pathlib import Path
 import msgspec
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 
 from benchmarks.bgp_messages import HEADER, LONGEST, announcements, message, open_message, takes_several_paths
 from benchmarks.router_cost import ROUTERS, Cost
 from benchmarks.router_fit import CPU_TERMS, fit
 from benchmarks.router_load import ROUTER_AS, SPEAKERS_AS, Addresses, Case, Load, Series
-from benchmarks.router_table import rows
-from benchmarks.routers import COMMANDS, Report, cases, main
+from benchmarks.router_table import compared, rows
+from benchmarks.routers import COMMANDS, Report, better, cases, main
 from tests.lab.cluster import eventually
 from tests.lab.processes import Processes
 from tests.lab.routers import Router, Settings
@@ -184,3 +185,20 @@ def test_a_row_says_what_is_not_known() -> None:
 @pytest.mark.parametrize("name", ["bgp_messages", "router_load", "router_fit", "router_table"])
 def test_examples_in_docstrings(name: str) -> None:
     assert doctest.testmod(importlib.import_module(f"benchmarks.{name}")).failed == 0
+
+
+def test_of_two_runs_the_one_that_was_disturbed_less_counts() -> None:
+    case = Case("frr", "all", 50, 100)
+    ran = [Cost(case, 50, 250_000, converged, cpu, 1.0, 1) for converged, cpu in ((True, 30.0), (True, 20.0))]
+    lost = [replace(ran[0], converged=False, cpu=cpu) for cpu in (60.0, 120.0)]
+    assert better(*ran) == better(*reversed(ran)) == ran[1]
+    assert better(*lost) == better(*reversed(lost)) == lost[1]
+    assert better(lost[0], ran[0]) == better(ran[0], lost[0]) == ran[0]
+
+
+def test_real_and_light_speakers_are_compared_where_the_difference_could_be_seen() -> None:
+    made = [Case("frr", "all", nodes, 100, speakers, 5.0) for nodes in (10, 30) for speakers in ("light", "gobgpd")]
+    spent = zip(made, (0.004, 0.009, 2.0, 3.0), strict=True)
+    (line,) = compared([Cost(case, case.sessions, case.paths, True, cpu, 5.0, 1 << 24) for case, cpu in spent])
+    assert line.startswith("FRR, 30 sessions, 90,000 paths: ")
+    assert "ratio 1.50" in line

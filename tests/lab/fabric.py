@@ -103,7 +103,7 @@ class Fabric:
             self.kubelets.start()
             stack.callback(self.kubelets.stop)
             for router in (self.spine, *self.leaves.values()):
-                probe = Probe(router, self._nodes.get, self.history)
+                probe = Probe(router, self._nodes.get, self.history, leaf=router is not self.spine)
                 self.probes[router.settings.name] = probe
                 probe.start()
                 stack.callback(probe.stop)

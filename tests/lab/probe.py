@@ -15,7 +15,7 @@ INTERVAL = 0.1
 
 
 class Sample(NamedTuple):
-    """What a router had at a moment (time.monotonic()): the nodes with a session, and how many paths, whoever told."""
+    """What a router had at a moment (time.monotonic()): the nodes with a session, and how many paths it was told."""
 
     time: float
     nodes: frozenset[str]
@@ -23,11 +23,15 @@ class Sample(NamedTuple):
 
 
 class Probe(threading.Thread):
-    """Ten looks a second at a router, where the machine keeps up; `node_of` tells whose address a neighbour's is."""
+    """Ten looks a second at a router, where the machine keeps up.
 
-    def __init__(self, router: Router, node_of: Callable[[str], str | None], history: History) -> None:
+    `node_of` tells whose address a neighbour's is. Of a `leaf` the paths from its nodes count alone: what it has from
+    the spine is a way round.
+    """
+
+    def __init__(self, router: Router, node_of: Callable[[str], str | None], history: History, leaf: bool) -> None:
         super().__init__(name=f"probe {router.settings.name}", daemon=True)
-        self._router, self._node_of, self._history = router, node_of, history
+        self._router, self._node_of, self._history, self._leaf = router, node_of, history, leaf
         self._stopped = threading.Event()
         self.samples: list[Sample] = []
         self.failed: list[str] = []
@@ -62,4 +66,5 @@ class Probe(threading.Thread):
         """One look."""
         began = time.monotonic()
         received = self._router.received()
-        return Sample(began, frozenset(filter(None, map(self._node_of, received))), sum(received.values()))
+        told = {address: number for address, number in received.items() if self._node_of(address) or not self._leaf}
+        return Sample(began, frozenset(filter(None, map(self._node_of, received))), sum(told.values()))

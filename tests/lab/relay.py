@@ -42,7 +42,8 @@ class Relay:
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            with suppress(OSError):
+            # Where all of them are cut, what their callbacks make of a task that was cancelled is an error.
+            with suppress(OSError, asyncio.CancelledError):
                 there, back = await asyncio.open_connection(*self._target)
                 await asyncio.gather(copy(reader, back), copy(there, writer))
         finally:

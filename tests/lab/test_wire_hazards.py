@@ -8,6 +8,7 @@ import pytest
 
 from tests.lab.cluster import Lab
 from tests.lab.crds import PEERS
+from tests.lab.kubelet import MANY
 from tests.lab.network import leaf_address, leaf_name
 from tests.lab.objects import NODES
 from tests.lab.plan import LABEL, Plan, under
@@ -65,10 +66,14 @@ def test_an_edit_of_the_bgpconf_resets_every_session(wire: Lab, tmp_path: Path) 
 def test_the_move_that_people_make_by_hand(wire: Lab, tmp_path: Path) -> None:
     """Label two other nodes, unlabel the old ones: the leaf has no session for a while, and the probe sees it."""
     with wired(wire, tmp_path, Plan(leaves=2, size=4, chosen=CHOSEN)) as it:
+        # Their image has to be pulled first, and nobody waits for that.
+        it.works.kubelets.at_once = 0
         for name, value in (("r1-n3", "true"), ("r1-n4", "true"), ("r1-n1", None), ("r1-n2", None)):
             it.lab.client.patch(f"{NODES}/{name}", {"metadata": {"labels": {LABEL: value}}})
+        it.lab.eventually("there is no session", lambda: FIRST not in it.works.sessions())
+        it.lab.eventually("the probe sees it", lambda: it.works.history.lowest(FIRST, it.began) == 0)
+        it.works.kubelets.at_once = MANY
         it.lab.eventually(
             "two others are there", lambda: it.works.sessions().get(FIRST) == frozenset({"r1-n3", "r1-n4"})
         )
-        assert it.works.history.lowest(FIRST, it.began) == 0
         assert any(not each.nodes for each in it.works.samples(it.began)[leaf_name(1)])

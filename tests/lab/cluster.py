@@ -41,6 +41,8 @@ CONTROLLERS = (
 FAST = ("--kube-api-qps=5000", "--kube-api-burst=10000")
 ALONE = ("--leader-elect=false", "--secure-port=0")
 START_UP = 120
+PATIENCE = 180.0
+"""Seconds that what is to come may take at the most: a busy machine is no failure."""
 
 
 def address_for_one() -> str:
@@ -60,7 +62,7 @@ def free_ports(address: str, count: int) -> list[int]:
             each.close()
 
 
-def eventually(what: str, check: Callable[[], T | None], seconds: float = 60.0, pause: float = 0.02) -> T:
+def eventually(what: str, check: Callable[[], T | None], seconds: float = PATIENCE, pause: float = 0.02) -> T:
     """What the check returns as soon as that is true; a server that is away is not, yet."""
     end = time.monotonic() + seconds
     seen: object = None
@@ -121,7 +123,7 @@ class Lab:
             each.close()
         self.processes.close()
 
-    def eventually(self, what: str, check: Callable[[], T | None], seconds: float = 60.0) -> T:
+    def eventually(self, what: str, check: Callable[[], T | None], seconds: float = PATIENCE) -> T:
         """What the check returns as soon as that is true, as long as no process has ended by itself."""
 
         def checked() -> T | None:

@@ -54,6 +54,8 @@ class Move:
 
     # Seconds after which a speaker has written the state of its sessions.
     period = warm.PERIOD
+    # How often a command looks, and how long it waits without progress.
+    pace = FAST
 
     def __init__(self, lab: Lab, works: Works, proxy: Proxy, folder: Path) -> None:
         self.lab, self.works, self.proxy, self.folder = lab, works, proxy, folder
@@ -84,19 +86,19 @@ class Move:
 
     def apply(self, *options: str | Path, code: int = 0) -> Ended:
         """Apply."""
-        return self.run("apply", self.placement, "--yes", *FAST, *options, code=code)
+        return self.run("apply", self.placement, "--yes", *self.pace, *options, code=code)
 
     def rollback(self, *options: str, code: int = 0) -> Ended:
         """Roll back."""
-        return self.run("rollback", self.way_back, "--yes", *FAST, *options, code=code)
+        return self.run("rollback", self.way_back, "--yes", *self.pace, *options, code=code)
 
     def start_apply(self, *options: str) -> Running:
         """Start to apply."""
-        return self.start("apply", self.placement, "--yes", *FAST, *options)
+        return self.start("apply", self.placement, "--yes", *self.pace, *options)
 
     def start_rollback(self) -> Running:
         """Start to roll back."""
-        return self.start("rollback", self.way_back, "--yes", *FAST)
+        return self.start("rollback", self.way_back, "--yes", *self.pace)
 
     # The state
 

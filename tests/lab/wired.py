@@ -25,6 +25,8 @@ class Wired(Move):
     """A cluster of real speakers under real routers."""
 
     works: Fabric
+    # Forty speakers start on a few cores.
+    pace = ("--interval", "0.1", "--timeout", "120")
 
     def __init__(self, lab: Lab, works: Fabric, proxy: Proxy, folder: Path) -> None:
         super().__init__(lab, works, proxy, folder)

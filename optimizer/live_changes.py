@@ -231,14 +231,15 @@ def on_nodes(rule: Callable[[str], bool], names: Iterable[str]) -> int:
 
     results = in_parallel(attempt, names)
     foreign = [each for each in results if isinstance(each, ForeignError)]
-    if foreign:
-        raise ForeignError("Node", f"{foreign[0]}{more(len(foreign) - 1)}")
+    raise_first(foreign)
     return sum(each is True for each in results)
 
 
-def more(number: int) -> str:
-    """How many other nodes a sentence about one holds for."""
-    return f" (and so {plural(number, 'node')} more)" if number else ""
+def raise_first(foreign: Sequence[ForeignError]) -> None:
+    """Raise the first of these, if there is one, with the number of the others."""
+    if foreign:
+        more = f" (and so {plural(len(foreign) - 1, 'node')} more)" if len(foreign) > 1 else ""
+        raise ForeignError(foreign[0].kind, f"{foreign[0]}{more}")
 
 
 def refused(error: LiveError) -> None:

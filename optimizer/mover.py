@@ -12,7 +12,7 @@ from msgspec import Struct, structs
 from .errors import ConflictError, ForeignError, MissingError, StoppedError
 from .evidence import Pod, Seen, Target, Watch
 from .live import Api, path_of
-from .live_changes import Changes, more
+from .live_changes import Changes, raise_first
 from .manifests import Change, Label, Restart
 from .progress import Tell, plural
 from .revisions import newest_revision
@@ -133,8 +133,7 @@ class Mover:
                 made += self.turns.take(names[0], act) if index else act()
             except ForeignError as error:
                 foreign.append(error)
-        if foreign:
-            raise ForeignError(foreign[0].kind, f"{foreign[0]}{more(len(foreign) - 1)}")
+        raise_first(foreign)
         return made
 
     def start_again(self, change: Label, goal: Goal) -> int:

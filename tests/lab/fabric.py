@@ -34,8 +34,8 @@ since that would be all that happens here."""
 class Fabric:
     """The processes of a plan: one router a leaf, the spine, and a speaker for each of the DaemonSet's pods."""
 
-    def __init__(self, lab: Lab, folder: Path, plan: Plan, options: Iterable[str] = ()) -> None:
-        self.lab, self.plan = lab, plan
+    def __init__(self, lab: Lab, folder: Path, plan: Plan) -> None:
+        self.plan = plan
         self._uplinks = plan.uplinks()
         self._nodes = {each.address: name for name, links in self._uplinks.items() for each in links}
         self.network = Network(plan.leaves, self._uplinks)
@@ -60,7 +60,7 @@ class Fabric:
         speaker: list[str | Path] = [lab.programs["speaker"], "--kubeconfig", login]
         # Seconds from status to status.
         self.period = max(1.0, len(plan.speakers()) / WRITERS)
-        speaker += ["--status-period", f"{self.period}s", "--keepalives=false", *options]
+        speaker += ["--status-period", f"{self.period}s", "--keepalives=false"]
         self.kubelets = Kubelets(lab.client, self._speakers, self._inside, speaker)
         self._api = server.hostname or "", server.port or 0
 
@@ -113,12 +113,11 @@ class Fabric:
 
     def sessions(self) -> dict[str, frozenset[str]]:
         """The nodes with an Established session now, by the leaf's address; leaves without any are left out."""
-        found = {address: self.on_leaf(router) for address, router in self.leaves.items()}
+        found = {
+            address: frozenset(filter(None, map(self._nodes.get, router.established())))
+            for address, router in self.leaves.items()
+        }
         return {address: nodes for address, nodes in found.items() if nodes}
-
-    def on_leaf(self, router: Router) -> frozenset[str]:
-        """The nodes with an Established session with a leaf."""
-        return frozenset(filter(None, map(self._nodes.get, router.established())))
 
     def running(self) -> frozenset[str]:
         """The nodes whose speaker is ready."""
@@ -154,11 +153,11 @@ class Fabric:
 
 
 @contextmanager
-def fabric(lab: Lab, plan: Plan, options: Iterable[str] = ()) -> Iterator[Fabric]:
+def fabric(lab: Lab, plan: Plan) -> Iterator[Fabric]:
     """The processes of a plan at work, under a cluster that has its objects already."""
     folder = Path(tempfile.mkdtemp(prefix="bgplab-"))
     try:
-        made = Fabric(lab, folder, plan, options)
+        made = Fabric(lab, folder, plan)
         with made.at_work():
             yield made
     finally:

@@ -14,14 +14,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import urllib3
 
 from .client import ApiError, Client
-from .objects import PODS
+from .objects import PODS, now
 from .processes import Processes
 from .seen import Pod
 from .watch import Watch
@@ -179,8 +178,3 @@ def status(speaker: Speaker, ready: bool) -> Mapping[str, Any]:
         "conditions": conditions,
         "containerStatuses": [container],
     }
-
-
-def now() -> str:
-    """The time as the API has it."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from tests import objects
 from tests.objects import SPEAKER, SYSTEM, Object, peer
 
-__all__ = ["NODES", "PODS", "RACK", "SPEAKER", "SYSTEM", "ZONE", "daemonset", "node", "nodes", "peer", "rack_peer"]
+__all__ = [
+    "NODES",
+    "PODS",
+    "RACK",
+    "SPEAKER",
+    "SYSTEM",
+    "ZONE",
+    "daemonset",
+    "node",
+    "nodes",
+    "now",
+    "peer",
+    "rack_peer",
+]
 
 RACK, ZONE, OS = "example.com/rack", "topology.kubernetes.io/zone", "kubernetes.io/os"
 NODES, PODS = "/api/v1/nodes", f"/api/v1/namespaces/{SYSTEM}/pods"
@@ -53,6 +67,11 @@ def daemonset(selector: Mapping[str, str] | None = None, **pod_spec: Any) -> Obj
     )
     made["spec"]["updateStrategy"] = {"type": "RollingUpdate"}
     return made
+
+
+def now() -> str:
+    """The time as the API has it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def rack_peer(rack: str, address: str) -> Object:

@@ -10,19 +10,19 @@ from pathlib import Path
 from tests import objects
 from tests.objects import Object
 
+from .crds import GROUP, VERSION
+from .moves import LABEL
 from .network import Uplink, leaf_address, leaf_name
 from .objects import RACK, ZONE, daemonset, node
 
 SPEAKER_AS, LEAF_AS, SPINE_AS = 64512, 65000, 65200
 LISTEN_PORT = 17900
-LABEL = "bgp-speakers/speaker"
 RACK_LABEL = "openelb.kubesphere.io/rack"
 """OpenELB's own: with asPerRack it gives a speaker its AS, and its next hops."""
 
 OURS = {"lb.kubesphere.io/v1alpha1": "openelb"}
 EIP = "eip.openelb.kubesphere.io/v1alpha2"
 SERVICE, POOL = "192.0.2.10", "192.0.2.0/24"
-API = "network.kubesphere.io/v1alpha2"
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def service() -> list[Object]:
     name = {"name": "web", "namespace": "default"}
     return [
         {
-            "apiVersion": API,
+            "apiVersion": f"{GROUP}/{VERSION}",
             "kind": "Eip",
             "metadata": {"name": "pool"},
             "spec": {"address": POOL, "protocol": "bgp"},

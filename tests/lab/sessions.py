@@ -6,10 +6,10 @@ import heapq
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
-from datetime import UTC, datetime
 from itertools import count
 
 from tests.lab.history import History
+from tests.lab.objects import now
 
 
 class Session:
@@ -66,8 +66,7 @@ class Sessions:
 
     def establish(self, silent: Collection[str], limits: Mapping[str, int]) -> None:
         """Sessions whose time has come are up, as far as nodes and routers let them."""
-        now = time.monotonic()
-        while self._due and self._due[0][0] <= now:
+        while self._due and self._due[0][0] <= time.monotonic():
             _, _, address, node, session = heapq.heappop(self._due)
             if self.held[address].get(node) is session:
                 self._blocked[address][node] = session
@@ -77,7 +76,7 @@ class Sessions:
                 if limit is not None and len(self.up[address]) >= limit:
                     break
                 if node not in silent:
-                    waiting.pop(node).uptime = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+                    waiting.pop(node).uptime = now()
                     self.up[address].add(node)
                     self.history.add(address, node, True, len(self.up[address]))
                     self._changed(address, node)

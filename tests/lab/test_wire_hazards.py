@@ -9,9 +9,10 @@ import pytest
 from tests.lab.cluster import Lab
 from tests.lab.crds import PEERS
 from tests.lab.kubelet import MANY
+from tests.lab.moves import LABEL
 from tests.lab.network import leaf_address, leaf_name
 from tests.lab.objects import NODES
-from tests.lab.plan import LABEL, Plan, under
+from tests.lab.plan import Plan, under
 from tests.lab.wired import wired
 
 pytestmark = [pytest.mark.lab, pytest.mark.routers, pytest.mark.wire]

@@ -90,11 +90,11 @@ class Wired(Move):
 
 
 @contextmanager
-def wired(lab: Lab, folder: Path, plan: Plan, options: Iterable[str] = ()) -> Iterator[Wired]:
+def wired(lab: Lab, folder: Path, plan: Plan) -> Iterator[Wired]:
     """A cluster as a plan has it, once all of its sessions are up."""
     lab.kubelets(speakers=False)
     create(lab.client, plan)
-    with fabric(lab, plan, options) as works, Proxy(lab, folder) as proxy:
+    with fabric(lab, plan) as works, Proxy(lab, folder) as proxy:
         made = Wired(lab, works, proxy, folder)
         made.settle(plan.sessions())
         works.kubelets.at_once = MANY

@@ -8,15 +8,14 @@ from typing import get_args
 
 import click
 
+from benchmarks.families import FAMILIES
+from benchmarks.instance import Cell
+from benchmarks.peers import NEEDS, PEERS
+from benchmarks.race import installed, name, race
+from benchmarks.report import write
+from benchmarks.result import Result
+from benchmarks.table import disagreements, header, instances, row, summary
 from optimizer.model import Peering
-
-from .families import FAMILIES
-from .instance import Cell
-from .peers import NEEDS, PEERS
-from .race import installed, name, race
-from .report import write
-from .result import Result
-from .table import disagreements, header, instances, row, summary
 
 
 def read_peers(_: click.Context, __: click.Parameter, value: str) -> list[str]:
@@ -88,7 +87,7 @@ def main(
                 write(output, click.get_current_context().params, results)
     click.echo("\n" + "\n".join(summary(results, time_limit)))
     if pictures:
-        from .pictures import draw
+        from benchmarks.pictures import draw
 
         for path in draw(results, time_limit, pictures):
             click.echo(f"drew {path}", err=True)

@@ -18,7 +18,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from .dump import write_dump
+from benchmarks.dump import write_dump
 
 DECODE_JSON = """
 import mmap, sys

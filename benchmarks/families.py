@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from . import irregular, orlib, regular
-from .instance import Cell, Family, Instance
+from benchmarks import irregular, orlib, regular
+from benchmarks.instance import Cell, Family, Instance
 
 FAMILIES: Mapping[str, Family] = {
     "single-tor": regular.single_tor,

@@ -6,10 +6,9 @@ import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
 
+from benchmarks.instance import Instance, cluster_of, groups, node_name
+from benchmarks.regular import GOALS, NOTHING, RACK, rack_nodes
 from optimizer.model import Goal, Node, Peering, Policy, Resources, Router, SpeakerNeeds, Survive, Today
-
-from .instance import Instance, cluster_of, groups, node_name
-from .regular import GOALS, NOTHING, RACK, rack_nodes
 
 CHANGED_GOALS: tuple[Goal, ...] = ("sessions", "speakers", "moves")
 GIB = 2**30

@@ -16,11 +16,10 @@ from typing import Any
 import click
 import msgspec
 
+from benchmarks.end_to_end import measure
 from tests.lab.cluster import Lab, cluster
 from tests.lab.objects import daemonset, nodes, rack_peer
 from tests.lab.speakers import speakers
-
-from .end_to_end import measure
 
 RACK = 40
 STATUS_PERIOD = 5.0

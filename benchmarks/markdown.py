@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from .report import read
-from .result import Result, gap, proved, ranked
-from .table import instances, numbers, seconds, summary
+from benchmarks.report import read
+from benchmarks.result import Result, gap, proved, ranked
+from benchmarks.table import instances, numbers, seconds, summary
 
 
 @click.command()

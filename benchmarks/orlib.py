@@ -10,9 +10,8 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.instance import Instance, cluster_of
 from optimizer.model import LabelSelector, Node, NodeCost, NodeRules, Policy, Router
-
-from .instance import Instance, cluster_of
 
 
 def read(path: Path, k: int) -> Instance:

@@ -9,9 +9,9 @@ from typing import Any
 import click
 import matplotlib as mpl
 
-from .report import read
-from .result import Point, Result, proof, ranked
-from .table import instances
+from benchmarks.report import read
+from benchmarks.result import Point, Result, proof, ranked
+from benchmarks.table import instances
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt

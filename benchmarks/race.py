@@ -13,10 +13,10 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from .instance import Cell
-from .peers import NEEDS
-from .result import Point, Result
-from .worker import Job
+from benchmarks.instance import Cell
+from benchmarks.peers import NEEDS
+from benchmarks.result import Point, Result
+from benchmarks.worker import Job
 
 
 def installed(peer: str) -> bool:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import random
 
+from benchmarks.instance import Instance, cluster_of, groups, node_name
 from optimizer.model import Goal, Node, Peering, Policy, Router, Survive
-
-from .instance import Instance, cluster_of, groups, node_name
 
 GOALS: tuple[Goal, ...] = ("sessions", "speakers")
 RACK, CHASSIS, POD = 40, 10, 8

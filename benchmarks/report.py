@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from .result import Result
+from benchmarks.result import Result
 
 PACKAGES = ("ortools", "highspy", "pyscipopt", "msgspec", "networkx", "numpy")
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from .instance import Cell
+from benchmarks.instance import Cell
 
 Status = Literal["optimal", "feasible", "none", "infeasible", "invalid", "killed", "error", "missing"]
 """`none`: no placement found in time. `invalid`: the placement fails the independent check. `killed`: it had to be

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from .instance import Cell
-from .result import Result, best, first, gap, proof, proved, ranked
+from benchmarks.instance import Cell
+from benchmarks.result import Result, best, first, gap, proof, proved, ranked
 
 WORTH = 0.1
 """Instances on which every proof takes less are not counted as won or lost: there, starting up is what is measured."""

@@ -19,14 +19,13 @@ from typing import BinaryIO
 import msgspec
 from msgspec.structs import replace
 
+from benchmarks.families import instance
+from benchmarks.instance import Cell, Instance
+from benchmarks.peers.answer import Answer
+from benchmarks.result import Point, Result, Status
+from optimizer.checks.placement import check_placement, goal_values, look_up
 from optimizer.errors import NoAnswerError
 from optimizer.model import Placement
-from optimizer.verify import check_placement, goal_values, look_up
-
-from .families import instance
-from .instance import Cell, Instance
-from .peers.answer import Answer
-from .result import Point, Result, Status
 
 
 class Job(msgspec.Struct, frozen=True):

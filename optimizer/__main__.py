@@ -1,5 +1,5 @@
 """`python -m optimizer` is `bgp-speakers`."""
 
-from .cli import main
+from .cli.main import main
 
 main()

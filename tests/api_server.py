@@ -22,10 +22,10 @@ from urllib.parse import parse_qs, urlsplit
 import jsonpatch
 import jsonpointer
 
-from optimizer.kube import affinity_selects, selects, untolerated
-from optimizer.manifests import Objects, merge, taint_of
+from optimizer.kube.changes import Objects, merge, taint_of
+from optimizer.kube.selectors import affinity_selects, selects, untolerated
 from optimizer.model import LabelSelector, Speaker
-from tests.export_inputs import DAEMONSET, selector, speaker
+from tests.exports.export_inputs import DAEMONSET, selector, speaker
 
 GROUPS = {"": "v1", "apps": "v1", "network.kubesphere.io": "v1alpha2"}
 KINDS = {

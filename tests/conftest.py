@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from optimizer.live import Api, connect
-
-from .live_server import Server, kubeconfig, serving
+from optimizer.kube.client import Api, connect
+from tests.live_server import Server, kubeconfig, serving
 
 
 @pytest.fixture

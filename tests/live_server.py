@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from optimizer.kube import selects
-from optimizer.live import KINDS
+from optimizer.kube.client import KINDS
+from optimizer.kube.selectors import selects
 from optimizer.model import LabelSelector
-
-from .objects import Object
+from tests.objects import Object
 
 PLURALS = {plural: kind for kind, (_, plural, _) in KINDS.items()}
 OPENELB = ("BgpPeer", "BgpConf")

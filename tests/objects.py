@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from optimizer.errors import InputError
+from optimizer.inputs.cluster import read_cluster
 from optimizer.model import Cluster
-from optimizer.read_cluster import read_cluster
 
 Object = dict[str, Any]
 SPEAKER = "openelb-speaker"

@@ -6,7 +6,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from optimizer.kube import MAX_QUANTITY
+from optimizer.inputs.topology import AttachedNodes, FailureDomain, Topology, TopologyRouter
+from optimizer.kube.objects import Expression, Selector
+from optimizer.kube.selectors import MAX_QUANTITY
 from optimizer.model import (
     GOALS,
     Conflict,
@@ -25,8 +27,6 @@ from optimizer.model import (
     SpeakerNeeds,
     Survive,
 )
-from optimizer.objects import Expression, Selector
-from optimizer.read_topology import AttachedNodes, FailureDomain, Topology, TopologyRouter
 
 names = st.sampled_from(["n1", "n2", "10-0-0-1.ec2.internal", "0", "x" * 253])
 label_values = st.sampled_from(["", "r1", "r2", "Rack_1.2-b", "0", "x" * 63])

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import yaml
 
+from optimizer.inputs.placement import PlacementFile
+from optimizer.inputs.policy import parse_policy
+from optimizer.inputs.topology import parse_topology
 from optimizer.model import Policy
-from optimizer.placement_file import PlacementFile
-from optimizer.read_policy import parse_policy
-from optimizer.read_topology import parse_topology
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

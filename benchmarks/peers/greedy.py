@@ -6,11 +6,10 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from benchmarks.peers.answer import Answer, Clock, Tell
+from optimizer.checks.nodes import node_cost, overload
+from optimizer.checks.placement import look_up
 from optimizer.model import Cluster, Node, Placement, Policy, Router, Session
-from optimizer.verify import look_up
-from optimizer.verify_nodes import node_cost, overload
-
-from .answer import Answer, Clock, Tell
 
 
 def run(cluster: Cluster, policy: Policy, _: Tell) -> Answer:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import highspy
 import numpy as np
 
+from benchmarks.peers.answer import Answer, Clock, Tell
+from benchmarks.peers.lexicographic import Report, Stage, solve
+from benchmarks.peers.plain_model import PlainModel, Row, Sum, plain_model
 from optimizer.model import Cluster, Policy
-
-from .answer import Answer, Clock, Tell
-from .lexicographic import Report, Stage, solve
-from .plain_model import PlainModel, Row, Sum, plain_model
 
 
 def run(cluster: Cluster, policy: Policy, tell: Tell) -> Answer:

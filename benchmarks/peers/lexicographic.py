@@ -8,8 +8,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from .answer import Answer, Clock, Tell
-from .plain_model import PlainModel, Sum, value
+from benchmarks.peers.answer import Answer, Clock, Tell
+from benchmarks.peers.plain_model import PlainModel, Sum, value
 
 Report = Callable[[float | None, float | None], None]
 """Takes a better value and a better bound, without the constant of the goal."""

@@ -7,11 +7,10 @@ import time
 from msgspec.structs import replace
 from ortools.sat.python import cp_model  # noqa: F401  loaded before the clock starts, as it is for the others
 
+from benchmarks.peers.answer import Answer, Tell
 from optimizer.model import Cluster, Policy
-from optimizer.optimize import optimize
+from optimizer.placements.optimize import optimize
 from optimizer.progress import News
-
-from .answer import Answer, Tell
 
 
 def run(cluster: Cluster, policy: Policy, tell: Tell) -> Answer:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from ortools.sat.python import cp_model
 
+from benchmarks.peers.answer import Answer, Clock, Tell
+from benchmarks.peers.lexicographic import Report, Stage, solve
+from benchmarks.peers.plain_model import PlainModel, Sum, plain_model
 from optimizer.model import Cluster, Policy
-
-from .answer import Answer, Clock, Tell
-from .lexicographic import Report, Stage, solve
-from .plain_model import PlainModel, Sum, plain_model
 
 
 def run(cluster: Cluster, policy: Policy, tell: Tell) -> Answer:

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from optimizer.checks.nodes import node_cost, overload
+from optimizer.checks.placement import look_up
 from optimizer.model import Cluster, Node, Placement, Policy, Router, Session
-from optimizer.verify import look_up
-from optimizer.verify_nodes import node_cost, overload
 
 Columns = list[int]
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pyscipopt import SCIP_EVENTTYPE, Eventhdlr, Expr, Model, quicksum
 
+from benchmarks.peers.answer import Answer, Clock, Tell
+from benchmarks.peers.lexicographic import Report, Stage, solve
+from benchmarks.peers.plain_model import PlainModel, Sum, plain_model
 from optimizer.model import Cluster, Policy
-
-from .answer import Answer, Clock, Tell
-from .lexicographic import Report, Stage, solve
-from .plain_model import PlainModel, Sum, plain_model
 
 EVENTS = (SCIP_EVENTTYPE.BESTSOLFOUND, SCIP_EVENTTYPE.DUALBOUNDIMPROVED)
 

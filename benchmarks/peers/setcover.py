@@ -5,10 +5,9 @@ from __future__ import annotations
 
 from ortools.set_cover.python import set_cover
 
+from benchmarks.peers.answer import Answer, Clock, Tell
+from benchmarks.peers.greedy import Work
 from optimizer.model import Cluster, Policy
-
-from .answer import Answer, Clock, Tell
-from .greedy import Work
 
 ROUNDS, STALE = 100_000, 10_000
 """Steps of a descent at most, and after how many rounds without a better cover the search is given up."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from ..model import Cluster, Paths, Placement, Policy
-from ..plan import PeerEdits, Step
-from ..template import Style
+from ..plan.steps import PeerEdits, Step
+from ..plan.template import Style
 
 
 class Product(Protocol):

@@ -13,16 +13,16 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from .client import kubeconfig
-from .cluster import ADMIN, Lab
-from .history import History
-from .kubelet import Kubelets
-from .network import SPINE, SPINE_ADDRESS, Network, leaf_address, leaf_name
-from .plan import LEAF_AS, LISTEN_PORT, SERVICE, SPINE_AS, Plan, rack_of
-from .probe import Probe, Sample
-from .processes import Processes
-from .relay import Relay
-from .routers import Bird, Frr, Neighbor, Router, Settings
+from tests.lab.client import kubeconfig
+from tests.lab.cluster import ADMIN, Lab
+from tests.lab.history import History
+from tests.lab.kubelet import Kubelets
+from tests.lab.network import SPINE, SPINE_ADDRESS, Network, leaf_address, leaf_name
+from tests.lab.plan import LEAF_AS, LISTEN_PORT, SERVICE, SPINE_AS, Plan, rack_of
+from tests.lab.probe import Probe, Sample
+from tests.lab.processes import Processes
+from tests.lab.relay import Relay
+from tests.lab.routers import Bird, Frr, Neighbor, Router, Settings
 
 API_PORT = 6443
 WRITERS = 10

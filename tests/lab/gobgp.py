@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .processes import Processes
+from tests.lab.processes import Processes
 
 API_PORT = 50051
 """Of every gobgpd: each has an address of its own."""

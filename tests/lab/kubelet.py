@@ -19,11 +19,11 @@ from typing import Any
 
 import urllib3
 
-from .client import ApiError, Client
-from .objects import PODS, now
-from .processes import Processes
-from .seen import Pod
-from .watch import Watch
+from tests.lab.client import ApiError, Client
+from tests.lab.objects import PODS, now
+from tests.lab.processes import Processes
+from tests.lab.seen import Pod
+from tests.lab.watch import Watch
 
 PROBE = ("gobgp", "-p", "50051", "global")
 PAUSE = 0.05

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from .processes import LabError
+from tests.lab.processes import LabError
 
 T = TypeVar("T")
 SPINE, SPINE_ADDRESS = "spine", "10.0.0.1"

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests import objects
+from tests.lab.crds import GROUP, VERSION
+from tests.lab.moves import LABEL
+from tests.lab.network import Uplink, leaf_address, leaf_name
+from tests.lab.objects import RACK, ZONE, daemonset, node
 from tests.objects import Object
-
-from .crds import GROUP, VERSION
-from .moves import LABEL
-from .network import Uplink, leaf_address, leaf_name
-from .objects import RACK, ZONE, daemonset, node
 
 SPEAKER_AS, LEAF_AS, SPINE_AS = 64512, 65000, 65200
 LISTEN_PORT = 17900

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .history import History
-from .processes import LabError
-from .routers import Router
+from tests.lab.history import History
+from tests.lab.processes import LabError
+from tests.lab.routers import Router
 
 INTERVAL = 0.1
 

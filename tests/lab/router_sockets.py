@@ -9,7 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from pathlib import Path
 
-from .processes import LabError
+from tests.lab.processes import LabError
 
 PATIENCE = 30.0
 """Seconds until an answer must be there: a daemon that is busy with paths answers between two batches of them."""

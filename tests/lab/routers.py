@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .processes import LabError, Processes
-from .router_sockets import BirdControl, RouterSocket, Vty
+from tests.lab.processes import LabError, Processes
+from tests.lab.router_sockets import BirdControl, RouterSocket, Vty
 
 BGPD = "/usr/lib/frr/bgpd"
 """Debian keeps FRR's daemons out of the path."""

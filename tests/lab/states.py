@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from optimizer import evidence
-from optimizer.cli import main
+from optimizer.cli.main import main
+from optimizer.rollout import watch as evidence
 from tests.lab.client import Object
 from tests.lab.cluster import Lab
 from tests.lab.crds import PEERS

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from optimizer.restarts import ANNOTATION
-from optimizer.template import STYLES
-from tests.export_shell import Shell
+from optimizer.plan.restarts import ANNOTATION
+from optimizer.plan.template import STYLES
+from tests.exports.export_shell import Shell
 from tests.lab.cluster import Lab
 from tests.lab.objects import RACK, SPEAKER, daemonset, nodes, peer, rack_peer
 from tests.lab.speakers import Speakers, speakers

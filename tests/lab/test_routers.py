@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.bgp_messages import announcements
-from benchmarks.bgp_speaker import Session, Speaker, chunks
+from benchmarks.routers.bgp_messages import announcements
+from benchmarks.routers.bgp_speaker import Session, Speaker, chunks
 from tests.lab.cluster import eventually
 from tests.lab.gobgp import PORT, GoBgp, Peer
 from tests.lab.processes import LabError, Processes

@@ -87,7 +87,14 @@ def serve() -> None:
     """Start commands until stdin ends."""
     from kubernetes import client, config
 
-    from optimizer import apply, cli, evidence, live, optimize_live, preview, report, report_plan
+    from optimizer.cli import main as cli
+    from optimizer.kube import client as live
+    from optimizer.placements import live as optimize_live
+    from optimizer.reports import plan as report_plan
+    from optimizer.reports import text as report
+    from optimizer.rollout import apply
+    from optimizer.rollout import dry_run as preview
+    from optimizer.rollout import watch as evidence
 
     assert all((client, config, apply, live, optimize_live, preview, report, report_plan))
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from .client import Client
-from .cluster import Lab
-from .fabric import Fabric, fabric
-from .kubelet import MANY
-from .moves import Move
-from .plan import SERVICE, Plan
-from .proxy import Proxy
+from tests.lab.client import Client
+from tests.lab.cluster import Lab
+from tests.lab.fabric import Fabric, fabric
+from tests.lab.kubelet import MANY
+from tests.lab.moves import Move
+from tests.lab.plan import SERVICE, Plan
+from tests.lab.proxy import Proxy
 
 LOOKS = 10
 """Looks at a router without which nothing is said about a move."""

@@ -1,0 +1,1 @@
+"""Independent checks, which share no code with the search."""

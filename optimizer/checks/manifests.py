@@ -1,0 +1,98 @@
+"""Independent check of the manifests that are to bring a placement about.
+
+The objects as they are after the patches are read again, and their selectors evaluated as Kubernetes and OpenELB do.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from .. import model
+from ..kube import selectors as kube
+from ..model import Cluster, LabelSelector, Placement, Policy, Resources, Speaker
+from .nodes import Labels, Sentences, pod_refusal
+
+Plain = Mapping[str, Any]
+
+
+def check_manifests(
+    cluster: Cluster,
+    policy: Policy,
+    placement: Placement,
+    nodes: Mapping[str, Plain],
+    daemonset: Plain,
+    peers: Sequence[Plain],
+) -> tuple[str, ...]:
+    """One sentence for each speaker or session that the manifests give beyond or short of the placement.
+
+    They are the plain objects after the patches, all of them. Raises ValueError for a selector that Kubernetes refuses.
+    """
+    running = dict(running_speakers(nodes, daemonset))
+    given = {f"speaker on node {name}" for name in running}
+    wanted = {f"speaker on node {name}" for name in placement.speakers}
+    if policy.mode == "bgp":
+        given.update(peerings(cluster, running, peers))
+        wanted |= {f"session {session.node} - {session.router}" for session in placement.sessions}
+    unexpected = (f"the manifests give an unexpected {what}" for what in sorted(given - wanted))
+    return (*(f"the manifests give no {what}" for what in sorted(wanted - given)), *unexpected)
+
+
+def dig(data: Any, *path: str) -> Any:
+    """The value at a path of keys, None where the path ends early."""
+    for key in path:
+        data = data.get(key) if data else None
+    return data
+
+
+def running_speakers(nodes: Mapping[str, Plain], daemonset: Plain) -> Iterator[tuple[str, Labels]]:
+    """The nodes that get a pod of the DaemonSet, with their labels."""
+    spec = dig(daemonset, "spec", "template", "spec") or {}
+    required = dig(spec, "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
+    terms = tuple(
+        model.NodeSelectorTerm(requirements(term, "matchExpressions"), requirements(term, "matchFields"))
+        for term in dig(required, "nodeSelectorTerms") or ()
+    )
+    fields, entries = ("key", "operator", "value", "effect"), spec.get("tolerations") or ()
+    tolerations = tuple(model.Toleration(*(entry.get(field) or "" for field in fields)) for entry in entries)
+    affinity, host = None if required is None else terms, bool(spec.get("hostNetwork"))
+    pod = Speaker("", "", spec.get("nodeSelector") or {}, affinity, tolerations, Resources(), host, {})
+    for name, node in nodes.items():
+        labels, taints = dig(node, "metadata", "labels") or {}, dig(node, "spec", "taints") or ()
+        parsed = [model.Taint(taint["key"], taint["effect"], taint.get("value") or "") for taint in taints]
+        if pod_refusal(pod, name, labels, parsed) is None:
+            yield name, labels
+
+
+def requirements(data: Any, field: str, affinity: bool = True) -> tuple[model.Requirement, ...]:
+    """The requirements of a selector or an affinity term. Raises ValueError where Kubernetes refuses one."""
+    entries = dig(data, field) or ()
+    found = tuple(model.Requirement(each["key"], each["operator"], tuple(each.get("values") or ())) for each in entries)
+    for requirement in found:
+        kube.check_requirement(requirement, affinity)
+    return found
+
+
+def peerings(cluster: Cluster, running: Mapping[str, Labels], peers: Sequence[Plain]) -> Sentences:
+    """Sessions of each speaker with all BgpPeers that have no selector or match its node; and addresses given twice."""
+    by_address = {router.address: router.name for router in cluster.routers if router.address}
+    by_peer = {router.peer: router.name for router in cluster.routers if not router.address}
+    by_label, seen = defaultdict[tuple[str, str], list[str]](list), set[str]()
+    for name, labels in running.items():
+        for label in labels.items():
+            by_label[label].append(name)
+    for peer in peers:
+        address = str(ipaddress.ip_address(dig(peer, "spec", "conf", "neighborAddress")))
+        own_name, data = dig(peer, "metadata", "name"), dig(peer, "spec", "nodeSelector")
+        router = by_address.get(address) or by_peer.get(own_name) or address
+        if address in seen:
+            yield f"second BgpPeer of address {address}: {own_name}"
+        seen.add(address)
+        selector = LabelSelector(dig(data, "matchLabels") or {}, requirements(data, "matchExpressions", affinity=False))
+        fits = kube.matcher(selector)
+        # A label that is asked for leaves few nodes to look at.
+        for name in min((by_label[label] for label in selector.match_labels.items()), key=len, default=running):
+            if fits(running[name]):
+                yield f"session {name} - {router}"

@@ -1,0 +1,204 @@
+"""The commands that plan and make a change of a live cluster: plan, apply, rollback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from ..errors import LiveError, StoppedError, ViolationError
+from ..inputs.placement import read_placement
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+FILE = click.Path(path_type=Path, dir_okay=False)
+CLUSTER = (
+    click.option("--context", metavar="NAME", help="The kubeconfig's context [the current one]."),
+    click.option("--kubeconfig", type=FILE, help="The kubeconfig [as kubectl finds it]."),
+)
+PLAN = (
+    click.option(
+        "--style",
+        type=click.Choice(["node-selector", "affinity", "taints"]),
+        default="node-selector",
+        show_default=True,
+        help="How the DaemonSet is told where to run; all styles label the chosen nodes.",
+    ),
+    click.option(
+        "--max-parallel",
+        type=click.IntRange(min=1),
+        default=100,
+        show_default=True,
+        help="The most speakers that start, stop or restart at once.",
+    ),
+    click.option(
+        "--allow-break",
+        is_flag=True,
+        help="Close old sessions first where a router's limit, or a restart, leaves no other way.",
+    ),
+)
+PACE = (
+    click.option(
+        "--timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        default=300.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="Stop after waiting this long without any progress.",
+    ),
+    click.option(
+        "--interval",
+        type=click.FloatRange(min=0, min_open=True),
+        default=2.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="The time between two looks at the cluster.",
+    ),
+    click.option(
+        "--allow-silent",
+        is_flag=True,
+        help="Let a session count although its speaker announces nothing in it.",
+    ),
+)
+YES = click.option("--yes", is_flag=True, help="Really do it.")
+
+
+def options(*groups: tuple[Callable[[Command], Command], ...]) -> Callable[[Command], Command]:
+    """Several options as one decorator."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed([each for group in groups for each in group]):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def tell(what: object) -> None:
+    """Progress goes to stderr."""
+    click.echo(str(what), err=True)
+
+
+def connect(kubeconfig: Path | None, context: str | None) -> Any:
+    """The API server, which tells when it makes us wait."""
+    from ..kube.client import connect as connect_to
+
+    api = connect_to(kubeconfig, context)
+    api.tell = tell
+    return api
+
+
+def asked(placement: Path, style: Any, max_parallel: int, allow_break: bool, allow_managed: bool = False) -> Any:
+    """What is to be brought about. Raises ViolationError for a file that holds no placement."""
+    from ..rollout.live_plan import Asked
+
+    chosen, policy, topology = read_placement(placement)
+    if chosen.status == "infeasible":
+        raise ViolationError((f"{placement} holds no placement: its status is infeasible",))
+    return Asked(chosen, policy, topology, style, max_parallel, allow_break, allow_managed)
+
+
+@click.command(epilog="Example: bgp-speakers plan placement.json --max-parallel 20")
+@click.argument("placement", type=FILE)
+@options(CLUSTER, PLAN)
+@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", help="What stdout gets.")
+@click.option("-v", "--verbose", is_flag=True, help="Show lists in full, and every router's sessions.")
+def plan(
+    placement: Path,
+    context: str | None,
+    kubeconfig: Path | None,
+    style: Any,
+    max_parallel: int,
+    allow_break: bool,
+    format_: str,
+    verbose: bool,
+) -> None:
+    """Show the steps that lead the live cluster to the placement, and what its API server says to them.
+
+    Nothing is written: the server is asked with dryRun=All. Exit code 4 where the placement does not hold in the
+    cluster as it is now, 1 where the server would refuse a change.
+    """
+    from ..reports import plan as report_plan
+    from ..reports import text as report
+    from ..rollout.dry_run import preview
+    from ..rollout.live_plan import read_move
+
+    wanted = asked(placement, style, max_parallel, allow_break)
+    api = connect(kubeconfig, context)
+    move = read_move(api, wanted, tell if verbose else lambda _: None)
+    seen = preview(api, move)
+    managed = move.managed
+    if managed:
+        click.echo(report.paragraph("warning", managed), nl=False, err=True)
+    if format_ == "json":
+        click.echo(report_plan.plan_json(move, seen, managed).decode(), nl=False)
+    else:
+        click.echo(report_plan.plan_text(move, seen, verbose), nl=False)
+    if seen.refused:
+        more = f" (and {len(seen.refused) - 1} changes more)" if len(seen.refused) > 1 else ""
+        raise LiveError(f"the server would refuse the change of {seen.refused[0].object}{more}: {seen.refused[0].why}")
+
+
+@click.command(epilog="Example: bgp-speakers apply placement.json --yes")
+@click.argument("placement", type=FILE)
+@options(CLUSTER, PLAN, PACE)
+@click.option("--rollback-file", type=FILE, help="Where the way back is written [PLACEMENT with .rollback.json].")
+@click.option("--allow-managed", is_flag=True, help="Change a DaemonSet that Helm or a GitOps tool manages.")
+@YES
+def apply(
+    placement: Path,
+    context: str | None,
+    kubeconfig: Path | None,
+    style: Any,
+    max_parallel: int,
+    allow_break: bool,
+    timeout: float,
+    interval: float,
+    allow_silent: bool,
+    rollback_file: Path | None,
+    allow_managed: bool,
+    yes: bool,
+) -> None:
+    """Bring the live cluster to the placement: nothing is taken away before what replaces it is established.
+
+    Stopped or killed at any point, run it again and it goes on; `rollback` with the file that it writes takes it back.
+    """
+    from ..rollout.apply import apply as bring
+    from ..rollout.runner import Pace
+
+    if not yes:
+        raise click.UsageError("apply changes the cluster; look at it with `plan` first, then give --yes")
+    wanted = asked(placement, style, max_parallel, allow_break, allow_managed)
+    file = rollback_file or placement.with_suffix(".rollback.json")
+    case = bring(connect(kubeconfig, context), wanted, file, Pace(timeout, interval, allow_silent), tell).case
+    click.echo(f"done: {len(case.placement.speakers)} speakers, {len(case.placement.sessions)} sessions established")
+    if file.exists():
+        click.echo(f"rollback {file} takes it back")
+
+
+@click.command(epilog="Example: bgp-speakers rollback placement.rollback.json --yes")
+@click.argument("file", type=FILE)
+@options(CLUSTER, PACE)
+@click.option("--allow-break", is_flag=True, help="Let a router be short of a session while its speakers restart.")
+@YES
+def rollback(
+    file: Path,
+    context: str | None,
+    kubeconfig: Path | None,
+    timeout: float,
+    interval: float,
+    allow_silent: bool,
+    allow_break: bool,
+    yes: bool,
+) -> None:
+    """Take back what `apply` has done, all or a part of it, in an order that loses no route either."""
+    from ..rollout.apply import rollback as take_back
+    from ..rollout.runner import Pace
+
+    if not yes:
+        raise click.UsageError("rollback changes the cluster; give --yes")
+    left = take_back(connect(kubeconfig, context), file, Pace(timeout, interval, allow_silent), tell, allow_break)
+    if left:
+        raise StoppedError(f"all but {len(left)} changes are taken back: {'; '.join(left)}")
+    click.echo("done: all changes are taken back")

@@ -1,0 +1,1 @@
+"""A plan as files: kubectl, Kustomize, Helm."""

@@ -1,0 +1,125 @@
+"""The plan as files: kubectl scripts, a Kustomize component, or values for OpenELB's Helm chart.
+
+`export` is pure; `write` puts its result into a folder at once or not at all.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from msgspec import Struct
+
+from ..errors import OutputError
+from ..model import Cluster, Placement, Policy
+from ..plan.plan import prepare
+from ..plan.steps import Step
+from ..plan.template import Style
+from ..speakers.openelb import hazards as openelb_hazards
+from .check import check_export
+from .helm import helm_files
+from .kubectl import kubectl_files
+from .kustomize import kustomize_files
+from .sizes import check_sizes
+
+Format = Literal["kubectl", "kustomize", "helm"]
+FORMATS: tuple[Format, ...] = ("kubectl", "kustomize", "helm")
+
+README = "README.txt"
+MARK = "An export of bgp-speakers"
+LIST = "All files of this export:"
+
+
+class Export(Struct, frozen=True):
+    """Relative paths and their text, those to be executable, hazards, and the steps behind them.
+
+    No files and no steps where nothing is to change.
+    """
+
+    files: Mapping[str, str] = {}
+    executable: frozenset[str] = frozenset()
+    hazards: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
+
+
+def export(cluster: Cluster, policy: Policy, placement: Placement, style: Style, format_: Format) -> Export:
+    """The files that bring the cluster to the placement; the same for the same input, byte for byte.
+
+    Raises InputError for what the input lacks, such as the DaemonSet or a router's address, OutputError for an object
+    that is too large for Kubernetes, and InternalError where the files, carried out in memory, do not give exactly the
+    placement.
+    """
+    case = prepare(cluster, policy, placement, style)
+    if not case.steps:
+        return Export()
+    too_large = check_sizes(case, format_ == "kustomize")
+    write_format = {"kubectl": kubectl_files, "kustomize": kustomize_files, "helm": helm_files}[format_]
+    files, readme = write_format(case)
+    check_export(case, files)
+    listed = "\n".join(f"  {name}" for name in sorted({*files, README}))
+    return Export(
+        files=dict(sorted({**files, README: f"{MARK}: {readme.strip()}\n\n{LIST}\n{listed}\n"}.items())),
+        executable=frozenset(name for name, text in files.items() if text.startswith("#!")),
+        hazards=(
+            *openelb_hazards.export_hazards(cluster, policy, placement, case.steps, style, format_ == "helm"),
+            *too_large,
+        ),
+        steps=case.steps,
+    )
+
+
+def write(result: Export, directory: Path) -> None:
+    """Put the files into `directory`, in the place of an earlier export; on an error nothing has changed.
+
+    Raises OutputError where the folder holds anything else, or cannot be written.
+    """
+    target = directory.resolve()
+    check_replaceable(target, directory)
+    temporary: Path | None = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        fresh, old = temporary / "new", temporary / "old"
+        fresh.mkdir()
+        for name, text in result.files.items():
+            path = fresh / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8", newline="\n")
+            if name in result.executable:
+                mode = path.stat().st_mode
+                path.chmod(mode | (mode & 0o444) >> 2)
+        if target.exists():
+            target.rename(old)
+        try:
+            fresh.rename(target)
+        except OSError:
+            if old.exists():
+                old.rename(target)
+            raise
+    except OSError as error:
+        raise OutputError(f"{directory}: cannot be written ({error.strerror or error})") from None
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_replaceable(target: Path, shown: Path) -> None:
+    """Raise OutputError unless the folder is absent, empty, or holds nothing but an earlier export."""
+    try:
+        if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+            return
+        if not target.is_dir():
+            raise OutputError(f"{shown}: is not a folder")
+        readme = target / README
+        text = readme.read_text(encoding="utf-8") if readme.is_file() else ""
+        listed = {line.strip() for line in text.partition(LIST)[2].splitlines()}
+        found = sorted(str(path.relative_to(target)) for path in target.rglob("*") if not path.is_dir())
+    except (OSError, UnicodeDecodeError) as error:
+        raise OutputError(f"{shown}: cannot be read ({error})") from None
+    if not text.startswith(MARK):
+        raise OutputError(f"{shown}: is not empty and no earlier export; name another folder")
+    if foreign := [name for name in found if name not in listed]:
+        raise OutputError(f"{shown}: holds {foreign[0]}, which is not of the export; move it or name another folder")

@@ -1,0 +1,1 @@
+"""Text -> objects -> cluster; the policy, topology and placement files."""

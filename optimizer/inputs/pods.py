@@ -1,0 +1,83 @@
+"""Pods: which of them are speakers, and what the others request on each node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from ..errors import InputError
+from ..kube import selectors as kube
+from ..kube.objects import DaemonSetObject, Meta, Needs, PodObject, PodSpec, Quantities
+from ..kube.parse import checked, read_selector
+from ..model import Resources
+from .items import Item
+
+DEFAULT_DAEMONSET = "openelb-speaker"
+
+
+def read_pods(pods: Iterable[Item], daemonset: Item | None) -> tuple[list[str], dict[str, Resources]]:
+    """The nodes that run a speaker, and what the other pods request on each node."""
+    running: list[str] = []
+    requested: dict[str, Resources] = {}
+    is_speaker = speaker_test(daemonset)
+    for item in pods:
+        pod = item.load(PodObject)
+        node = pod.spec.node_name
+        if not node or (pod.status and pod.status.phase in ("Succeeded", "Failed")):
+            continue
+        if not kube.is_dns_subdomain(node):
+            raise InputError(f"{item.place}: spec.nodeName: {node!r} cannot be the name of a node")
+        if is_speaker(pod.metadata):
+            if pod.metadata.deletion_timestamp is None:
+                running.append(node)
+        else:
+            requested[node] = requested.get(node, Resources()) + needs(pod.spec, f"{item.place}: spec")
+    return running, requested
+
+
+def speaker_test(daemonset: Item | None) -> Callable[[Meta], bool]:
+    """Whether a pod, by its metadata, belongs to the speaker DaemonSet: owned by it, or unowned but selected."""
+    if daemonset is None:
+        return lambda meta: any(
+            owner.kind == "DaemonSet" and owner.name == DEFAULT_DAEMONSET for owner in meta.owner_references or ()
+        )
+    selector = read_selector(daemonset.load(DaemonSetObject).spec.selector, f"{daemonset.place}: spec.selector")
+
+    def test(meta: Meta) -> bool:
+        if (meta.namespace or "default") != daemonset.namespace:
+            return False
+        if meta.owner_references:
+            return any(owner.kind == "DaemonSet" and owner.name == daemonset.name for owner in meta.owner_references)
+        return selector is not None and kube.selects(selector, meta.labels or {})
+
+    return test
+
+
+def needs(spec: PodSpec, place: str) -> Resources:
+    """What the scheduler counts for a pod; limits stand in for requests, as the API server defaults them."""
+
+    def of(amounts: Needs | None, field: str) -> Resources:
+        merged = amounts_of(amounts) if amounts else {}
+        merged.pop("pods", None)
+        return checked(f"{place}.{field}", lambda: kube.parse_resources(merged))
+
+    containers = [*(spec.containers or ()), *(spec.init_containers or ())]
+    named = {key for each in containers if each.resources for key in amounts_of(each.resources)}
+    pod_level = spec.resources or Needs()
+    # A limit of the pod stands in only where no container names the resource.
+    level = {key: value for key, value in (pod_level.limits or {}).items() if key not in named}
+    level |= pod_level.requests or {}
+    given = checked(f"{place}.resources", lambda: kube.parse_resources(level))
+    return kube.pod_requests(
+        (of(container.resources, f"containers[{i}].resources") for i, container in enumerate(spec.containers or ())),
+        (
+            (of(container.resources, f"initContainers[{i}].resources"), container.restart_policy == "Always")
+            for i, container in enumerate(spec.init_containers or ())
+        ),
+        checked(f"{place}.overhead", lambda: kube.parse_resources(spec.overhead or {})),
+        {key: getattr(given, key) for key in ("cpu", "memory") if key in level},
+    )
+
+
+def amounts_of(resources: Needs) -> Quantities:
+    """The requests, and the limits of what has no request."""
+    return {**(resources.limits or {}), **(resources.requests or {})}

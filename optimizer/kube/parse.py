@@ -1,0 +1,57 @@
+"""Parts that several objects and our own files have in common, checked as Kubernetes checks them."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+from ..errors import InputError
+from ..model import LabelSelector, Requirement
+from . import selectors as kube
+from .objects import Expression, Selector
+
+T = TypeVar("T")
+
+
+def checked(place: str, rule: Callable[[], T]) -> T:
+    """What `rule` returns; its ValueError becomes an InputError at `place`."""
+    try:
+        return rule()
+    except ValueError as error:
+        raise InputError(f"{place}: {error}") from None
+
+
+def requirements(
+    expressions: list[Expression] | None, place: str, rule: Callable[[Requirement], None] = kube.check_requirement
+) -> tuple[Requirement, ...]:
+    """`matchExpressions` or `matchFields`, each checked by `rule` as Kubernetes checks it."""
+    found = tuple(Requirement(entry.key, entry.operator, tuple(entry.values or ())) for entry in expressions or ())
+    for requirement in found:
+        checked(place, partial(rule, requirement))
+    return found
+
+
+def read_selector(selector: Selector | None, place: str) -> LabelSelector | None:
+    """A `metav1.LabelSelector`; None where it is absent."""
+    if selector is None:
+        return None
+    labels = selector.match_labels or {}
+    checked(f"{place}.matchLabels", partial(kube.check_labels, labels))
+    return LabelSelector(labels, requirements(selector.match_expressions, f"{place}.matchExpressions"))
+
+
+def parse_address(text: str, place: str) -> str:
+    """An IP address in its canonical form. Raises InputError."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise InputError(f"{place}: {text!r} is not an IP address") from None
+
+
+def check_asn(asn: int, place: str, least: int = 0) -> int:
+    """The AS number, 0 where it is not set. Raises InputError where it has more than 32 bits."""
+    if not least <= asn < 2**32:
+        raise InputError(f"{place} must be from {least} to 4294967295, not {asn}")
+    return asn

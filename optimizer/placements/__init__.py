@@ -1,0 +1,1 @@
+"""From one cluster to a verified placement."""

@@ -1,0 +1,160 @@
+"""The main job: a cluster and a policy in, a verified placement out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import chain
+
+from msgspec import structs
+
+from ..checks.placement import check_placement
+from ..errors import InputError, InternalError
+from ..inputs.text import nearest
+from ..model import Cluster, Count, Node, Objective, Placement, Policy, Session, Shortfall
+from ..plan.steps import check_label
+from ..progress import Tell, plural, silent
+from ..search import graph
+from ..search.diagnose import diagnose
+from ..search.goals import Answer, goal_names
+from ..search.reduce import Component, Problem, expand, reduce
+from ..search.rules import shortfalls
+from ..search.solve import solve
+from ..speakers.openelb import hazards as openelb_hazards
+from ..speakers.openelb import peers as openelb
+
+
+def optimize(cluster: Cluster, policy: Policy, progress: Tell = silent) -> Placement:
+    """The placement with the least goals, in order, that keeps every rule; proved, or with the gap that is left.
+
+    Raises InputError, NoAnswerError, and InternalError where the independent check disagrees.
+    """
+    check_names(cluster, policy)
+    check_label(cluster, policy)
+    if policy.mode == "bgp" and not cluster.routers:
+        raise InputError("no router: the input has no BgpPeer, and no --topology names any")
+    progress("reducing")
+    problem = reduce(cluster, policy)
+    progress(f"solving {len(problem.components)} components")
+    pinned_out = any(name in problem.causes for name in policy.nodes.pin)
+    answers: list[tuple[Component, Answer]] = []
+    infeasible: list[Component] = []
+    if not problem.refusal:
+        answers = solve(problem, progress)
+        infeasible = [component for component, answer in answers if answer.solution is None]
+    if problem.refusal or infeasible or pinned_out:
+        progress("looking for the conflicting rules")
+        placement = build(cluster, problem, [], ())
+        placement = structs.replace(placement, status="infeasible", diagnosis=diagnose(cluster, problem, infeasible))
+    else:
+        placement = build(cluster, problem, answers, objectives(policy, answers))
+    progress("verifying")
+    violations = check_placement(cluster, policy, placement)
+    if violations:
+        raise InternalError(f"the placement fails its own check: {'; '.join(violations[:3])}")
+    return placement
+
+
+def check_names(cluster: Cluster, policy: Policy) -> None:
+    """Raise InputError for a pinned or banned node that the input does not have."""
+    known = {node.name for node in cluster.nodes}
+    for what, names in (("pin", policy.nodes.pin), ("ban", policy.nodes.ban)):
+        for name in names:
+            if name not in known:
+                raise InputError(f"{what}: there is no node {name!r}; {nearest(name, known)}")
+
+
+def objectives(policy: Policy, answers: Sequence[tuple[Component, Answer]]) -> tuple[Objective, ...]:
+    """The goals of the whole: values and bounds of all components added up."""
+    values: Counter[str] = Counter()
+    bounds: Counter[str] = Counter()
+    for _, answer in answers:
+        for goal in answer.objectives:
+            values[goal.name] += goal.value
+            bounds[goal.name] += goal.bound
+    return tuple(Objective(name, values[name], bounds[name]) for name in goal_names(policy))
+
+
+def build(
+    cluster: Cluster,
+    problem: Problem,
+    answers: Sequence[tuple[Component, Answer]],
+    goals: tuple[Objective, ...],
+) -> Placement:
+    """The placement that the answers stand for, with all that is told along with it."""
+    speakers: list[str] = []
+    sessions: list[Session] = []
+    missed: list[Shortfall] = []
+    for component, answer in answers:
+        if answer.solution is not None:
+            chosen, held = expand(component, answer.solution)
+            speakers += chosen
+            sessions += held
+            # Only best effort may miss a rule.
+            found = shortfalls(component, problem.survive, answer.solution) if problem.policy.best_effort else ()
+            missed += [Shortfall(rule.router, rule.name, number) for rule, number in found]
+    in_bgp = problem.policy.mode == "bgp"
+    if not in_bgp:
+        sessions = []
+    placement = Placement(
+        status="optimal" if all(goal.value == goal.bound for goal in goals) else "feasible",
+        objectives=goals,
+        speakers=tuple(sorted(speakers)),
+        sessions=tuple(sorted(sessions)),
+        today=Count(len(cluster.today.speakers), sum(len(nodes) for nodes in cluster.today.sessions.values())),
+        eligible=len(cluster.nodes) - len(problem.causes),
+        ineligible=causes(problem),
+        shortfalls=tuple(sorted(missed, key=lambda each: (each.router, each.rule))),
+        warnings=(*cluster.warnings, *topology_warnings(cluster, problem), *domain_warnings(problem)),
+    )
+    staying = [name for name in placement.speakers if name in problem.causes]
+    if staying:
+        told = (
+            f"speakers stay on {plural(len(staying), 'node')} that are not eligible, such as {staying[0]} "
+            f"({', '.join(problem.causes[staying[0]])}), because nothing can replace them; on a full node a restart, "
+            "such as for a change of the DaemonSet's template, could end one"
+        )
+        placement = structs.replace(placement, warnings=(*placement.warnings, told))
+    return structs.replace(
+        placement,
+        paths=openelb.paths(cluster, placement) if in_bgp else (),
+        hazards=openelb_hazards.hazards(cluster, problem.policy, placement),
+    )
+
+
+def domain_warnings(problem: Problem) -> list[str]:
+    """Candidates that no failure of a protected kind seems to hit, because their domain is not known."""
+    classes = [each for part in problem.components for each in part.classes if not each.traits.retained]
+    number, found = sum(len(each.names) for each in classes), []
+    for rule in problem.survive:
+        unknown = [each.names for each in classes if rule.kind not in dict(each.traits.domains)]
+        if unknown:
+            found.append(
+                f"{sum(map(len, unknown))} of {number} eligible nodes are in no known {rule.kind}, such as "
+                f"{min(unknown)[0]}: they are taken to survive whichever {rule.kind} fails"
+            )
+    return found
+
+
+def causes(problem: Problem) -> dict[str, int]:
+    """How many nodes are no candidates, by their first cause, the most frequent first."""
+    numbers = Counter(found[0] for found in problem.causes.values())
+    return dict(sorted(numbers.items(), key=lambda cause: (-cause[1], cause[0])))
+
+
+def topology_warnings(cluster: Cluster, problem: Problem) -> list[str]:
+    """What the shape of the topology tells, over the candidates."""
+    if problem.policy.mode != "bgp":
+        return []
+    nodes = {node.name: node for node in cluster.nodes}
+    attached: dict[tuple[str, ...], list[Node]] = {}
+    for component in problem.components:
+        for each in component.classes:
+            if not each.traits.retained:
+                attached.setdefault(each.traits.routers, []).extend(map(nodes.__getitem__, each.names))
+    return graph.warnings(
+        [graph.Group(routers, found) for routers, found in attached.items()],
+        {router.name: router.domains for router in cluster.routers},
+        # All kinds count here, also those that no rule protects.
+        sorted(set(chain.from_iterable(node.domains for node in cluster.nodes))),
+    )

@@ -1,0 +1,1 @@
+"""The steps from today to a placement, and their inverse."""

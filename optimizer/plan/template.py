@@ -1,0 +1,145 @@
+"""The DaemonSet's pod template in each style: what an export adds to it, and what an earlier one has left in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from ..kube.changes import EMPTY, Patch, edit
+
+Style = Literal["node-selector", "affinity", "taints"]
+STYLES: tuple[Style, ...] = ("node-selector", "affinity", "taints")
+
+POD_SPEC = "/spec/template/spec"
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+
+
+def pod_spec(daemonset: Mapping[str, Any]) -> dict[str, Any]:
+    """The pod spec of a DaemonSet's template."""
+    spec: dict[str, Any] = daemonset["spec"]["template"]["spec"]
+    return spec
+
+
+def template_change(daemonset: Mapping[str, Any], label: tuple[str, str], style: Style) -> tuple[Patch, ...]:
+    """The one patch of the DaemonSet's template, if any: two patches would restart every speaker twice.
+
+    A node selector alone is a merge patch by key. With affinity or tolerations it is a JSON patch, which replaces
+    these lists as a whole and fails where somebody else has edited them meanwhile.
+    """
+    old, new = pod_spec(daemonset), wished_pod_spec(pod_spec(daemonset), label, style)
+    operations = edit(POD_SPEC, old, new)
+    if not operations:
+        return ()
+    metadata = daemonset["metadata"]
+    place = ("DaemonSet", metadata.get("namespace", ""), metadata["name"])
+    if all(operation["path"].startswith(f"{POD_SPEC}/nodeSelector") for operation in operations):
+        selector = {label[0]: (new.get("nodeSelector") or {}).get(label[0])}
+        return (Patch(*place, "merge", {"spec": {"template": {"spec": {"nodeSelector": selector}}}}),)
+    return (Patch(*place, "json", operations),)
+
+
+def wished_pod_spec(pod: Mapping[str, Any], label: tuple[str, str], style: Style) -> dict[str, Any]:
+    """The pod spec in the given style: other keys, terms and tolerations stay, what another style left goes."""
+    key, value = label
+    selector = {name: old for name, old in (pod.get("nodeSelector") or {}).items() if name != key}
+    if style != "affinity":
+        selector[key] = value
+    tolerations = [old for old in pod.get("tolerations") or () if not is_ours(old, key, value)]
+    ours = len(pod.get("tolerations") or ()) - len(tolerations)
+    if style == "taints":
+        # One that is there already stays in its place, so that the list does not change.
+        mine = {"key": key, "operator": "Equal", "value": value, "effect": "NoSchedule"}
+        tolerations = list(pod["tolerations"]) if ours else [*tolerations, mine]
+    affinity = pod.get("affinity") or {}
+    affinity = with_requirement(affinity, key, value) if style == "affinity" else without_requirement(affinity, key)
+    wished = dict(pod)
+    for name, new in (("nodeSelector", selector), ("affinity", affinity), ("tolerations", tolerations)):
+        if new or pod.get(name) not in EMPTY:
+            wished[name] = new
+    return wished
+
+
+def is_ours(toleration: Mapping[str, Any], key: str, value: str) -> bool:
+    """Whether a toleration is the one that the taints style writes."""
+    shown = (toleration.get("key"), toleration.get("operator") or "Equal", toleration.get("value") or "")
+    return shown == (key, "Equal", value) and toleration.get("effect") == "NoSchedule"
+
+
+def terms_of(affinity: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The required node selector terms of an affinity, those left out that match nothing."""
+    required = (affinity.get("nodeAffinity") or {}).get(REQUIRED) or {}
+    return [term for term in required.get("nodeSelectorTerms") or () if any(term.values())]
+
+
+def is_requirement(requirement: Mapping[str, Any], key: str) -> bool:
+    """Whether a requirement is one that the affinity style writes, maybe for an earlier value of the label."""
+    values = requirement.get("values") or ()
+    return requirement["key"] == key and requirement["operator"] == "In" and len(values) == 1
+
+
+def has_requirement(term: Mapping[str, Any], key: str, value: str) -> bool:
+    """Whether a term asks for our label."""
+    return {"key": key, "operator": "In", "values": [value]} in (term.get("matchExpressions") or ())
+
+
+def restricts(pod: Mapping[str, Any], key: str, value: str) -> bool:
+    """Whether the pod spec lets speakers run only on nodes with our label."""
+    terms = terms_of(pod.get("affinity") or {})
+    return (pod.get("nodeSelector") or {}).get(key) == value or (
+        bool(terms) and all(has_requirement(term, key, value) for term in terms)
+    )
+
+
+def foreign_demand(pod: Mapping[str, Any], key: str, value: str) -> str:
+    """What the pod spec asks the key of our label for, if that is anything but our value; else ""."""
+    asked = (pod.get("nodeSelector") or {}).get(key, value)
+    if asked != value:
+        return f"the node label {key}={asked}"
+    for term in terms_of(pod.get("affinity") or {}):
+        for part in term.get("matchExpressions") or ():
+            values = list(part.get("values") or ())
+            if part["key"] == key and (part["operator"], values) != ("In", [value]):
+                return f"the node label {key} {part['operator']} {', '.join(values)}".rstrip()
+    return ""
+
+
+def with_requirement(affinity: Mapping[str, Any], key: str, value: str) -> dict[str, Any]:
+    """The affinity with our requirement in every term that can match, or in a new one where there is no term."""
+    required = (affinity.get("nodeAffinity") or {}).get(REQUIRED) or {}
+    ours = {"key": key, "operator": "In", "values": [value]}
+    terms = []
+    for term in required.get("nodeSelectorTerms") or ():
+        others = [part for part in term.get("matchExpressions") or () if not is_requirement(part, key)]
+        # An empty term matches nothing; our requirement alone would make it match.
+        kept = has_requirement(term, key, value) or not any(term.values())
+        terms.append(term if kept else {**term, "matchExpressions": [*others, ours]})
+    return with_terms(affinity, terms or [{"matchExpressions": [ours]}])
+
+
+def without_requirement(affinity: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """The affinity without our requirement, which an export of ours puts in every term or in none.
+
+    Where a term asks for nothing else, the terms together asked for nothing but the label, so all of them go.
+    """
+    rest = []
+    for term in terms_of(affinity):
+        others = [part for part in term.get("matchExpressions") or () if not is_requirement(part, key)]
+        if len(others) == len(term.get("matchExpressions") or ()):
+            return dict(affinity)
+        bare = {name: part for name, part in term.items() if name != "matchExpressions"}
+        rest.append({**bare, "matchExpressions": others} if others else bare)
+    if not rest:
+        return dict(affinity)
+    return with_terms(affinity, rest if all(any(term.values()) for term in rest) else [])
+
+
+def with_terms(affinity: Mapping[str, Any], terms: list[Any]) -> dict[str, Any]:
+    """The affinity with these required terms; maps that get empty are left out."""
+    result, inner = dict(affinity), dict(affinity.get("nodeAffinity") or {})
+    inner.pop(REQUIRED, None)
+    if terms:
+        inner[REQUIRED] = {"nodeSelectorTerms": terms}
+    result.pop("nodeAffinity", None)
+    if inner:
+        result["nodeAffinity"] = inner
+    return result

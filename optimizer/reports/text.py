@@ -1,0 +1,159 @@
+"""The answer for people: a short, aligned text."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+
+from ..model import Cluster, Objective, Placement, Policy
+from ..progress import plural
+
+WIDTH = 118
+LABEL = 14
+SHOWN = 8
+"""Names or lines that are listed before the rest is only counted."""
+
+
+def text(cluster: Cluster, policy: Policy, placement: Placement, verbose: bool = False) -> str:
+    """The summary: one subject a paragraph, its name in the first column. `verbose` lists everything."""
+    most = 10**9 if verbose else SHOWN
+    lines = [("status", status(placement)), ("asked", asked(cluster, policy)), ("nodes", nodes(cluster, placement))]
+    if placement.status == "infeasible":
+        for conflict in placement.diagnosis[:most]:
+            lines += [("conflict", rule) for rule in conflict.rules]
+            lines += [("because", fact) for fact in conflict.counts]
+            lines.append(("change", conflict.change))
+        if len(placement.diagnosis) > most:
+            lines.append(("conflict", f"... and {len(placement.diagnosis) - most} more (all with -v)"))
+    else:
+        lines += goals(cluster, policy, placement)
+        lines += moves(cluster, placement, most)
+        lines += [
+            ("missing", f"{each.router}: {plural(each.missing, 'session')} short of {each.rule}")
+            for each in placement.shortfalls
+        ]
+        lines += paths(placement)
+    return "".join(paragraph(label, line) for label, line in lines)
+
+
+def notes(warnings: Sequence[str], hazards: Sequence[str], verbose: bool = False) -> str:
+    """Warnings and hazards, which go to stderr."""
+    lines = [("warning", line) for line in warnings] + [("hazard", line) for line in hazards]
+    shown = lines if verbose else lines[:20]
+    more = [("warning", f"... and {len(lines) - len(shown)} more (all with -v)")] if len(shown) < len(lines) else []
+    return "".join(paragraph(label, line) for label, line in shown + more)
+
+
+def paragraph(label: str, line: str) -> str:
+    """A label and its text, wrapped and aligned."""
+    indent = " " * LABEL
+    wrapped = textwrap.fill(
+        line,
+        WIDTH,
+        initial_indent=f"{label:<{LABEL}}",
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return wrapped + "\n"
+
+
+def status(placement: Placement) -> str:
+    """What is known about the answer."""
+    if placement.status == "infeasible":
+        return "infeasible: no placement keeps all the rules"
+    short = ", but rules are missed (best effort)" if placement.shortfalls else ""
+    if placement.status == "optimal":
+        return f"optimal: every goal proved, in order{short}"
+    return f"feasible: the search ended before every goal was proved{short}"
+
+
+def asked(cluster: Cluster, policy: Policy) -> str:
+    """The request in a sentence."""
+    survive = ", ".join(f"any one {each.kind} (keeping {each.survivors})" for each in policy.survive)
+    also = f"; surviving {survive}" if survive else ""
+    if policy.mode != "bgp":
+        kinds = sorted(
+            {each.kind for each in policy.survive} or {kind for node in cluster.nodes for kind in node.domains}
+        )
+        apart = f", no two in one {' or '.join(kinds)}" if kinds else ""
+        return f"{plural(policy.speakers_per_router, 'speaker')} on different nodes{apart}, mode {policy.mode}"
+    return (
+        f"{plural(policy.speakers_per_router, 'session')} for each of {plural(len(cluster.routers), 'router')}, "
+        f"peering {policy.peering}{also}"
+    )
+
+
+def nodes(cluster: Cluster, placement: Placement) -> str:
+    """How many nodes are candidates, and why the others are not."""
+    causes = ", ".join(f"{number} {cause}" for cause, number in placement.ineligible.items())
+    return f"{placement.eligible} of {len(cluster.nodes)} eligible" + (f"; {causes}" if causes else "")
+
+
+def goals(cluster: Cluster, policy: Policy, placement: Placement) -> Iterable[tuple[str, str]]:
+    """The goals in order, each with its value and what is proved of it."""
+    starts, stops = changed(cluster, placement)
+    for goal in placement.objectives:
+        before = {"sessions": placement.today.sessions, "speakers": placement.today.speakers}.get(goal.name)
+        value = f"{before} today -> {goal.value}" if before is not None else str(goal.value)
+        if goal.name == "moves":
+            forced = len(starts) + len(stops) - goal.value
+            value += f" ({len(starts)} start, {len(stops) - forced} stop"
+            value += f"; {forced} more must leave nodes that are not eligible)" if forced else ")"
+        line = f"{value}, {proof(goal)}"
+        if goal.name == "sessions":
+            line += f"; {reason(cluster, policy, goal)}"
+        yield goal.name, line
+
+
+def proof(goal: Objective) -> str:
+    """Whether the value is proved to be the least, or the gap."""
+    if goal.value == goal.bound:
+        return "proved least"
+    return f"at least {goal.bound} (gap {(goal.value - goal.bound) / goal.value:.2%})"
+
+
+def reason(cluster: Cluster, policy: Policy, goal: Objective) -> str:
+    """How the number of sessions compares with what the routers ask for, and why there can be no fewer."""
+    least = sum(max(policy.speakers_per_router, router.min_speakers or 0) for router in cluster.routers)
+    asked = f"the routers ask for {least} in all"
+    if goal.value == least == goal.bound:
+        return f"{asked}, so there can be no fewer"
+    if goal.value == goal.bound > least and policy.goals[0] == "sessions":
+        return f"{asked}; the other rules force {goal.value - least} more"
+    return asked
+
+
+def changed(cluster: Cluster, placement: Placement) -> tuple[list[str], list[str]]:
+    """The nodes whose speaker starts, and those whose speaker stops."""
+    now, then = set(cluster.today.speakers), set(placement.speakers)
+    return (
+        [name for name in placement.speakers if name not in now],
+        [name for name in cluster.today.speakers if name not in then],
+    )
+
+
+def moves(cluster: Cluster, placement: Placement, most: int) -> Iterable[tuple[str, str]]:
+    """The speakers that start, stop and stay, by name as far as they are few."""
+    starts, stops = changed(cluster, placement)
+    stay = sorted(set(placement.speakers) - set(starts))
+    for label, names in (("start", starts), ("stop", stops), ("stay", stay)):
+        if names:
+            yield label, listed(names, most)
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """`a, b, c and 5 more`."""
+    shown = ", ".join(names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+
+
+def paths(placement: Placement) -> Iterable[tuple[str, str]]:
+    """What the fullest router holds for one service."""
+    if placement.paths:
+        today = max(placement.paths, key=lambda each: each.today)
+        proposed = max(placement.paths, key=lambda each: each.proposed)
+        yield (
+            "paths",
+            f"{today.today} today -> {proposed.proposed} for each service on the fullest router (sessions x next hops)",
+        )

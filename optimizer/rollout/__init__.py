@@ -1,0 +1,1 @@
+"""A plan carried out on a live cluster, and taken back."""

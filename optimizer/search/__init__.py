@@ -1,0 +1,1 @@
+"""The search: the problem reduced, solved and explained."""

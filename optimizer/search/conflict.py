@@ -1,0 +1,72 @@
+"""Why a component has no answer: rules that cannot hold together, and by how much one must give."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from ortools.sat.python import cp_model
+
+from ..model import Policy, Survive
+from .clock import Clock
+from .cp_model import Model
+from .cp_search import FOUND, Search
+from .reduce import Component
+from .rules import Rule
+
+
+def conflict(
+    component: Component, policy: Policy, survive: Sequence[Survive], dropped: Collection[Rule], clock: Clock
+) -> list[Rule]:
+    """A minimal set of rules that cannot hold together: leaving out any one of them, the others can.
+
+    CP-SAT names a sufficient set of assumptions; then each rule is left out in turn and stays out where the rest
+    still conflicts. Empty where the rules hold together, or where the time ends before that is known.
+    """
+    model = Model(component, policy, survive, dropped=dropped, explain=True)
+    rule_of = {literal.index: rule for rule, literal in model.literals.items()}
+
+    def clashing(rules: Collection[Rule]) -> list[Rule] | None:
+        model.cp.clear_assumptions()
+        model.cp.add_assumptions([model.literals[rule] for rule in sorted(rules)])
+        search = Search(model.cp, clock)
+        if search.run() != cp_model.INFEASIBLE:
+            return None
+        named = [rule_of[index] for index in search.solver.sufficient_assumptions_for_infeasibility()]
+        return sorted(set(named)) or sorted(rules)
+
+    core = clashing(list(model.literals))
+    for rule in sorted(core or (), key=removal_order):
+        if core and rule in core:
+            core = clashing([other for other in core if other != rule]) or core
+    return core or []
+
+
+def removal_order(rule: Rule) -> tuple[int, Rule]:
+    """Rules that say least to an operator are left out first, so that the explanation is told in the others."""
+    order = ("moves", "change", "capacity", "limit", "pins", "survival", "redundancy")
+    return order.index(rule.kind), rule
+
+
+def least_relief(
+    component: Component,
+    policy: Policy,
+    survive: Sequence[Survive],
+    rule: Rule,
+    dropped: Collection[Rule],
+    clock: Clock,
+) -> int | None:
+    """By how much the rule must be relaxed, all other rules but the dropped ones kept; None where that cannot help."""
+    model = Model(component, policy, survive, relaxed={rule}, dropped=dropped)
+    if rule not in model.slack:
+        return None
+    model.cp.minimize(model.slack[rule])
+    search = Search(model.cp, clock)
+    return search.solver.value(model.slack[rule]) if search.run() == cp_model.OPTIMAL else None
+
+
+def holds(
+    component: Component, policy: Policy, survive: Sequence[Survive], dropped: Collection[Rule], clock: Clock
+) -> bool:
+    """Whether the component's rules but the dropped ones are shown to hold together."""
+    model = Model(component, policy, survive, dropped=dropped)
+    return Search(model.cp, clock).run() in FOUND

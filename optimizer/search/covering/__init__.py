@@ -1,0 +1,1 @@
+"""Large irregular components as covering programs."""

@@ -1,0 +1,186 @@
+"""Which nodes may run a speaker, what is against the others, how many sessions fit, and what choosing one costs.
+
+What depends on labels, taints and state is judged once for all nodes that are alike in what is looked at: in a large
+cluster these are few kinds of nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from msgspec import Struct
+
+from ..kube import selectors as kube
+from ..model import Cluster, LabelSelector, Node, NodeSelectorTerm, Policy, Resources, Speaker, Taint
+
+DEFAULT_REQUESTS = Resources(cpu=100, memory=100 * 2**20)
+"""What OpenELB's release manifest requests for a speaker (used where the input has no DaemonSet)."""
+
+CONTROL_PLANE_LABELS = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
+NO_LIMIT = 1 << 30
+
+
+class Verdict(Struct, frozen=True):
+    """All that is against a node, its room left aside (nothing, for an eligible one), and what its labels cost."""
+
+    against: tuple[str, ...]
+    cost: int
+
+
+def judgement(cluster: Cluster, policy: Policy) -> Callable[[Node], Verdict]:
+    """A function that judges a node, at once for all nodes that are alike.
+
+    Exact, as a verdict depends on nothing but taints, state, being banned and the labels that some selector names,
+    and on the name only where the DaemonSet's affinity speaks of it.
+    """
+    speaker, rules = cluster.speaker, policy.nodes
+    node_selector, affinity = restrictions(speaker, policy.speaker.label[0]) if speaker else ({}, None)
+    selectors = [*rules.exclude, *rules.prefer, *(entry.selector for entry in rules.cost), LabelSelector(node_selector)]
+    parts = [part for term in affinity or () for part in term.match_expressions]
+    parts += [part for selector in selectors for part in selector.match_expressions]
+    keys = sorted(
+        {
+            *CONTROL_PLANE_LABELS,
+            *(part.key for part in parts),
+            *(key for each in selectors for key in each.match_labels),
+        }
+    )
+    names = {value for term in affinity or () for part in term.match_fields for value in part.values}
+    banned = set(rules.ban)
+    known: dict[object, Verdict] = {}
+
+    def judge(node: Node) -> Verdict:
+        name = node.name if node.name in names else None
+        state = node.taints, node.unschedulable, node.deleting, node.ready, node.name in banned
+        alike = (name, state, *map(node.labels.get, keys))
+        if alike not in known:
+            against = obstacles(node, policy, speaker, node_selector, affinity)
+            known[alike] = Verdict(against, label_cost(node, policy))
+        return known[alike]
+
+    return judge
+
+
+def obstacles(
+    node: Node,
+    policy: Policy,
+    speaker: Speaker | None,
+    node_selector: Mapping[str, str],
+    affinity: tuple[NodeSelectorTerm, ...] | None,
+) -> tuple[str, ...]:
+    """All that is against a node, its room left aside; selector and affinity are the DaemonSet's without our label."""
+    found = []
+    if node.deleting:
+        found.append("being deleted")
+    if node.ready is False:
+        found.append("not Ready")
+    if node.unschedulable:
+        found.append("cordoned")
+    if node.name in policy.nodes.ban:
+        found.append("banned")
+    if any(kube.selects(selector, node.labels) for selector in policy.nodes.exclude):
+        found.append("excluded by the policy")
+    if speaker is None:
+        return tuple(found)
+    for name, wanted in node_selector.items():
+        if node.labels.get(name) != wanted:
+            found.append(f"not selected by the DaemonSet ({name}={wanted})")
+    if not kube.affinity_selects(affinity, node.name, node.labels):
+        found.append("not selected by the DaemonSet (node affinity)")
+    key, value = policy.speaker.label
+    foreign = (taint for taint in node.taints if taint != Taint(key, "NoSchedule", value))
+    taint = kube.untolerated(foreign, speaker.tolerations, speaker.host_network)
+    if taint:
+        found.append(f"taint {taint.key}:{taint.effect} not tolerated")
+    return tuple(found)
+
+
+def restrictions(speaker: Speaker, key: str) -> tuple[dict[str, str], tuple[NodeSelectorTerm, ...] | None]:
+    """The DaemonSet's nodeSelector and required affinity without what we manage, the label `key`.
+
+    A term that held nothing else matches every node, and so does then the whole affinity.
+    """
+    node_selector = {name: value for name, value in speaker.node_selector.items() if name != key}
+    if speaker.affinity is None:
+        return node_selector, None
+    kept = []
+    for term in speaker.affinity:
+        foreign = tuple(entry for entry in term.match_expressions if entry.key != key)
+        if not foreign and not term.match_fields and term.match_expressions:
+            return node_selector, None
+        kept.append(NodeSelectorTerm(foreign, term.match_fields))
+    return node_selector, tuple(kept)
+
+
+def speaker_requests(speaker: Speaker | None, policy: Policy) -> Resources:
+    """What one speaker requests before its first session, itself counted as one pod."""
+    requests = policy.speaker.requests or (speaker.requests if speaker else DEFAULT_REQUESTS)
+    return Resources(requests.cpu, requests.memory, 1)
+
+
+def session_capacity(speaker: Speaker | None, policy: Policy) -> Callable[[Node], int]:
+    """A function that gives the most sessions that a speaker on a node can hold; -1 where not even an idle one fits.
+
+    Room is allocatable minus the requests of the pods there, the running speaker left out.
+    """
+    most = NO_LIMIT if policy.speaker.max_sessions is None else policy.speaker.max_sessions
+    need, each = speaker_requests(speaker, policy), policy.speaker.per_session
+
+    def capacity(node: Node) -> int:
+        if node.allocatable is None:
+            return most
+        left = free(node.allocatable, node.requested)
+        if need.cpu > left.cpu or need.memory > left.memory or need.pods > left.pods:
+            return -1
+        found = most
+        if each.cpu:
+            found = min(found, (left.cpu - need.cpu) // each.cpu)
+        if each.memory:
+            found = min(found, (left.memory - need.memory) // each.memory)
+        return found
+
+    return capacity
+
+
+def free(allocatable: Resources, requested: Resources) -> Resources:
+    """What is left of each resource; nothing, where more is requested than there is."""
+    left = allocatable - requested
+    if left.cpu >= 0 and left.memory >= 0 and left.pods >= 0:
+        return left
+    return Resources(max(0, left.cpu), max(0, left.memory), max(0, left.pods))
+
+
+def lack(node: Node, speaker: Speaker | None, policy: Policy, degree: int, room: int) -> tuple[str, ...]:
+    """What a node with `degree` attachments and room for `room` sessions lacks; empty where it can hold a speaker."""
+    if policy.mode == "bgp" and degree == 0:
+        return ("attached to no router",)
+    if room < 0 and node.allocatable is not None:
+        need, left = speaker_requests(speaker, policy), free(node.allocatable, node.requested)
+        if left.cpu < need.cpu:
+            return (f"short of {need.cpu}m CPU",)
+        if left.memory < need.memory:
+            return (f"short of {-(-need.memory // 2**20)}Mi memory",)
+        return ("full of pods",)
+    if policy.mode != "bgp":
+        return ()
+    least = degree if policy.peering == "all-attached" else 1
+    return (f"room for {room} of {least} sessions",) if room < least else ()
+
+
+def label_cost(node: Node, policy: Policy) -> int:
+    """What choosing the node costs by its labels: the policy's figures, 1 where others are preferred, and 1 on the
+    control plane."""
+    cost = sum(entry.cost for entry in policy.nodes.cost if kube.selects(entry.selector, node.labels))
+    if policy.nodes.prefer and not any(kube.selects(selector, node.labels) for selector in policy.nodes.prefer):
+        cost += 1
+    return cost + any(label in node.labels for label in CONTROL_PLANE_LABELS)
+
+
+def tenths(node: Node) -> int:
+    """What choosing the node costs by how full it is: the tenths of its CPU or memory that are taken, at most 10."""
+    if node.allocatable is None:
+        return 0
+    cpu, memory = node.allocatable.cpu, node.allocatable.memory
+    by_cpu = 10 * node.requested.cpu // cpu if cpu else 0
+    by_memory = 10 * node.requested.memory // memory if memory else 0
+    return min(10, max(by_cpu, by_memory))

@@ -1,0 +1,111 @@
+"""The topology as a graph, and what its shape tells: components, unreachable routers, cut points.
+
+The graph is built over routers and sets of routers that nodes share, never over nodes, so it stays small.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+import networkx as nx
+from msgspec import Struct
+
+from ..model import Node
+
+
+class Group(Struct, frozen=True):
+    """All the nodes that are attached to just these routers; at least one of each."""
+
+    routers: tuple[str, ...]
+    nodes: Sequence[Node]
+
+
+def components(groups: Sequence[tuple[str, ...]], routers: Iterable[str]) -> list[tuple[list[int], list[str]]]:
+    """The connected components of groups (each given by its routers) and routers, as (group numbers, router names).
+
+    Sorted by first router name.
+
+    >>> components([("a",), ("b",), ("a", "c")], ["a", "b", "c", "d"])
+    [([0, 2], ['a', 'c']), ([1], ['b']), ([], ['d'])]
+    """
+    graph: nx.Graph = nx.Graph()
+    graph.add_nodes_from(routers)
+    for number, attached in enumerate(groups):
+        graph.add_edges_from((number, router) for router in attached)
+    found = []
+    for part in nx.connected_components(graph):
+        numbers = sorted(vertex for vertex in part if isinstance(vertex, int))
+        found.append((numbers, sorted(vertex for vertex in part if isinstance(vertex, str))))
+    return sorted(found, key=lambda part: part[1])
+
+
+def warnings(groups: Sequence[Group], own_domains: Mapping[str, Mapping[str, str]], kinds: Iterable[str]) -> list[str]:
+    """Sentences about routers that no candidate reaches, or that hang on one node or on one failure domain.
+
+    `own_domains` maps every router to its own domains: a router inside a domain falls with it anyway.
+    """
+    reached = {router for group in groups for router in group.routers}
+    unreachable = [("router", router) for router in sorted(own_domains) if router not in reached]
+    found = told(unreachable, "can hold no session: none of its nodes is eligible", "")
+    found += told(hanging_on_one_node(groups), "hangs on one node", "")
+    for kind in sorted(kinds):
+        lonely = []
+        for domain, router in hanging_on_domain(groups, kind):
+            if own_domains[router].get(kind) != domain:
+                lonely.append((domain, router))
+        found += told(lonely, f"hangs on one {kind}", kind)
+    return found
+
+
+def told(cases: Sequence[tuple[str, str]], what: str, kind: str) -> list[str]:
+    """One sentence for all (cause, router) cases, with the first as an example; none for no case."""
+    if not cases:
+        return []
+    cause, router = cases[0]
+    reason = f" ({kind} {cause})" if kind else "" if cause == "router" else f" ({cause})"
+    if len(cases) == 1:
+        return [f"router {router} {what}{reason}"]
+    return [f"{len(cases)} routers, such as {router}{reason}: each {what}"]
+
+
+def hanging_on_one_node(groups: Sequence[Group]) -> list[tuple[str, str]]:
+    """(node, router) where the only way from the cluster to the router is one node.
+
+    The cut points of the graph cluster - nodes - routers, counted: all nodes are next to the cluster, so a node cuts
+    off a router only where it is the router's only neighbour.
+    """
+    number: Counter[str] = Counter()
+    for group in groups:
+        for router in group.routers:
+            number[router] += len(group.nodes)
+    return sorted((group.nodes[0].name, router) for group in groups for router in group.routers if number[router] == 1)
+
+
+def hanging_on_domain(groups: Sequence[Group], kind: str) -> list[tuple[str, str]]:
+    """(value, router) where all ways from the cluster to the router lead through one domain of the kind.
+
+    The cut points of the graph cluster - domains - nodes - routers, counted likewise: a domain cuts off a router only
+    where all nodes of the router are in it. A node in no known domain is a way around all of them.
+    """
+    domains: dict[str, set[str | None]] = {}
+    for group in groups:
+        value = common(group.nodes, kind)
+        for router in group.routers:
+            domains.setdefault(router, set()).add(value)
+    return sorted(
+        (
+            (value, router)
+            for router, values in domains.items()
+            if len(values) == 1
+            for value in values
+            if value is not None
+        ),
+        key=lambda case: case[1],
+    )
+
+
+def common(nodes: Sequence[Node], kind: str) -> str | None:
+    """The domain of the kind that all the nodes are in, None where there is no such one."""
+    value = nodes[0].domains.get(kind)
+    return value if all(node.domains.get(kind) == value for node in nodes) else None

@@ -1,0 +1,229 @@
+"""Small components without CP-SAT: nodes alike but for what they cost are one group, of which the cheapest come first.
+
+In a rack that leaves a few groups, one for each chassis, say, and a search over them takes a fraction of the time that
+it takes to write a CP-SAT model down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, combinations, islice
+
+from msgspec import Struct
+
+from ..model import GOALS, Objective, Policy, Survive
+from .branch_and_bound import Column, GaveUpError, Program, cheapest
+from .goals import Answer, goal_names, goal_values
+from .reduce import Component, NodeClass, Solution, Traits
+from .rules import survival_rules
+
+USES = 512
+"""Components with more ways to use a node than this are hard for the search."""
+
+DEPTH = 200
+"""Where the rules ask for more than this together, the search would go too deep."""
+
+
+class Group(Struct, frozen=True, gc=False):
+    """Classes of nodes that differ in cost alone; `members` are the cost and the class, by number, of each node, the
+    cheapest first."""
+
+    traits: Traits
+    members: tuple[tuple[int, int], ...]
+
+
+class Use(Struct, frozen=True, gc=False):
+    """A way to use a node of a group: the routers that its speaker peers with, and what that costs beside the node."""
+
+    group: int
+    routers: tuple[str, ...]
+    cost: int
+
+
+Row = tuple[tuple[int, ...], int]
+"""Uses, by number, and how many of them there are at least (a row) or at most (a cap)."""
+
+
+def solve_small(component: Component, policy: Policy, survive: Sequence[Survive]) -> Answer | None:
+    """The best solution of a small component, proved; None where the search gives up.
+
+    Exact: the nodes of a group differ in cost alone, so rules see no more of them than how many are used in which
+    way, and for that the cheapest nodes are the best.
+    """
+    if policy.best_effort or policy.max_moves is not None:
+        return None
+    names = goal_names(policy)
+    worth = worths(component.classes, names)
+    ways = subsets if policy.peering == "selected" and policy.mode == "bgp" else whole
+    groups: list[Group] = []
+    uses: list[Use] = []
+    for alike in grouped(component.classes):
+        traits = component.classes[alike[0]].traits
+        costs = {routers: sessions_cost(traits, routers, worth) for routers in ways(traits)}
+        least = min(costs.values())
+        uses += [Use(len(groups), routers, cost - least) for routers, cost in costs.items()]
+        if len(uses) > USES:
+            return None
+        groups.append(Group(traits, members(component.classes, alike, least, worth)))
+    rows: dict[tuple[int, ...], int] = {}
+    for numbers, number in demands(component, survive, groups, uses):
+        rows[numbers] = max(number, rows.get(numbers, 0))
+        if len(rows) > DEPTH:
+            return None
+    caps = list(limits(component, groups, uses))
+    fixed = fixed_members(groups, uses, caps)
+    if fixed is None:
+        return None
+    for number, count in enumerate(fixed):
+        if count:
+            every = tuple(at for at, use in enumerate(uses) if use.group == number)
+            rows[every] = max(count, rows.get(every, 0))
+    if sum(rows.values()) > DEPTH:
+        return None
+    try:
+        taken = cheapest(program(groups, uses, fixed, rows, caps))
+    except GaveUpError:
+        return None
+    if taken is None:
+        return Answer(None)
+    found = solution(component.classes, groups, [uses[number] for number in taken])
+    reached = goal_values(component.classes, found)
+    return Answer(found, tuple(Objective(name, reached[name], reached[name]) for name in names))
+
+
+def worths(classes: Sequence[NodeClass], names: Sequence[str]) -> dict[str, int]:
+    """What a unit of each goal costs; nothing, where it is no goal.
+
+    The goals are the digits of one number, the first the highest. Exact: as any two choices differ by less than
+    `base` in every goal, a unit of one goal outweighs all later ones, and Python's integers have no bound.
+    """
+    base = 1 + sum(len(each.names) * (1 + len(each.traits.routers) + each.traits.cost) for each in classes)
+    worth: dict[str, int] = dict.fromkeys(GOALS, 0)
+    return worth | {name: base**power for power, name in enumerate(reversed(names))}
+
+
+def grouped(classes: Sequence[NodeClass]) -> list[list[int]]:
+    """The classes, by number, that are alike in all but the cost."""
+    found: dict[object, list[int]] = {}
+    for number, each in enumerate(classes):
+        traits = each.traits
+        key = traits.routers, traits.domains, traits.capacity, traits.runs, traits.today, traits.pinned
+        found.setdefault(key, []).append(number)
+    return list(found.values())
+
+
+def whole(traits: Traits) -> list[tuple[str, ...]]:
+    """All routers of a node, with which its speaker peers under `all-attached`."""
+    return [traits.routers]
+
+
+def subsets(traits: Traits) -> list[tuple[str, ...]]:
+    """The sets of routers that a node has room for, the largest first; only so many that they show to be too many."""
+    sizes = range(min(len(traits.routers), traits.capacity), 0, -1)
+    return list(islice(chain.from_iterable(combinations(traits.routers, size) for size in sizes), USES + 1))
+
+
+def sessions_cost(traits: Traits, routers: Sequence[str], worth: Mapping[str, int]) -> int:
+    """What the sessions of a speaker cost."""
+    changed = len(set(routers) ^ set(traits.today)) if traits.runs else 0
+    return worth["sessions"] * len(routers) + worth["sessionMoves"] * changed
+
+
+def members(
+    classes: Sequence[NodeClass], alike: Sequence[int], sessions: int, worth: Mapping[str, int]
+) -> tuple[tuple[int, int], ...]:
+    """What each node of a group costs with its speaker and the cheapest sessions, and its class; the cheapest first,
+    and among equals the earliest class."""
+    runs = classes[alike[0]].traits.runs
+    same = sessions + worth["speakers"] + (-worth["moves"] if runs else worth["moves"])
+    found: list[tuple[int, int]] = []
+    for number in alike:
+        each = classes[number]
+        found += [(same + worth["cost"] * each.traits.cost, number)] * len(each.names)
+    return tuple(sorted(found))
+
+
+def demands(
+    component: Component, survive: Sequence[Survive], groups: Sequence[Group], uses: Sequence[Use]
+) -> Iterator[Row]:
+    """What each router asks for: redundancy, and survival of each domain that it is not in."""
+    for router in component.routers:
+        near = [number for number, use in enumerate(uses) if router.name in use.routers]
+        yield tuple(near), router.needed
+        attached = [NodeClass(each.traits, ()) for each in groups if router.name in each.traits.routers]
+        for rule, lost in survival_rules(router, attached, survive):
+            for value in lost:
+                gone = rule.domain, value
+                outside = (number for number in near if gone not in groups[uses[number].group].traits.domains)
+                yield tuple(outside), rule.number
+
+
+def limits(component: Component, groups: Sequence[Group], uses: Sequence[Use]) -> Iterator[Row]:
+    """The limits of each router, after the change and during it, as far as there are nodes enough to reach them."""
+    for router in component.routers:
+        if router.limit is None and router.spare is None:
+            continue
+        near = [number for number, use in enumerate(uses) if router.name in use.routers]
+        new = [number for number in near if router.name not in groups[uses[number].group].traits.today]
+        for numbers, most in ((near, router.limit), (new, router.spare)):
+            if most is not None:
+                size = sum(len(groups[number].members) for number in {uses[number].group for number in numbers})
+                if size > most:
+                    yield tuple(numbers), most
+
+
+def fixed_members(groups: Sequence[Group], uses: Sequence[Use], caps: Iterable[Row]) -> list[int] | None:
+    """How many of the first members of each group are used in any case; None where that is not known.
+
+    All pinned ones are, and those that cost less than nothing: a choice without one of them keeps every rule with it
+    too, as long as no cap is in the way, and costs less.
+    """
+    found = [len(each.members) if each.traits.pinned else sum(cost < 0 for cost, _ in each.members) for each in groups]
+    capped = {uses[number].group for numbers, _ in caps for number in numbers}
+    return None if any(found[number] and not groups[number].traits.pinned for number in capped) else found
+
+
+def program(
+    groups: Sequence[Group],
+    uses: Sequence[Use],
+    fixed: Sequence[int],
+    rows: Mapping[tuple[int, ...], int],
+    caps: Sequence[Row],
+) -> Program:
+    """The program for the search; the first `fixed` members of each group, used in any case, cost nothing more."""
+    return Program(
+        tuple(
+            (0,) * free + tuple(cost for cost, _ in each.members[free:])
+            for each, free in zip(groups, fixed, strict=True)
+        ),
+        tuple(
+            Column(use.group, use.cost, of_rows, of_caps)
+            for use, of_rows, of_caps in zip(
+                uses, containing(rows, len(uses)), containing([numbers for numbers, _ in caps], len(uses)), strict=True
+            )
+        ),
+        tuple(rows.values()),
+        tuple(number for _, number in caps),
+    )
+
+
+def containing(rows: Iterable[Sequence[int]], uses: int) -> list[tuple[int, ...]]:
+    """For each use the numbers of the rows or caps that it is in."""
+    found: list[list[int]] = [[] for _ in range(uses)]
+    for number, row in enumerate(rows):
+        for use in row:
+            found[use].append(number)
+    return list(map(tuple, found))
+
+
+def solution(classes: Sequence[NodeClass], groups: Sequence[Group], taken: Iterable[Use]) -> Solution:
+    """The solution in which nodes are used in these ways, the cheapest nodes of each group first."""
+    speakers = [0] * len(classes)
+    sessions = [[0] * len(each.traits.routers) for each in classes]
+    turns = [iter(each.members) for each in groups]
+    for use in taken:
+        _, number = next(turns[use.group])
+        speakers[number] += 1
+        for router in use.routers:
+            sessions[number][classes[number].traits.routers.index(router)] += 1
+    return Solution(tuple(speakers), tuple(map(tuple, sessions)))

@@ -1,0 +1,105 @@
+"""An answer for every component: small ones by one CP-SAT model, large ones as a covering program first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from msgspec import structs
+
+from ..model import Policy, Survive
+from ..progress import News, Tell, silent
+from .clock import Clock, ended_by_ctrl_c
+from .cp_model import Model
+from .goals import Answer, goal_names, pursue
+from .large import solve_large
+from .problem import shape
+from .reduce import Component, Problem, Solution
+from .rules import soft_rules
+from .small import solve_small
+
+LARGE = 100
+"""Components of more classes than this are hard for one model (measured: below it, one model takes milliseconds)."""
+
+
+def solve_component(
+    component: Component, policy: Policy, survive: Sequence[Survive], clock: Clock, progress: Tell = silent
+) -> Answer:
+    """The best solution of a component, its goals made as small as possible one after another.
+
+    Each goal is fixed at the value reached before the next is tried. Raises NoAnswerError where the time ends
+    before a first solution.
+    """
+    answer = solve_small(component, policy, survive)
+    if answer is not None:
+        return answer
+    if len(component.classes) > LARGE and not policy.best_effort:
+        answer = solve_large(component, policy, survive, goal_names(policy), clock, progress)
+        if answer is not None:
+            return answer
+    relaxed = soft_rules(component, survive) if policy.best_effort else []
+    model = Model(component, policy, survive, relaxed)
+    return pursue(model, goal_names(policy), (), clock, progress)
+
+
+def solve(problem: Problem, progress: Tell = silent) -> list[tuple[Component, Answer]]:
+    """An answer for every component; components of the same shape are solved once.
+
+    Where the answers together break the budget of moves, the components are linked by it and solved as one; where
+    they do not, the budget changes nothing. The time limit and Ctrl-C bring out the best so far. Raises NoAnswerError.
+    """
+    clock = Clock(problem.policy.time_limit)
+    with ended_by_ctrl_c(clock):
+        return solve_all(problem, clock, progress)
+
+
+def solve_all(problem: Problem, clock: Clock, progress: Tell) -> list[tuple[Component, Answer]]:
+    """As `solve`, in the time of a clock."""
+    policy = problem.policy
+    if len(problem.components) == 1 or policy.max_moves is None:
+        return solve_apart(problem, policy, clock, progress)
+    answers = solve_apart(problem, structs.replace(policy, max_moves=None), Clock(clock.left() / 2, clock), progress)
+    used = sum(moves(component, answer.solution) for component, answer in answers if answer.solution)
+    if used <= policy.max_moves or any(answer.solution is None for _, answer in answers):
+        return answers
+    progress("the budget of moves links all components: solving them as one")
+    whole = joined(problem.components)
+    return [(whole, solve_component(whole, policy, problem.survive, clock, progress))]
+
+
+def solve_apart(problem: Problem, policy: Policy, clock: Clock, progress: Tell) -> list[tuple[Component, Answer]]:
+    """Each component on its own, or the answer of one of its shape."""
+    known: dict[object, Answer] = {}
+    answers: list[tuple[Component, Answer]] = []
+    parts = len(problem.components)
+    for number, component in enumerate(problem.components):
+        key = shape(component)
+        if key not in known:
+            # Components that come late may be hard too, so none may take more than a part of what is left.
+            share = Clock(clock.left() / max(1, min(parts - number, 10)), clock)
+            known[key] = solve_component(component, policy, problem.survive, share, part(progress, number + 1, parts))
+            progress(f"solved {number + 1} of {parts} components")
+        answers.append((component, known[key]))
+    return answers
+
+
+def part(tell: Tell, number: int, parts: int) -> Tell:
+    """Tells which component the news is of."""
+    return lambda what: tell(structs.replace(what, part=number, parts=parts) if isinstance(what, News) else what)
+
+
+def joined(components: Iterable[Component]) -> Component:
+    """The components as one."""
+    parts = list(components)
+    return Component(
+        tuple(router for part in parts for router in part.routers),
+        tuple(each for part in parts for each in part.classes),
+    )
+
+
+def moves(component: Component, solution: Solution) -> int:
+    """Speakers that start or stop in a solution."""
+    return sum(
+        len(each.names) - count if each.traits.runs else count
+        for each, count in zip(component.classes, solution.speakers, strict=True)
+        if not each.traits.retained
+    )

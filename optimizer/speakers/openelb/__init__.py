@@ -1,0 +1,1 @@
+"""OpenELB: BgpPeers, hazards, and how its speakers start."""

@@ -1,0 +1,206 @@
+"""The rollback file: what is written is read again, what is none is refused, and it is there whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import resource
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from optimizer.errors import InputError, OutputError
+from optimizer.kube.changes import Create, Delete, Label, Patch, Restart, TaintNodes
+from optimizer.rollout.rollback_file import Journal, Leg, UndoStep, fingerprint, leg_of, read_journal, write_journal
+from optimizer.rollout.stages import Stage
+from tests.exports.export_inputs import KEY, OURS, VALUE, placed
+
+CHANGES = (
+    Label(KEY, VALUE, ("n1", "n2")),
+    Label(KEY, None, ("n3",)),
+    TaintNodes(OURS, True, ("n1",)),
+    TaintNodes(replace(OURS, value=""), False, ("n1", "n2")),
+    Patch("DaemonSet", "ns", "speaker", "json", [{"op": "test", "path": "/spec/a", "value": None}]),
+    Patch(
+        "BgpPeer",
+        "",
+        "leaf",
+        "json",
+        [
+            {"op": "test", "path": "/spec/nodeSelector", "value": {}},
+            {"op": "replace", "path": "/spec/nodeSelector", "value": {"matchLabels": {"a/b": "c"}}},
+            {"op": "remove", "path": "/metadata/annotations/a~1b"},
+            {"op": "add", "path": "/spec/x", "value": [1, None, True]},
+        ],
+    ),
+    Create({"kind": "BgpPeer", "metadata": {"name": "é"}, "spec": {"conf": {"peerAs": 4_200_000_000}}}),
+    Delete("BgpPeer", "", "leaf"),
+    Restart((("n1", "n2"), ("n3",))),
+)
+STEPS = (UndoStep("open-peers", "take back: it", CHANGES, "established"), UndoStep("hold-restarts", "", CHANGES[:1]))
+LEG = Leg(STEPS, ("n1",), {"leaf": ("n1",), "two": ("n1", "n2")}, {"leaf": 2}, {"leaf": 3})
+JOURNAL = Journal("ns", "speaker", "uid", (KEY, VALUE), "bgp", "abc", (LEG, Leg((), (), {})))
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    file = tmp_path / "deep" / "down" / "it.rollback.json"
+    write_journal(file, JOURNAL)
+    assert read_journal(file) == JOURNAL
+    data = json.loads(file.read_text())
+    assert (data["apiVersion"], data["kind"]) == ("bgp-speakers/v1", "Rollback")
+    assert [each["change"] for each in data["legs"][0]["steps"][0]["changes"]] == [
+        type(each).__name__ for each in CHANGES
+    ]
+    assert [each.name for each in file.parent.iterdir()] == [file.name]
+
+
+def test_where_there_is_none(tmp_path: Path) -> None:
+    assert read_journal(tmp_path / "none.json") is None
+
+
+def patching(*operations: Any, **fields: Any) -> bytes:
+    """The file whose only change is a patch; `fields` are those in which it differs from one of ours."""
+    made = {"change": "Patch", "kind": "BgpPeer", "namespace": "", "name": "leaf", "type": "json"}
+    change = made | {"body": list(operations)} | fields
+    legs = [{"steps": [{"slug": "a", "why": "b", "changes": [change]}], "speakers": [], "sessions": {}}]
+    return changed(lambda data: data.update(legs=legs))
+
+
+def changed(change: Callable[[dict[str, Any]], object]) -> bytes:
+    """The file with a change."""
+    data = json.loads(json.dumps(BASE))
+    change(data)
+    return json.dumps(data).encode()
+
+
+BASE: dict[str, Any] = {
+    "namespace": "ns",
+    "daemonset": "speaker",
+    "uid": "1",
+    "label": ["a", "b"],
+    "mode": "bgp",
+    "placement": "abc",
+    "legs": [],
+    "apiVersion": "bgp-speakers/v1",
+    "kind": "Rollback",
+}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"\xff\xfe",
+        b'{"apiVersion": "bgp-speakers/v1", "kind": "Placement"}',
+        b"[" * 100_000,
+        changed(lambda data: data.pop("uid")),
+        changed(lambda data: data.update(apiVersion="bgp-speakers/v2")),
+        changed(lambda data: data.update(label=["a"])),
+        changed(lambda data: data.update(legs=[{"steps": [{"slug": "a", "why": "b", "changes": [{}]}]}])),
+        changed(
+            lambda data: data.update(
+                legs=[{"steps": [{"slug": "", "why": "", "changes": [{"change": "Wreck"}]}], "speakers": []}]
+            )
+        ),
+        changed(lambda data: data.update(legs=[{"steps": [], "speakers": [], "sessions": [["n1", "leaf"]]}])),
+        changed(lambda data: data.update(legs=[{"steps": [], "speakers": [], "sessions": {"leaf": "n1"}}])),
+        patching(type="merge", body={"spec": {"nodeSelector": None}}),
+        *(patching(body=body) for body in (None, "no", 5, {}, {"op": "remove", "path": "/spec/a"})),
+        *map(patching, (None, "remove", [], {}, {"op": "remove"}, {"path": "/spec/a"})),
+        *(patching({"op": op, "path": "/a", "from": "/b", "value": 1}) for op in ("move", "copy", "", "Add", None)),
+        *(patching({"op": "remove", "path": path}) for path in ("", "spec/a", " /spec", 5, None, ["spec"])),
+        # The first is as it is to be.
+        patching({"op": "remove", "path": "/spec/a"}, {"op": "remove", "path": "spec"}),
+        *(patching(kind=kind) for kind in ("Node", "Secret", "", "Bgp\nPeer\x1b[31m")),
+        *(patching(kind="BgpPeer", namespace=namespace) for namespace in ("ns", "default")),
+        patching(kind="DaemonSet", namespace="ns", name="other"),
+        patching(kind="DaemonSet", namespace="", name="speaker"),
+        patching(kind="DaemonSet", namespace="default", name="speaker"),
+    ],
+)
+def test_what_is_no_rollback_file_is_refused_in_one_sentence(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "bad.json"
+    file.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        read_journal(file)
+    sentence = str(caught.value)
+    assert sentence.startswith(f"{file}: not a rollback file of version bgp-speakers/v1 (")
+    assert sentence.isprintable()
+
+
+def test_the_plain_one_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "good.json"
+    file.write_text(json.dumps(BASE))
+    assert read_journal(file) == Journal("ns", "speaker", "1", ("a", "b"), "bgp", "abc", ())
+
+
+def test_patches_of_the_daemonset_and_of_bgppeers_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "good.json"
+    operation = {"op": "add", "path": "/spec/a", "value": None}
+    for place in (("BgpPeer", "", "any"), ("DaemonSet", "ns", "speaker")):
+        file.write_bytes(patching(operation, kind=place[0], namespace=place[1], name=place[2]))
+        journal = read_journal(file)
+        assert journal is not None
+        assert journal.legs[0].steps[0].changes == (Patch(*place, "json", [operation]),)
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"cannot be read \(Is a directory\)"):
+        read_journal(tmp_path)
+    with pytest.raises(OutputError, match=r"cannot be written \(Is a directory\)"):
+        write_journal(tmp_path, JOURNAL)
+    assert list(tmp_path.iterdir()) == []
+    assert [each.name for each in tmp_path.parent.iterdir() if each.name.startswith(f".{tmp_path.name}")] == []
+
+
+def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_journal(tmp_path / "file" / "it.json", JOURNAL)
+
+
+def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    file = tmp_path / "it.json"
+    write_journal(file, JOURNAL)
+    before = file.read_bytes()
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(OutputError, match=r"cannot be written \(File too large\)"):
+            write_journal(file, replace(JOURNAL, legs=()))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert file.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_the_way_back_is_the_stages_in_reverse() -> None:
+    def stage(slug: str, *undo: Any) -> Stage:
+        return Stage(slug, f"do {slug}", (), undo, "", "running", "")
+
+    leg = leg_of(
+        [stage("a", CHANGES[0]), stage("b"), stage("c", *CHANGES[1:3])],
+        ["n2", "n1"],
+        [("n2", "p"), ("n3", "a"), ("n1", "p")],
+        {},
+        {},
+    )
+    assert [(each.slug, each.why, each.wait) for each in leg.steps] == [
+        ("c", "take back: do c", "running"),
+        ("a", "take back: do a", "running"),
+    ]
+    assert leg.steps[0].changes == CHANGES[1:3]
+    assert (leg.speakers, leg.sessions) == (("n1", "n2"), {"a": ("n3",), "p": ("n1", "n2")})
+    # So that the same plan gives the same file.
+    assert [*leg.sessions] == ["a", "p"]
+
+
+def test_the_fingerprint_tells_speakers_and_sessions() -> None:
+    one, other = placed(("n1", "leaf"), ("n2", "leaf")), placed(("n1", "leaf"), speakers=["n2"])
+    assert fingerprint(one) != fingerprint(other)
+    assert fingerprint(one) == fingerprint(replace(one, warnings=("w",), sessions=tuple(reversed(one.sessions))))

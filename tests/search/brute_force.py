@@ -1,0 +1,383 @@
+"""The best placement of a tiny cluster, found by trying every one: an oracle that is meant to be obviously right.
+
+It follows the rules in words, shares no code with solver or check, and is of use up to about six nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import combinations, product
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from optimizer.kube import selectors as kube
+from optimizer.model import (
+    Cluster,
+    Count,
+    Node,
+    NodeSelectorTerm,
+    Objective,
+    Placement,
+    Policy,
+    Resources,
+    Session,
+    Shortfall,
+    Taint,
+)
+
+Choice = tuple[str, ...] | None
+"""The routers of a speaker's sessions, or None for no speaker on the node."""
+
+
+class Problem(Struct, frozen=True):
+    """The input with what does not depend on the placement; `today` are the sessions along attachments.
+
+    `kept` are the nodes that are not eligible but whose running speaker may stay under best effort.
+    """
+
+    cluster: Cluster
+    policy: Policy
+    eligible: list[Node]
+    kept: list[Node]
+    today: list[tuple[str, str]]
+
+
+class Missing(Struct, frozen=True):
+    """One thing a router lacks: sessions (`kind` empty), or survivors when `value` of `kind` fails."""
+
+    router: str
+    kind: str
+    value: str
+    number: int
+
+
+class Found(Struct, frozen=True):
+    """A placement with the values of the goals in order; under best effort worsened, shortfall, exposure first."""
+
+    values: tuple[int, ...]
+    speakers: tuple[str, ...]
+    sessions: tuple[tuple[str, str], ...]
+    missing: tuple[Missing, ...]
+
+
+def best_values(cluster: Cluster, policy: Policy) -> tuple[int, ...] | None:
+    """The lexicographically least values of the goals that any placement reaches, None where none holds."""
+    return min((found.values for found in every(problem_of(cluster, policy))), default=None)
+
+
+def best_placement(cluster: Cluster, policy: Policy) -> Placement:
+    """A best placement in the form in which the solver gives it."""
+    problem = problem_of(cluster, policy)
+    found = min(every(problem), key=lambda found: found.values, default=None)
+    return as_placement(problem, found) if found else Placement(status="infeasible")
+
+
+def as_placement(problem: Problem, found: Found) -> Placement:
+    """What was found in the form in which the solver gives it."""
+    cluster = problem.cluster
+    lacking = worst(found.missing if problem.policy.best_effort else ())
+    goals = zip(goal_names(problem.policy), found.values, strict=True)
+    return Placement(
+        status="optimal",
+        objectives=tuple(Objective(name, value, value) for name, value in goals),
+        speakers=found.speakers,
+        sessions=tuple(Session(node, router) for node, router in found.sessions),
+        today=Count(len(cluster.today.speakers), len(sessions_today(cluster))),
+        eligible=len(problem.eligible),
+        ineligible={"not eligible": len(cluster.nodes) - len(problem.eligible)},
+        shortfalls=tuple(
+            Shortfall(router, f"survival of {kind}" if kind else "redundancy", number)
+            for (router, kind), number in sorted(lacking.items())
+        ),
+    )
+
+
+def goal_names(policy: Policy) -> list[str]:
+    """The goals in the order of the values."""
+    goals = [goal for goal in policy.goals if policy.mode == "bgp" or goal not in ("sessions", "sessionMoves")]
+    return ["worsened", "shortfall", "exposure", "retained", *goals] if policy.best_effort else [*goals]
+
+
+def problem_of(cluster: Cluster, policy: Policy) -> Problem:
+    """The input with what does not depend on the placement."""
+    today = [pair for pair in sessions_today(cluster) if pair[1] in attached(cluster, pair[0])]
+    eligible = eligible_nodes(cluster, policy)
+    return Problem(cluster, policy, eligible, kept_nodes(cluster, policy, eligible, today), today)
+
+
+def kept_nodes(cluster: Cluster, policy: Policy, eligible: list[Node], today: list[tuple[str, str]]) -> list[Node]:
+    """The nodes that are not eligible only for a cordon or for want of room, and run a speaker that has a session."""
+    if not policy.best_effort:
+        return []
+    return [
+        node
+        for node in cluster.nodes
+        if node not in eligible
+        and node.name in cluster.today.speakers
+        and nothing_forbids(cluster, policy, replace(node, unschedulable=False))
+        and (policy.mode != "bgp" or node.name in [name for name, _ in today])
+    ]
+
+
+def every(problem: Problem) -> Iterator[Found]:
+    """All placements that hold."""
+    cluster, policy = problem.cluster, problem.policy
+    names = [node.name for node in problem.eligible]
+    networks = {tuple(attached(cluster, name)) for name in names if attached(cluster, name)}
+    if policy.mode != "bgp" and len(networks) > 1:
+        return
+    if not set(policy.nodes.pin) <= set(names):
+        return
+    names += [node.name for node in problem.kept]
+    choices = [[*options(cluster, policy, node)] for node in problem.eligible]
+    choices += [[None, *stay_options(problem, node)] for node in problem.kept]
+    for choice in product(*choices):
+        speakers = [name for name, routers in zip(names, choice, strict=True) if routers is not None]
+        sessions = [(name, router) for name, routers in zip(names, choice, strict=True) for router in routers or ()]
+        if limits_hold(cluster, policy, sessions) and budget_holds(problem, speakers):
+            found = judge(problem, speakers, sessions)
+            if policy.best_effort or not found.missing:
+                yield found
+
+
+def judge(problem: Problem, speakers: list[str], sessions: list[tuple[str, str]]) -> Found:
+    """What a placement lacks and the values it reaches."""
+    missing = all_missing(problem, speakers, sessions)
+    values = goal_values(problem, speakers, sessions, missing)
+    return Found(values, tuple(sorted(speakers)), tuple(sorted(sessions)), tuple(missing))
+
+
+def options(cluster: Cluster, policy: Policy, node: Node) -> Iterator[Choice]:
+    """What can be done with one node on its own: no speaker unless pinned, or a speaker with sessions that fit."""
+    if node.name not in policy.nodes.pin:
+        yield None
+    yield from speaker_options(cluster, policy, node)
+
+
+def speaker_options(cluster: Cluster, policy: Policy, node: Node) -> Iterator[tuple[str, ...]]:
+    """The sets of sessions that a speaker on the node may have."""
+    routers = attached(cluster, node.name)
+    if policy.mode != "bgp":
+        choices: list[tuple[str, ...]] = [()]
+    elif not routers:
+        choices = []
+    elif policy.peering == "all-attached":
+        choices = [tuple(routers)]
+    else:
+        choices = [some for size in range(1, len(routers) + 1) for some in combinations(routers, size)]
+    for choice in choices:
+        if fits(cluster, policy, node, len(choice)):
+            yield choice
+
+
+def stay_options(problem: Problem, node: Node) -> list[tuple[str, ...]]:
+    """How the speaker of a kept node may stay: with what it has, in part, or with all that all-attached asks for."""
+    if problem.policy.mode != "bgp":
+        return [()]
+    if problem.policy.peering == "all-attached":
+        return [tuple(attached(problem.cluster, node.name))]
+    held = [router for name, router in problem.today if name == node.name]
+    return [some for size in range(1, len(held) + 1) for some in combinations(held, size)]
+
+
+def attached(cluster: Cluster, node: str) -> list[str]:
+    """The routers that the node is attached to."""
+    return [router.name for router in cluster.routers if node in cluster.attachments.get(router.name, ())]
+
+
+def fits(cluster: Cluster, policy: Policy, node: Node, sessions: int) -> bool:
+    """Whether a speaker with that many sessions has room on the node. A speaker is one pod."""
+    most, per_session = policy.speaker.max_sessions, policy.speaker.per_session
+    if most is not None and sessions > most:
+        return False
+    if node.allocatable is None:
+        return True
+    requests = Resources(cpu=100, memory=100 * 1024 * 1024)
+    if cluster.speaker is not None:
+        requests = cluster.speaker.requests
+    if policy.speaker.requests is not None:
+        requests = policy.speaker.requests
+    cpu = requests.cpu + per_session.cpu * sessions
+    memory = requests.memory + per_session.memory * sessions
+    # What a pod does not ask for does not matter to it, even where others have taken too much.
+    return (
+        (cpu == 0 or node.requested.cpu + cpu <= node.allocatable.cpu)
+        and (memory == 0 or node.requested.memory + memory <= node.allocatable.memory)
+        and node.requested.pods + 1 <= node.allocatable.pods
+    )
+
+
+def eligible_nodes(cluster: Cluster, policy: Policy) -> list[Node]:
+    """The nodes that a speaker could be on: nothing forbids it, and at least one way of using it has room."""
+    return [
+        node
+        for node in cluster.nodes
+        if nothing_forbids(cluster, policy, node) and any(True for _ in speaker_options(cluster, policy, node))
+    ]
+
+
+def nothing_forbids(cluster: Cluster, policy: Policy, node: Node) -> bool:
+    """Whether a speaker may be on the node, its room left aside."""
+    return (
+        node.ready is not False
+        and not node.unschedulable
+        and not node.deleting
+        and node.name not in policy.nodes.ban
+        and not any(kube.selects(selector, node.labels) for selector in policy.nodes.exclude)
+        and daemonset_allows(cluster, policy, node)
+    )
+
+
+def daemonset_allows(cluster: Cluster, policy: Policy, node: Node) -> bool:
+    """Whether the DaemonSet could put a pod on the node, once our own label and taint are as they have to be."""
+    speaker, ours = cluster.speaker, policy.speaker.label[0]
+    if speaker is None:
+        return True
+    for key, value in speaker.node_selector.items():
+        if key != ours and node.labels.get(key) != value:
+            return False
+    our_taint = Taint(ours, "NoSchedule", policy.speaker.label[1])
+    for taint in node.taints:
+        if taint != our_taint and kube.untolerated([taint], speaker.tolerations, speaker.host_network):
+            return False
+    return speaker.affinity is None or any(term_allows(term, node, ours) for term in speaker.affinity)
+
+
+def term_allows(term: NodeSelectorTerm, node: Node, ours: str) -> bool:
+    """Whether an affinity term selects the node, whatever it says of our own label; an empty term selects none."""
+    if not term.match_expressions and not term.match_fields:
+        return False
+    for part in term.match_expressions:
+        if part.key != ours and not kube.meets(part, node.labels):
+            return False
+    return all(kube.meets(part, {"metadata.name": node.name}) for part in term.match_fields)
+
+
+def sessions_today(cluster: Cluster) -> list[tuple[str, str]]:
+    """Today's sessions as (node, router)."""
+    return [(node, router) for router, nodes in cluster.today.sessions.items() for node in nodes]
+
+
+def limits_hold(cluster: Cluster, policy: Policy, sessions: list[tuple[str, str]]) -> bool:
+    """Whether every router stays within its limit, after the change and during it."""
+    if policy.mode != "bgp":
+        return True
+    today = sessions_today(cluster)
+    for router in cluster.routers:
+        if router.max_sessions is None:
+            continue
+        here = [pair for pair in sessions if pair[1] == router.name]
+        opened = [pair for pair in here if pair not in today]
+        room = router.max_sessions - len([pair for pair in today if pair[1] == router.name])
+        if len(here) > router.max_sessions:
+            return False
+        if opened and len(opened) > room and not policy.allow_break:
+            return False
+    return True
+
+
+def budget_holds(problem: Problem, speakers: list[str]) -> bool:
+    """Whether few enough speakers start and stop."""
+    return problem.policy.max_moves is None or count_moves(problem, speakers) <= problem.policy.max_moves
+
+
+def count_moves(problem: Problem, speakers: list[str]) -> int:
+    """Speakers that start or stop; one that must stop because its node is not eligible does not count."""
+    moves = 0
+    for node in problem.eligible:
+        if (node.name in speakers) != (node.name in problem.cluster.today.speakers):
+            moves += 1
+    return moves
+
+
+def all_missing(problem: Problem, speakers: list[str], sessions: list[tuple[str, str]]) -> list[Missing]:
+    """Everything that redundancy and survival lack."""
+    cluster, policy, missing = problem.cluster, problem.policy, []
+    if policy.mode == "bgp":
+        for router in cluster.routers:
+            nodes = [node for node, name in sessions if name == router.name]
+            needed = max(policy.speakers_per_router, router.min_speakers or 0)
+            missing.append(Missing(router.name, "", "", needed - len(nodes)))
+            for rule in policy.survive:
+                for value in domains(cluster, rule.kind):
+                    if router.domains.get(rule.kind) != value:
+                        left = len(outside(cluster, nodes, rule.kind, value))
+                        missing.append(Missing(router.name, rule.kind, value, rule.survivors - left))
+    else:
+        least = policy.speakers_per_router
+        missing.append(Missing(policy.mode, "", "", least - len(speakers)))
+        rules = [(rule.kind, max(rule.survivors, least - 1)) for rule in policy.survive]
+        if not rules:
+            domains_of = {(kind, value) for node in problem.eligible for kind, value in node.domains.items()}
+            kinds = {kind for kind, _ in domains_of}
+            enough = [kind for kind in sorted(kinds) if len([pair for pair in domains_of if pair[0] == kind]) >= least]
+            rules = [(kind, least - 1) for kind in enough]
+        for kind, survivors in rules:
+            for value in domains(cluster, kind):
+                left = len(outside(cluster, speakers, kind, value))
+                missing.append(Missing(policy.mode, kind, value, survivors - left))
+    return [lack for lack in missing if lack.number > 0]
+
+
+def missing_today(problem: Problem) -> dict[tuple[str, str], int]:
+    """What redundancy and survival lack today, counting nodes that are eligible or may keep their speaker."""
+    eligible = [node.name for node in problem.eligible + problem.kept]
+    speakers = [name for name in problem.cluster.today.speakers if name in eligible]
+    sessions = [pair for pair in problem.today if pair[0] in eligible]
+    return worst(all_missing(problem, speakers, sessions))
+
+
+def worst(missing: Iterable[Missing]) -> dict[tuple[str, str], int]:
+    """By router and kind the most that is missing, whichever domain fails."""
+    found: dict[tuple[str, str], int] = {}
+    for lack in missing:
+        found[lack.router, lack.kind] = max(lack.number, found.get((lack.router, lack.kind), 0))
+    return found
+
+
+def domains(cluster: Cluster, kind: str) -> list[str]:
+    """The domains of a kind that some node is in."""
+    return sorted({node.domains[kind] for node in cluster.nodes if kind in node.domains})
+
+
+def outside(cluster: Cluster, names: list[str], kind: str, value: str) -> list[str]:
+    """Those of the nodes that are not in the domain."""
+    return [node.name for node in cluster.nodes if node.name in names and node.domains.get(kind) != value]
+
+
+def goal_values(
+    problem: Problem, speakers: list[str], sessions: list[tuple[str, str]], missing: list[Missing]
+) -> tuple[int, ...]:
+    """The values of the goals in order."""
+    had = missing_today(problem) if problem.policy.best_effort else {}
+    staying = [name for name in speakers if name in problem.cluster.today.speakers]
+    opened = [pair for pair in sessions if pair not in problem.today]
+    closed = [pair for pair in problem.today if pair not in sessions]
+    values = {
+        "sessions": len(sessions),
+        "speakers": len(speakers),
+        "moves": count_moves(problem, speakers),
+        "sessionMoves": len([pair for pair in opened + closed if pair[0] in staying]),
+        "cost": sum(node_cost(node, problem.policy) for node in problem.cluster.nodes if node.name in speakers),
+        "retained": len([node for node in problem.kept if node.name in speakers]),
+        "worsened": sum(max(0, number - had.get(rule, 0)) for rule, number in worst(missing).items()),
+        "shortfall": sum(number for (_, kind), number in worst(missing).items() if not kind),
+        "exposure": sum(number for (_, kind), number in worst(missing).items() if kind),
+    }
+    return tuple(values[name] for name in goal_names(problem.policy))
+
+
+def node_cost(node: Node, policy: Policy) -> int:
+    """What choosing the node costs."""
+    cost = sum(rule.cost for rule in policy.nodes.cost if kube.selects(rule.selector, node.labels))
+    if policy.nodes.prefer and not any(kube.selects(selector, node.labels) for selector in policy.nodes.prefer):
+        cost += 1
+    if {"node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"} & set(node.labels):
+        cost += 1
+    tenths = [0]
+    if node.allocatable and node.allocatable.cpu:
+        tenths.append(node.requested.cpu * 10 // node.allocatable.cpu)
+    if node.allocatable and node.allocatable.memory:
+        tenths.append(node.requested.memory * 10 // node.allocatable.memory)
+    return cost + min(10, max(tenths))

@@ -27,8 +27,3 @@ class News(Struct, frozen=True):
 
 def silent(_: object) -> None:
     """Tells nobody."""
-
-
-def plural(number: int, noun: str) -> str:
-    """`1 session`, `2 sessions`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -23,7 +23,8 @@ import jsonpatch
 import jsonpointer
 
 from optimizer.kube.changes import Objects, merge, taint_of
-from optimizer.kube.selectors import affinity_selects, selects, untolerated
+from optimizer.kube.selectors import affinity_selects, selects
+from optimizer.kube.taints import untolerated
 from optimizer.model import LabelSelector, Speaker
 from tests.exports.export_inputs import DAEMONSET, selector, speaker
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from optimizer.inputs.topology import AttachedNodes, FailureDomain, Topology, TopologyRouter
 from optimizer.kube.objects import Expression, Selector
-from optimizer.kube.selectors import MAX_QUANTITY
+from optimizer.kube.quantities import MAX_QUANTITY
 from optimizer.model import (
     GOALS,
     Conflict,

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .. import model
-from ..kube import selectors as kube
+from ..kube.selectors import check_requirement, matcher
 from ..model import Cluster, LabelSelector, Placement, Policy, Resources, Speaker
 from .nodes import Labels, Sentences, pod_refusal
 
@@ -71,7 +71,7 @@ def requirements(data: Any, field: str, affinity: bool = True) -> tuple[model.Re
     entries = dig(data, field) or ()
     found = tuple(model.Requirement(each["key"], each["operator"], tuple(each.get("values") or ())) for each in entries)
     for requirement in found:
-        kube.check_requirement(requirement, affinity)
+        check_requirement(requirement, affinity)
     return found
 
 
@@ -91,7 +91,7 @@ def peerings(cluster: Cluster, running: Mapping[str, Labels], peers: Sequence[Pl
             yield f"second BgpPeer of address {address}: {own_name}"
         seen.add(address)
         selector = LabelSelector(dig(data, "matchLabels") or {}, requirements(data, "matchExpressions", affinity=False))
-        fits = kube.matcher(selector)
+        fits = matcher(selector)
         # A label that is asked for leaves few nodes to look at.
         for name in min((by_label[label] for label in selector.match_labels.items()), key=len, default=running):
             if fits(running[name]):

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from msgspec.structs import replace
 
 from .. import model
-from ..kube import selectors as kube
+from ..kube.selectors import affinity_selects, selects
+from ..kube.taints import untolerated
 from ..model import Cluster, LabelSelector, Node, Policy, Resources, Speaker
 
 DEFAULT_REQUESTS = Resources(cpu=100, memory=100 * 2**20)
@@ -66,7 +67,7 @@ def refusal(node: Node, policy: Policy, foreign: Speaker | None) -> str | None:
         return "it is being deleted"
     if node.name in policy.nodes.ban:
         return "the policy bans it"
-    if any(kube.selects(selector, node.labels) for selector in policy.nodes.exclude):
+    if any(selects(selector, node.labels) for selector in policy.nodes.exclude):
         return "the policy excludes it"
     key, value = policy.speaker.label
     taints = [taint for taint in node.taints if taint != model.Taint(key, "NoSchedule", value)]
@@ -75,11 +76,11 @@ def refusal(node: Node, policy: Policy, foreign: Speaker | None) -> str | None:
 
 def pod_refusal(speaker: Speaker, name: str, labels: Labels, taints: Iterable[model.Taint]) -> str | None:
     """Why the DaemonSet wants no pod on a node, or None."""
-    if not kube.selects(LabelSelector(speaker.node_selector), labels):
+    if not selects(LabelSelector(speaker.node_selector), labels):
         return "the DaemonSet's nodeSelector does not select it"
-    if not kube.affinity_selects(speaker.affinity, name, labels):
+    if not affinity_selects(speaker.affinity, name, labels):
         return "the DaemonSet's node affinity does not select it"
-    taint = kube.untolerated(taints, speaker.tolerations, speaker.host_network)
+    taint = untolerated(taints, speaker.tolerations, speaker.host_network)
     return f"the DaemonSet does not tolerate its taint {taint.key}:{taint.effect}" if taint else None
 
 
@@ -104,8 +105,8 @@ def overload(node: Node, sessions: int, policy: Policy, speaker: Speaker | None)
 def node_cost(node: Node, policy: Policy) -> int:
     """Costs of the policy, 1 where not preferred, 1 on the control plane, and for head-room 0 to 10 by how full."""
     rules, full = policy.nodes, 0
-    cost = sum(rule.cost for rule in rules.cost if kube.selects(rule.selector, node.labels))
-    unloved = bool(rules.prefer) and not any(kube.selects(selector, node.labels) for selector in rules.prefer)
+    cost = sum(rule.cost for rule in rules.cost if selects(rule.selector, node.labels))
+    unloved = bool(rules.prefer) and not any(selects(selector, node.labels) for selector in rules.prefer)
     if rules.head_room and node.allocatable:
         used = ((node.requested.cpu, node.allocatable.cpu), (node.requested.memory, node.allocatable.memory))
         full = max((10 * part // whole for part, whole in used if whole), default=0)

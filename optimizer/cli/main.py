@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import gc
-import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -15,7 +13,8 @@ from typing import Any, TypeVar, get_args
 import click
 
 from .. import __version__
-from ..errors import LiveError, OptimizerError, OutputError, ViolationError
+from ..errors import LiveError, OptimizerError, ViolationError
+from ..files import write_file
 from ..inputs.cluster import read_cluster
 from ..inputs.placement import placement_to_json, read_placement
 from ..inputs.policy import read_policy
@@ -329,31 +328,3 @@ def survive_entry(text: str) -> dict[str, Any]:
         return {"kind": kind, "survivors": int(number)}
     except ValueError:
         raise click.UsageError(f"--survive {text}: {number!r} is not a number") from None
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Write the file whole or not at all; links are followed, devices and pipes written to. Raises OutputError."""
-    try:
-        if path.exists() and not path.is_file():
-            path.write_bytes(data)
-            return
-        target = path.resolve()
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name[:100]}.", delete=False) as file:
-            try:
-                file.write(data)
-                file.close()
-                Path(file.name).chmod(0o666 & ~umask())
-                Path(file.name).replace(target)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror})") from None
-
-
-def umask() -> int:
-    """The process's file mode mask."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

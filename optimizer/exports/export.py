@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -14,6 +12,7 @@ from typing import Literal
 from msgspec import Struct
 
 from ..errors import OutputError
+from ..files import write_folder
 from ..model import Cluster, Placement, Policy
 from ..plan.plan import prepare
 from ..plan.steps import Step
@@ -76,34 +75,8 @@ def write(result: Export, directory: Path) -> None:
 
     Raises OutputError where the folder holds anything else, or cannot be written.
     """
-    target = directory.resolve()
-    check_replaceable(target, directory)
-    temporary: Path | None = None
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-        fresh, old = temporary / "new", temporary / "old"
-        fresh.mkdir()
-        for name, text in result.files.items():
-            path = fresh / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8", newline="\n")
-            if name in result.executable:
-                mode = path.stat().st_mode
-                path.chmod(mode | (mode & 0o444) >> 2)
-        if target.exists():
-            target.rename(old)
-        try:
-            fresh.rename(target)
-        except OSError:
-            if old.exists():
-                old.rename(target)
-            raise
-    except OSError as error:
-        raise OutputError(f"{directory}: cannot be written ({error.strerror or error})") from None
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
+    check_replaceable(directory.resolve(), directory)
+    write_folder(directory, result.files, result.executable)
 
 
 def check_replaceable(target: Path, shown: Path) -> None:

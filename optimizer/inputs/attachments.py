@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ..errors import InputError
-from ..kube import selectors as kube
+from ..kube.names import is_dns_subdomain
 from .text import read_text, to_utf8
 
 
@@ -49,7 +49,7 @@ def check_text(text: str, what: str) -> None:
 
 def check_node_name(name: str, place: str) -> None:
     """Raise InputError for what cannot be the name of a node."""
-    if not kube.is_dns_subdomain(name):
+    if not is_dns_subdomain(name):
         raise InputError(f"{place}: {name!r} cannot be the name of a node")
 
 

@@ -12,9 +12,12 @@ from itertools import starmap
 import msgspec
 
 from ..errors import InputError
-from ..kube import selectors as kube
+from ..kube.names import check_labels
 from ..kube.objects import ConfObject, ConfSpec, DaemonSetObject, NodeObject, NodeSpec, NodeStatus, PeerConf, PeerObject
 from ..kube.parse import check_asn, checked, parse_address, read_selector, requirements
+from ..kube.quantities import MAX_QUANTITY, parse_resources
+from ..kube.selectors import affinity_selects, check_field_requirement, check_requirement
+from ..kube.taints import check_taint, untolerated
 from ..model import Cluster, Node, NodeSelectorTerm, Peer, Resources, Speaker, Taint, Today, Toleration
 from ..progress import Tell, silent
 from .items import GROUPS, OPENELB_GROUP, Item, objects, sources
@@ -130,7 +133,7 @@ def node_warnings(nodes: Collection[Node]) -> list[str]:
     unknown = [node.name for node in nodes if node.ready is None]
     if unknown:
         found.append(f"{len(unknown)} of {len(nodes)} nodes have no Ready condition: they are taken as Ready")
-    endless = [node.name for node in nodes if node.allocatable is None or kube.MAX_QUANTITY in amounts(node)]
+    endless = [node.name for node in nodes if node.allocatable is None or MAX_QUANTITY in amounts(node)]
     if endless:
         found.append(
             f"{len(endless)} of {len(nodes)} nodes do not say how much CPU, memory or how many pods are allocatable, "
@@ -179,8 +182,8 @@ def read_node(item: Item) -> Node:
 def read_room(*amounts: str | int | float | None) -> Resources:
     """The allocatable CPU, memory and pods; what is not said is without bound. Raises ValueError."""
     listed = dict(zip(("cpu", "memory", "pods"), amounts, strict=True))
-    given = kube.parse_resources({key: amount for key, amount in listed.items() if amount is not None})
-    return Resources(*(kube.MAX_QUANTITY if amount is None else getattr(given, key) for key, amount in listed.items()))
+    given = parse_resources({key: amount for key, amount in listed.items() if amount is not None})
+    return Resources(*(MAX_QUANTITY if amount is None else getattr(given, key) for key, amount in listed.items()))
 
 
 @lru_cache(maxsize=4096)
@@ -188,7 +191,7 @@ def read_taints(*given: tuple[str, str, str]) -> tuple[Taint, ...]:
     """The taints from key, effect and value of each. Raises ValueError."""
     taints = tuple(starmap(Taint, given))
     for taint in taints:
-        kube.check_taint(taint)
+        check_taint(taint)
     return taints
 
 
@@ -209,15 +212,15 @@ def read_speaker(item: Item) -> Speaker:
     """The DaemonSet's own rules of where its pods run, and what one of them requests."""
     found = item.load(DaemonSetObject)
     spec, place = found.spec.template.spec, f"{item.place}: spec.template.spec"
-    checked(f"{place}.nodeSelector", partial(kube.check_labels, spec.node_selector or {}))
+    checked(f"{place}.nodeSelector", partial(check_labels, spec.node_selector or {}))
     affinity = None
     if spec.affinity and spec.affinity.node_affinity and spec.affinity.node_affinity.required:
         terms = spec.affinity.node_affinity.required.node_selector_terms or []
-        rule = partial(kube.check_requirement, affinity=True)
+        rule = partial(check_requirement, affinity=True)
         affinity = tuple(
             NodeSelectorTerm(
                 requirements(term.match_expressions, f"{place}.affinity", rule),
-                requirements(term.match_fields, f"{place}.affinity", kube.check_field_requirement),
+                requirements(term.match_fields, f"{place}.affinity", check_field_requirement),
             )
             for term in terms
         )
@@ -247,8 +250,8 @@ def selected_by(speaker: Speaker | None, nodes: Iterable[Node]) -> list[str]:
         node.name
         for node in nodes
         if speaker.node_selector.items() <= node.labels.items()
-        and kube.affinity_selects(speaker.affinity, node.name, node.labels)
-        and (not node.taints or kube.untolerated(node.taints, speaker.tolerations, speaker.host_network) is None)
+        and affinity_selects(speaker.affinity, node.name, node.labels)
+        and (not node.taints or untolerated(node.taints, speaker.tolerations, speaker.host_network) is None)
     ]
 
 

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from ..errors import InputError
-from ..kube import selectors as kube
+from ..kube.names import is_dns_subdomain
 from ..kube.objects import (
     ConfObject,
     DaemonSetObject,
@@ -26,7 +26,8 @@ from ..kube.objects import (
     Whole,
 )
 from ..progress import Tell, silent
-from .text import Text, explain, load_documents, read_text, to_utf8
+from ..words import explain
+from .text import Text, load_documents, read_text, to_utf8
 
 T = TypeVar("T")
 SUFFIXES = (".json", ".yaml", ".yml")
@@ -219,7 +220,7 @@ def recognize(content: Raw, kind: str, outer: Kinded, name: str) -> Item | None:
     if (found.kind or outer.kind.removesuffix("List")) != kind or group not in GROUPS[kind]:
         return None
     namespace = (found.metadata.namespace or "default") if kind in NAMESPACED else ""
-    if not kube.is_dns_subdomain(found.metadata.name) or (namespace and not kube.is_dns_subdomain(namespace)):
+    if not is_dns_subdomain(found.metadata.name) or (namespace and not is_dns_subdomain(namespace)):
         return None
     return Item(kind, group, version, found.metadata.name, namespace, name, content, found)
 
@@ -237,6 +238,6 @@ def identify(content: Raw, head: Head, outer: Kinded, position: str, name: str) 
         raise InputError(f"{position}: {kind} without metadata.name")
     namespace = (meta.namespace or "default") if kind in NAMESPACED else ""
     for part in (meta.name, namespace) if namespace else (meta.name,):
-        if not kube.is_dns_subdomain(part):
+        if not is_dns_subdomain(part):
             raise InputError(f"{position}: {part!r} cannot be the name of a {kind} or its namespace")
     yield Item(kind, group, version, meta.name, namespace, name, content)

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from operator import itemgetter
 
-from ..kube import selectors as kube
+from ..kube.names import check_label_value
 from ..kube.parse import checked
+from ..kube.selectors import matcher
 from ..model import LabelSelector, Node
 
 
@@ -31,7 +32,7 @@ class NodeIndex:
                 if value is not None:
                     found.setdefault(value, []).append(name)
             for value, names in found.items():
-                checked(f"node {names[0]}: label {key}", partial(kube.check_label_value, value))
+                checked(f"node {names[0]}: label {key}", partial(check_label_value, value))
             self.by_label[key] = found
         return self.by_label[key]
 
@@ -62,7 +63,7 @@ class NodeIndex:
             candidates = sorted(name for value in set(wanted.values) for name in known.get(value, ()))
         if not labels and not expressions:
             return tuple(candidates)
-        fits = kube.matcher(LabelSelector(labels, tuple(expressions)))
+        fits = matcher(LabelSelector(labels, tuple(expressions)))
         return tuple(name for name in candidates if fits(self.nodes[name].labels))
 
     @cached_property

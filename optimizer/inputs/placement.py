@@ -10,8 +10,9 @@ from msgspec import Struct
 
 from ..errors import InputError
 from ..model import Conflict, Count, Objective, Paths, Placement, Policy, Session, Shortfall, Status
+from ..words import explain
 from .policy import parse_policy, policy_to_data
-from .text import explain, read_text
+from .text import read_text
 from .topology import Topology, parse_topology
 
 API_VERSION = "bgp-speakers/v1"

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ..errors import InputError
-from ..kube import selectors as kube
+from ..kube.names import is_dns_subdomain
 from ..kube.objects import DaemonSetObject, Meta, Needs, PodObject, PodSpec, Quantities
 from ..kube.parse import checked, read_selector
+from ..kube.quantities import parse_resources, pod_requests
+from ..kube.selectors import selects
 from ..model import Resources
 from .items import Item
 
@@ -24,7 +26,7 @@ def read_pods(pods: Iterable[Item], daemonset: Item | None) -> tuple[list[str], 
         node = pod.spec.node_name
         if not node or (pod.status and pod.status.phase in ("Succeeded", "Failed")):
             continue
-        if not kube.is_dns_subdomain(node):
+        if not is_dns_subdomain(node):
             raise InputError(f"{item.place}: spec.nodeName: {node!r} cannot be the name of a node")
         if is_speaker(pod.metadata):
             if pod.metadata.deletion_timestamp is None:
@@ -47,7 +49,7 @@ def speaker_test(daemonset: Item | None) -> Callable[[Meta], bool]:
             return False
         if meta.owner_references:
             return any(owner.kind == "DaemonSet" and owner.name == daemonset.name for owner in meta.owner_references)
-        return selector is not None and kube.selects(selector, meta.labels or {})
+        return selector is not None and selects(selector, meta.labels or {})
 
     return test
 
@@ -58,7 +60,7 @@ def needs(spec: PodSpec, place: str) -> Resources:
     def of(amounts: Needs | None, field: str) -> Resources:
         merged = amounts_of(amounts) if amounts else {}
         merged.pop("pods", None)
-        return checked(f"{place}.{field}", lambda: kube.parse_resources(merged))
+        return checked(f"{place}.{field}", lambda: parse_resources(merged))
 
     containers = [*(spec.containers or ()), *(spec.init_containers or ())]
     named = {key for each in containers if each.resources for key in amounts_of(each.resources)}
@@ -66,14 +68,14 @@ def needs(spec: PodSpec, place: str) -> Resources:
     # A limit of the pod stands in only where no container names the resource.
     level = {key: value for key, value in (pod_level.limits or {}).items() if key not in named}
     level |= pod_level.requests or {}
-    given = checked(f"{place}.resources", lambda: kube.parse_resources(level))
-    return kube.pod_requests(
+    given = checked(f"{place}.resources", lambda: parse_resources(level))
+    return pod_requests(
         (of(container.resources, f"containers[{i}].resources") for i, container in enumerate(spec.containers or ())),
         (
             (of(container.resources, f"initContainers[{i}].resources"), container.restart_policy == "Always")
             for i, container in enumerate(spec.init_containers or ())
         ),
-        checked(f"{place}.overhead", lambda: kube.parse_resources(spec.overhead or {})),
+        checked(f"{place}.overhead", lambda: parse_resources(spec.overhead or {})),
         {key: getattr(given, key) for key in ("cpu", "memory") if key in level},
     )
 

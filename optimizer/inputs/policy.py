@@ -10,9 +10,10 @@ import msgspec
 from msgspec import Struct
 
 from ..errors import InputError
-from ..kube import selectors as kube
+from ..kube.names import check_label_key, check_label_value
 from ..kube.objects import Expression, Quantities, Selector
 from ..kube.parse import read_selector
+from ..kube.quantities import parse_resources
 from ..model import (
     GOALS,
     Goal,
@@ -26,7 +27,8 @@ from ..model import (
     SpeakerNeeds,
     Survive,
 )
-from .text import check_keys, check_unique, convert, load_settings, nearest
+from ..words import nearest
+from .text import check_keys, check_unique, convert, load_settings
 
 
 class Setting(Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -192,7 +194,7 @@ def parse_amounts(amounts: Quantities, place: str) -> Resources:
         if name not in ("cpu", "memory"):
             raise InputError(f"{place}: unknown key {name!r}; {nearest(name, ('cpu', 'memory'))}")
     try:
-        return kube.parse_resources(amounts)
+        return parse_resources(amounts)
     except ValueError as error:
         raise InputError(f"{place}.{error}") from None
 
@@ -203,8 +205,8 @@ def parse_label(text: str, place: str) -> tuple[str, str]:
     if not equals:
         raise InputError(f"{place}: {text!r} is not of the form key=value")
     try:
-        kube.check_label_key(key)
-        kube.check_label_value(value)
+        check_label_key(key)
+        check_label_value(value)
     except ValueError as error:
         raise InputError(f"{place}: {error}") from None
     prefix = key.rpartition("/")[0]

@@ -7,12 +7,11 @@ twice is an error, because one of the two would be lost.
 from __future__ import annotations
 
 import codecs
-import difflib
 import json
 import mmap
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +20,7 @@ import msgspec
 from msgspec import inspect
 
 from ..errors import InputError
+from ..words import explain, nearest
 
 T = TypeVar("T")
 
@@ -179,18 +179,6 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?` for the nearest known word, or the list of them.
-
-    >>> nearest("suvive", ["peering", "survive"])
-    "did you mean 'survive'?"
-    """
-    names = sorted(known)
-    close = difflib.get_close_matches(word[:100], names, n=1, cutoff=0.5)
-    more = f" and {len(names) - 20} more" if len(names) > 20 else ""
-    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(names[:20])}{more}"
-
-
 def convert(data: Any, type_: type[T], place: str) -> T:
     """`data` as `type_`. Raises InputError naming `place` and the field."""
     try:
@@ -229,16 +217,3 @@ def check_unique(values: Sequence[str], what: str) -> None:
         if value in seen:
             raise InputError(f"{what} {value!r} is given twice")
         seen.add(value)
-
-
-def explain(message: str) -> str:
-    """msgspec's sentence with the field in front and without backticks.
-
-    >>> explain("Expected `int`, got `str` - at `$.a.b`")
-    'a.b: expected int, got str'
-    """
-    problem, _, path = message.partition(" - at `")
-    field = path.rstrip("`").removeprefix("$").removeprefix(".")
-    sentence = problem.replace("`", "")
-    sentence = sentence[:1].lower() + sentence[1:]
-    return f"{field}: {sentence}" if field else sentence

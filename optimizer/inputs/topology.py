@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from ..errors import InputError
-from ..kube import selectors as kube
+from ..kube.names import check_label_key, check_label_value
 from ..kube.objects import Selector
 from ..kube.parse import check_asn, checked, parse_address, read_selector
 from ..model import PARKED_ADDRESS, Cluster, LabelSelector, Node, Peer, Router, Survive
@@ -90,7 +90,7 @@ def parse_topology(data: object, place: str) -> Topology:
     if topology.routers_from_label is not None:
         labels.append(("routersFromLabel", topology.routers_from_label))
     for field, label in labels:
-        checked(f"{place}: {field}", partial(kube.check_label_key, label))
+        checked(f"{place}: {field}", partial(check_label_key, label))
     for domain in topology.failure_domains:
         check_text(domain.kind, f"{place}: failureDomains: the kind")
     if not isinstance(topology.attachments, str):
@@ -332,7 +332,7 @@ def with_domains(nodes: tuple[Node, ...], labels: Mapping[str, str]) -> tuple[No
             domains = {kind: value for kind, value in zip(labels, values, strict=True) if value is not None}
             known[values] = domains
             for kind, value in domains.items():
-                checked(f"node {node.name}: label {labels[kind]}", partial(kube.check_label_value, value))
+                checked(f"node {node.name}: label {labels[kind]}", partial(check_label_value, value))
         placed.append(msgspec.structs.replace(node, domains=domains) if domains else node)
     return tuple(placed)
 

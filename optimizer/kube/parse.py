@@ -9,8 +9,9 @@ from typing import TypeVar
 
 from ..errors import InputError
 from ..model import LabelSelector, Requirement
-from . import selectors as kube
+from .names import check_labels
 from .objects import Expression, Selector
+from .selectors import check_requirement
 
 T = TypeVar("T")
 
@@ -24,7 +25,7 @@ def checked(place: str, rule: Callable[[], T]) -> T:
 
 
 def requirements(
-    expressions: list[Expression] | None, place: str, rule: Callable[[Requirement], None] = kube.check_requirement
+    expressions: list[Expression] | None, place: str, rule: Callable[[Requirement], None] = check_requirement
 ) -> tuple[Requirement, ...]:
     """`matchExpressions` or `matchFields`, each checked by `rule` as Kubernetes checks it."""
     found = tuple(Requirement(entry.key, entry.operator, tuple(entry.values or ())) for entry in expressions or ())
@@ -38,7 +39,7 @@ def read_selector(selector: Selector | None, place: str) -> LabelSelector | None
     if selector is None:
         return None
     labels = selector.match_labels or {}
-    checked(f"{place}.matchLabels", partial(kube.check_labels, labels))
+    checked(f"{place}.matchLabels", partial(check_labels, labels))
     return LabelSelector(labels, requirements(selector.match_expressions, f"{place}.matchExpressions"))
 
 

@@ -18,8 +18,9 @@ from ..inputs.live import read_live, requested_on
 from ..inputs.topology import Topology, check_speaker_label, with_topology
 from ..kube.client import Api
 from ..model import Cluster, Placement, Policy
-from ..progress import Tell, plural, silent
+from ..progress import Tell, silent
 from ..search.eligibility import judgement
+from ..words import plural
 from .optimize import optimize
 
 LEAST_SHARE = 0.1

@@ -10,10 +10,9 @@ from msgspec import structs
 
 from ..checks.placement import check_placement
 from ..errors import InputError, InternalError
-from ..inputs.text import nearest
 from ..model import Cluster, Count, Node, Objective, Placement, Policy, Session, Shortfall
 from ..plan.steps import check_label
-from ..progress import Tell, plural, silent
+from ..progress import Tell, silent
 from ..search import graph
 from ..search.diagnose import diagnose
 from ..search.goals import Answer, goal_names
@@ -22,6 +21,7 @@ from ..search.rules import shortfalls
 from ..search.solve import solve
 from ..speakers.openelb import hazards as openelb_hazards
 from ..speakers.openelb import peers as openelb
+from ..words import nearest, plural
 
 
 def optimize(cluster: Cluster, policy: Policy, progress: Tell = silent) -> Placement:

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 
 from ..kube.changes import Change, Create, Delete, Label, Patch, Restart, TaintNodes, key_of
-from ..progress import plural
 from ..rollout.dry_run import Edit, Preview
 from ..rollout.live_plan import Move
 from ..rollout.rollback_file import fingerprint
 from ..rollout.stages import Level, Stage
+from ..words import listed, plural
 from .text import paragraph
 
 SHOWN = 6
@@ -80,7 +80,7 @@ def hop_lines(move: Move) -> list[tuple[str, str]]:
     told = [("hops", f"{len(move.hops)}, since old and new do not fit together; below are the steps of the first")]
     for number, hop in enumerate(move.hops, 1):
         sessions = hop.closes or hop.opens
-        shown = listed([f"{each.node} - {each.router}" for each in sessions], False)
+        shown = listed([f"{each.node} - {each.router}" for each in sessions], SHOWN)
         told.append((f"  hop {number}", f"{'closes' if hop.closes else 'opens'} {shown}"))
     return told if move.hops else []
 
@@ -121,7 +121,7 @@ def changes(stage: Stage, verbose: bool) -> list[str]:
                 single.append(of_object(change))
     return [
         f"{what} {plural(len(names), 'node')} in {batches[what]} batch{'es' if batches[what] != 1 else ''}: "
-        f"{listed(names, verbose)}"
+        f"{listed(names, len(names) if verbose else SHOWN)}"
         for what, names in nodes.items()
     ] + (single if verbose or len(single) <= SHOWN else [*single[:SHOWN], f"... and {len(single) - SHOWN} more"])
 
@@ -186,7 +186,7 @@ def server_lines(seen: Preview, verbose: bool) -> list[tuple[str, str]]:
     groups: dict[str, list[str]] = {}
     for each in seen.edits:
         groups.setdefault(edit_text(each), []).append(each.object)
-    lines = [("diff", f"{listed(names, verbose)}: {text}") for text, names in groups.items()]
+    lines = [("diff", f"{listed(names, len(names) if verbose else SHOWN)}: {text}") for text, names in groups.items()]
     if not verbose and len(lines) > 4 * SHOWN:
         lines = [*lines[: 4 * SHOWN], ("diff", f"... and {len(lines) - 4 * SHOWN} more (all with -v)")]
     lines += [("refused", f"{each.object}: {each.why}") for each in seen.refused]
@@ -207,10 +207,3 @@ def text(value: Any) -> str:
         return "(absent)"
     shown = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return shown if len(shown) <= 200 else f"{shown[:200]} ..."
-
-
-def listed(names: list[str], verbose: bool) -> str:
-    """Names, or the first of them."""
-    if verbose or len(names) <= SHOWN:
-        return ", ".join(names)
-    return f"{', '.join(names[:SHOWN])} and {len(names) - SHOWN} more"

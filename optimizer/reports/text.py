@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 
 from ..model import Cluster, Objective, Placement, Policy
-from ..progress import plural
+from ..words import listed, plural
 
 WIDTH = 118
 LABEL = 14
@@ -140,12 +140,6 @@ def moves(cluster: Cluster, placement: Placement, most: int) -> Iterable[tuple[s
     for label, names in (("start", starts), ("stop", stops), ("stay", stay)):
         if names:
             yield label, listed(names, most)
-
-
-def listed(names: Sequence[str], most: int) -> str:
-    """`a, b, c and 5 more`."""
-    shown = ", ".join(names[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
 def paths(placement: Placement) -> Iterable[tuple[str, str]]:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Struct
 
-from ..errors import InputError, OutputError
-from ..inputs.text import explain
+from ..errors import InputError
+from ..files import write_file
 from ..kube.changes import Change, Create, Delete, Patch, key_of
 from ..model import Placement
 from ..plan.steps import Wait
+from ..words import explain
 from .stages import Stage
 
 
@@ -143,20 +142,4 @@ def check_patches(journal: Journal) -> None:
 
 def write_journal(path: Path, journal: Journal) -> None:
     """Write the file whole, and on the disk before this returns. Raises OutputError."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(journal), indent=2) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        with suppress(OSError):
-            beside.unlink()
-        raise OutputError(f"{path}: cannot be written ({error.strerror})") from None
+    write_file(path, msgspec.json.format(msgspec.json.encode(journal), indent=2) + b"\n")

@@ -12,8 +12,9 @@ from msgspec import Struct, structs
 from ..errors import ConflictError, ForeignError, MissingError, StoppedError
 from ..kube.changes import Change, Label, Restart
 from ..kube.client import Api, path_of
-from ..progress import Tell, plural
+from ..progress import Tell
 from ..speakers.openelb.turns import Turns
+from ..words import listed, plural
 from .revisions import newest_revision
 from .silent_speakers import Silence
 from .stages import MAX_PARALLEL, Stage, chunks
@@ -106,7 +107,8 @@ class Mover:
         if self.lost - goal.speakers:
             pods, leaving = self.watch.pods()
             if left := sorted((self.lost - goal.speakers).intersection({*pods, *leaving})):
-                self.tell(f"  not waiting for the end of speakers on nodes that are not Ready: {named(left)}")
+                names = listed(left, MOST_NAMED)
+                self.tell(f"  not waiting for the end of speakers on nodes that are not Ready: {names}")
         self.wait(goal, lambda seen: [*missing(goal, seen), *self.superfluous(goal, seen)])
 
     def make(self, change: Change, goal: Goal) -> int:
@@ -222,12 +224,12 @@ class Mover:
                 least = -1  # what it had is missing again for a while
             if least < 0 or len(found) < least:
                 least, deadline = len(found), time.monotonic() + patience
-                self.tell(f"  waiting for {named(found)}")
+                self.tell(f"  waiting for {listed(found, MOST_NAMED)}")
             took = time.monotonic() - began
             if time.monotonic() >= deadline:
                 raise StoppedError(
                     f"after {self.pace.timeout:g} s, and {self.watch.patience:g} s that a report may take, "
-                    f"there is still missing: {named(found)}"
+                    f"there is still missing: {listed(found, MOST_NAMED)}"
                 )
             # A look at a large cluster is dear for its API server.
             time.sleep(min(max(self.pace.interval, 2 * took), max(0.0, deadline - time.monotonic())))
@@ -263,9 +265,3 @@ def not_spared(goal: Goal, seen: Seen, names: Collection[str]) -> list[str]:
         for peer in sorted(met)
         if has[peer] - met[peer] < min(goal.kept.get(peer, 0), goal.levels.get(peer, 0) - met[peer])
     ]
-
-
-def named(found: list[str]) -> str:
-    """The first of a list, and how many more there are."""
-    more = len(found) - MOST_NAMED
-    return ", ".join(found[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

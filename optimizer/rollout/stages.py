@@ -17,7 +17,7 @@ from ..model import Cluster, Placement, Policy
 from ..plan.restarts import added_sessions, groups_of, holds, rounds, short_meanwhile
 from ..plan.steps import Step, Wait
 from ..plan.template import POD_SPEC
-from ..progress import plural
+from ..words import plural
 from .waypoints import over_limit
 
 BEFORE = ("hold-restarts", "open-peers")

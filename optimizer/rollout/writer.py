@@ -27,8 +27,8 @@ from ..kube.changes import (
 from ..kube.client import MANAGER, Api, path_of
 from ..kube.parallel import in_parallel
 from ..model import PARKED_ADDRESS, Taint
-from ..progress import plural
 from ..speakers.openelb.peers import CREATED
+from ..words import plural
 
 TRIES = 5
 """How often a change is tried again because something else in the object was changed at the same moment."""

@@ -9,7 +9,7 @@ from itertools import islice
 from msgspec import Struct, structs
 
 from ..model import Cluster, Conflict
-from ..progress import plural
+from ..words import plural
 from .clock import Clock
 from .conflict import conflict, holds, least_relief
 from .problem import shape

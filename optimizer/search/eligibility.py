@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
-from ..kube import selectors as kube
+from ..kube.selectors import affinity_selects, selects
+from ..kube.taints import untolerated
 from ..model import Cluster, LabelSelector, Node, NodeSelectorTerm, Policy, Resources, Speaker, Taint
 
 DEFAULT_REQUESTS = Resources(cpu=100, memory=100 * 2**20)
@@ -78,18 +79,18 @@ def obstacles(
         found.append("cordoned")
     if node.name in policy.nodes.ban:
         found.append("banned")
-    if any(kube.selects(selector, node.labels) for selector in policy.nodes.exclude):
+    if any(selects(selector, node.labels) for selector in policy.nodes.exclude):
         found.append("excluded by the policy")
     if speaker is None:
         return tuple(found)
     for name, wanted in node_selector.items():
         if node.labels.get(name) != wanted:
             found.append(f"not selected by the DaemonSet ({name}={wanted})")
-    if not kube.affinity_selects(affinity, node.name, node.labels):
+    if not affinity_selects(affinity, node.name, node.labels):
         found.append("not selected by the DaemonSet (node affinity)")
     key, value = policy.speaker.label
     foreign = (taint for taint in node.taints if taint != Taint(key, "NoSchedule", value))
-    taint = kube.untolerated(foreign, speaker.tolerations, speaker.host_network)
+    taint = untolerated(foreign, speaker.tolerations, speaker.host_network)
     if taint:
         found.append(f"taint {taint.key}:{taint.effect} not tolerated")
     return tuple(found)
@@ -170,8 +171,8 @@ def lack(node: Node, speaker: Speaker | None, policy: Policy, degree: int, room:
 def label_cost(node: Node, policy: Policy) -> int:
     """What choosing the node costs by its labels: the policy's figures, 1 where others are preferred, and 1 on the
     control plane."""
-    cost = sum(entry.cost for entry in policy.nodes.cost if kube.selects(entry.selector, node.labels))
-    if policy.nodes.prefer and not any(kube.selects(selector, node.labels) for selector in policy.nodes.prefer):
+    cost = sum(entry.cost for entry in policy.nodes.cost if selects(entry.selector, node.labels))
+    if policy.nodes.prefer and not any(selects(selector, node.labels) for selector in policy.nodes.prefer):
         cost += 1
     return cost + any(label in node.labels for label in CONTROL_PLANE_LABELS)
 

@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from ..model import Survive
-from ..progress import plural
+from ..words import plural
 from .reduce import Component, NodeClass, RouterNeed, Solution, Traits
 
 RuleKind = Literal["redundancy", "survival", "limit", "change", "capacity", "pins", "moves"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from optimizer.kube import selectors as kube
+from optimizer.kube.selectors import selects
 from optimizer.model import (
     Cluster,
     LabelSelector,
@@ -131,7 +131,7 @@ def cluster(
     for router in routers:
         group = [each for each in peers if each.address == router.address]
         sessions[router.name] = tuple(
-            name for name in speakers if any(kube.selects(each.selector, labels[name]) for each in group)
+            name for name in speakers if any(selects(each.selector, labels[name]) for each in group)
         )
     return Cluster(
         nodes=tuple(nodes),

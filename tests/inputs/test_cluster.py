@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from optimizer.errors import InputError
-from optimizer.kube.selectors import MAX_QUANTITY
+from optimizer.kube.quantities import MAX_QUANTITY
 from optimizer.model import Cluster, LabelSelector, NodeSelectorTerm, Requirement, Resources, Taint, Toleration
 from tests.objects import SPEAKER, SYSTEM, Object, conf, daemonset, node, peer, pod, read, refusal, speaker_pod
 

@@ -10,7 +10,7 @@ import pytest
 from optimizer.errors import InputError
 from optimizer.inputs.node_index import NodeIndex
 from optimizer.inputs.topology import parse_topology, with_topology
-from optimizer.kube import selectors as kube
+from optimizer.kube.selectors import selects
 from optimizer.model import Cluster, LabelSelector, Node, Requirement, Survive
 from tests.objects import Object, daemonset, node, peer, read, speaker_pod
 
@@ -233,8 +233,8 @@ def test_the_index_finds_the_nodes_that_a_scan_finds() -> None:
     assert index.select(LabelSelector({"rack": "r1"})) == tuple(sorted(f"n{i}" for i in range(20) if i % 3 == 1))
     assert index.select(None) is index.select(LabelSelector()) is index.every
     both = LabelSelector({"rack": "r1", "row": "a"}, (Requirement("rack", "In", ("r1", "r2")),))
-    assert index.select(both) == tuple(sorted(each.name for each in nodes if kube.selects(both, each.labels)))
+    assert index.select(both) == tuple(sorted(each.name for each in nodes if selects(both, each.labels)))
     several = LabelSelector({}, (Requirement("row", "Exists"), Requirement("rack", "In", ("r2", "r1", "r2"))))
-    assert index.select(several) == tuple(sorted(each.name for each in nodes if kube.selects(several, each.labels)))
+    assert index.select(several) == tuple(sorted(each.name for each in nodes if selects(several, each.labels)))
     assert index.in_ranges(["10.0.1.0/28"]) == {f"n{i}" for i in range(16) if i % 2}
     assert index.in_ranges(["fd00::/125", "10.0.0.0/29"]) == {f"n{i}" for i in range(8)}

@@ -10,7 +10,8 @@ import pytest
 
 from optimizer.errors import InputError
 from optimizer.inputs.policy import PolicyFile
-from optimizer.inputs.text import check_keys, explain, load_documents, load_settings, nearest
+from optimizer.inputs.text import check_keys, load_documents, load_settings
+from optimizer.words import explain, nearest
 from tests.objects import write
 
 LEVELS = 100_000

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from optimizer.inputs.cluster import read_cluster
 from optimizer.inputs.topology import Topology, with_topology
-from optimizer.kube.selectors import parse_quantity
+from optimizer.kube.quantities import parse_quantity
 from optimizer.model import Policy
 from optimizer.placements.optimize import optimize
 from optimizer.plan.plan import prepare

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optimizer.kube import selectors as kube
-from optimizer.kube.selectors import MAX_QUANTITY, parse_quantity, parse_resources, pod_requests
+from optimizer.kube.names import check_label_key, check_label_value, is_dns_subdomain
+from optimizer.kube.quantities import MAX_QUANTITY, parse_quantity, parse_resources, pod_requests
 from optimizer.model import Resources
 
 
@@ -173,7 +173,7 @@ def test_requests_at_pod_level_replace_those_of_the_containers() -> None:
     ["a", "A.b_c-1", "rack", "x" * 63, "example.com/rack", f"{'a' * 253}/name", "openelb.kubesphere.io/rack"],
 )
 def test_label_keys_that_kubernetes_accepts(key: str) -> None:
-    kube.check_label_key(key)
+    check_label_key(key)
 
 
 @pytest.mark.parametrize(
@@ -185,25 +185,25 @@ def test_label_keys_that_kubernetes_accepts(key: str) -> None:
 )
 def test_label_keys_that_kubernetes_refuses(key: str) -> None:
     with pytest.raises(ValueError, match="is not a label key"):
-        kube.check_label_key(key)
+        check_label_key(key)
 
 
 @pytest.mark.parametrize("value", ["", "a", "Rack_1.2-b", "1", "x" * 63])
 def test_label_values_that_kubernetes_accepts(value: str) -> None:
-    kube.check_label_value(value)
+    check_label_value(value)
 
 
 @pytest.mark.parametrize("value", ["-a", "a-", "_", "a b", "a/b", "x" * 64, "ü", "a\n", " "])
 def test_label_values_that_kubernetes_refuses(value: str) -> None:
     with pytest.raises(ValueError, match="is not a label value"):
-        kube.check_label_value(value)
+        check_label_value(value)
 
 
 @pytest.mark.parametrize("name", ["a", "node-1", "10-0-0-1.ec2.internal", "x" * 253, "1"])
 def test_names_that_a_node_can_have(name: str) -> None:
-    assert kube.is_dns_subdomain(name)
+    assert is_dns_subdomain(name)
 
 
 @pytest.mark.parametrize("name", ["", "Node", "a_b", "-a", "a-", "a..b", ".a", "x" * 254, "a b", "ä", "$(rm)", "a\n"])
 def test_names_that_no_node_can_have(name: str) -> None:
-    assert not kube.is_dns_subdomain(name)
+    assert not is_dns_subdomain(name)

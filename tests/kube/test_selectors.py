@@ -4,63 +4,64 @@ from __future__ import annotations
 
 import pytest
 
-from optimizer.kube import selectors as kube
+from optimizer.kube.selectors import affinity_selects, check_field_requirement, check_requirement, meets, selects
+from optimizer.kube.taints import tolerates, untolerated
 from optimizer.model import LabelSelector, NodeSelectorTerm, Requirement, Taint, Toleration
 
 LABELS = {"rack": "r1", "size": "12", "empty": ""}
 
 
-def meets(operator: str, key: str, *values: str) -> bool:
+def met(operator: str, key: str, *values: str) -> bool:
     requirement = Requirement(key, operator, values)
-    kube.check_requirement(requirement, affinity=True)
-    return kube.meets(requirement, LABELS)
+    check_requirement(requirement, affinity=True)
+    return meets(requirement, LABELS)
 
 
 def test_in_and_not_in() -> None:
-    assert meets("In", "rack", "r1", "r2")
-    assert not meets("In", "rack", "r2")
-    assert meets("NotIn", "rack", "r2")
-    assert not meets("NotIn", "rack", "r1", "r2")
+    assert met("In", "rack", "r1", "r2")
+    assert not met("In", "rack", "r2")
+    assert met("NotIn", "rack", "r2")
+    assert not met("NotIn", "rack", "r1", "r2")
 
 
 def test_exists_and_does_not_exist() -> None:
-    assert meets("Exists", "rack")
-    assert not meets("DoesNotExist", "rack")
+    assert met("Exists", "rack")
+    assert not met("DoesNotExist", "rack")
 
 
 def test_a_missing_key_meets_only_not_in_and_does_not_exist() -> None:
-    assert not meets("In", "zone", "a")
-    assert not meets("Exists", "zone")
-    assert not meets("Gt", "zone", "0")
-    assert not meets("Lt", "zone", "9")
-    assert meets("NotIn", "zone", "a")
-    assert meets("DoesNotExist", "zone")
+    assert not met("In", "zone", "a")
+    assert not met("Exists", "zone")
+    assert not met("Gt", "zone", "0")
+    assert not met("Lt", "zone", "9")
+    assert met("NotIn", "zone", "a")
+    assert met("DoesNotExist", "zone")
 
 
 def test_an_empty_value_is_a_value() -> None:
-    assert meets("Exists", "empty")
-    assert meets("In", "empty", "")
-    assert not meets("NotIn", "empty", "")
+    assert met("Exists", "empty")
+    assert met("In", "empty", "")
+    assert not met("NotIn", "empty", "")
 
 
 def test_gt_and_lt_compare_whole_numbers() -> None:
-    assert meets("Gt", "size", "9")
-    assert not meets("Gt", "size", "12")
-    assert meets("Lt", "size", "100")
-    assert not meets("Lt", "size", "12")
+    assert met("Gt", "size", "9")
+    assert not met("Gt", "size", "12")
+    assert met("Lt", "size", "100")
+    assert not met("Lt", "size", "12")
 
 
 def test_gt_of_a_label_that_is_no_number_does_not_match() -> None:
-    assert not meets("Gt", "rack", "0")
-    assert not meets("Lt", "empty", "9")
+    assert not met("Gt", "rack", "0")
+    assert not met("Lt", "empty", "9")
 
 
 def test_gt_and_lt_reach_to_the_largest_number_of_64_bits() -> None:
     biggest = {"size": str(2**63 - 1)}
-    assert kube.meets(Requirement("size", "Gt", (str(2**63 - 2),)), biggest)
-    assert not kube.meets(Requirement("size", "Gt", ("1",)), {"size": str(2**63)})
+    assert meets(Requirement("size", "Gt", (str(2**63 - 2),)), biggest)
+    assert not meets(Requirement("size", "Gt", ("1",)), {"size": str(2**63)})
     with pytest.raises(ValueError, match="needs one whole number"):
-        kube.check_requirement(Requirement("size", "Gt", (str(2**63),)), affinity=True)
+        check_requirement(Requirement("size", "Gt", (str(2**63),)), affinity=True)
 
 
 @pytest.mark.parametrize(
@@ -80,25 +81,25 @@ def test_gt_and_lt_reach_to_the_largest_number_of_64_bits() -> None:
 )
 def test_requirements_that_no_label_selector_can_have(requirement: Requirement, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
-        kube.check_requirement(requirement)
+        check_requirement(requirement)
 
 
 @pytest.mark.parametrize("values", [(), ("1", "2"), ("x",), ("1.5",), ("",)])
 def test_gt_in_affinity_needs_one_whole_number(values: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="Gt of key 'size' needs one whole number"):
-        kube.check_requirement(Requirement("size", "Gt", values), affinity=True)
+        check_requirement(Requirement("size", "Gt", values), affinity=True)
 
 
 def test_all_parts_of_a_label_selector_must_match() -> None:
     one = LabelSelector({"rack": "r1"}, (Requirement("size", "Exists"),))
-    assert kube.selects(one, LABELS)
-    assert not kube.selects(one, {"rack": "r1"})
-    assert not kube.selects(one, {"size": "12"})
+    assert selects(one, LABELS)
+    assert not selects(one, {"rack": "r1"})
+    assert not selects(one, {"size": "12"})
 
 
 def test_an_empty_or_absent_label_selector_matches_everything() -> None:
-    assert kube.selects(LabelSelector(), {})
-    assert kube.selects(None, {})
+    assert selects(LabelSelector(), {})
+    assert selects(None, {})
 
 
 def term(*requirements: Requirement, fields: tuple[Requirement, ...] = ()) -> NodeSelectorTerm:
@@ -110,24 +111,24 @@ ZONE = Requirement("zone", "Exists")
 
 
 def test_terms_of_an_affinity_are_alternatives_and_their_parts_are_not() -> None:
-    assert kube.affinity_selects((term(ZONE), term(RACK)), "n1", LABELS)
-    assert not kube.affinity_selects((term(ZONE, RACK),), "n1", LABELS)
+    assert affinity_selects((term(ZONE), term(RACK)), "n1", LABELS)
+    assert not affinity_selects((term(ZONE, RACK),), "n1", LABELS)
 
 
 def test_an_empty_term_matches_nothing_and_no_affinity_matches_everything() -> None:
-    assert not kube.affinity_selects((term(),), "n1", LABELS)
-    assert kube.affinity_selects((term(), term(RACK)), "n1", LABELS)
-    assert not kube.affinity_selects((), "n1", LABELS)
-    assert kube.affinity_selects(None, "n1", LABELS)
+    assert not affinity_selects((term(),), "n1", LABELS)
+    assert affinity_selects((term(), term(RACK)), "n1", LABELS)
+    assert not affinity_selects((), "n1", LABELS)
+    assert affinity_selects(None, "n1", LABELS)
 
 
 def test_match_fields_compare_the_node_s_name() -> None:
     only = term(fields=(Requirement("metadata.name", "In", ("n1",)),))
     never = term(RACK, fields=(Requirement("metadata.name", "NotIn", ("n1",)),))
-    assert kube.affinity_selects((only,), "n1", {})
-    assert not kube.affinity_selects((only,), "n2", {})
-    assert kube.affinity_selects((never,), "n2", LABELS)
-    assert not kube.affinity_selects((never,), "n1", LABELS)
+    assert affinity_selects((only,), "n1", {})
+    assert not affinity_selects((only,), "n2", {})
+    assert affinity_selects((never,), "n2", LABELS)
+    assert not affinity_selects((never,), "n1", LABELS)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +142,7 @@ def test_match_fields_compare_the_node_s_name() -> None:
 )
 def test_match_fields_that_kubernetes_refuses(requirement: Requirement, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
-        kube.check_field_requirement(requirement)
+        check_field_requirement(requirement)
 
 
 DEDICATED = Taint("dedicated", "NoSchedule", "bgp")
@@ -163,21 +164,21 @@ DEDICATED = Taint("dedicated", "NoSchedule", "bgp")
     ],
 )
 def test_a_toleration_covers_a_taint_by_key_value_and_effect(toleration: Toleration, covers: bool) -> None:
-    assert kube.tolerates(toleration, DEDICATED) is covers
-    assert (kube.untolerated([DEDICATED], [toleration], False) is None) is covers
+    assert tolerates(toleration, DEDICATED) is covers
+    assert (untolerated([DEDICATED], [toleration], False) is None) is covers
 
 
 def test_a_taint_without_value_is_tolerated_by_an_equal_without_value() -> None:
-    assert kube.tolerates(Toleration("gpu"), Taint("gpu", "NoSchedule"))
+    assert tolerates(Toleration("gpu"), Taint("gpu", "NoSchedule"))
 
 
 def test_prefer_no_schedule_keeps_no_pod_off() -> None:
-    assert kube.untolerated([Taint("gpu", "PreferNoSchedule")], [], False) is None
+    assert untolerated([Taint("gpu", "PreferNoSchedule")], [], False) is None
 
 
 def test_no_execute_keeps_a_pod_off() -> None:
     taint = Taint("gpu", "NoExecute")
-    assert kube.untolerated([Taint("a", "PreferNoSchedule"), taint], [], False) == taint
+    assert untolerated([Taint("a", "PreferNoSchedule"), taint], [], False) == taint
 
 
 @pytest.mark.parametrize(
@@ -193,11 +194,11 @@ def test_no_execute_keeps_a_pod_off() -> None:
 )
 def test_every_daemonset_tolerates_what_its_controller_adds(key: str, effect: str) -> None:
     other = "NoExecute" if effect == "NoSchedule" else "NoSchedule"
-    assert kube.untolerated([Taint(f"node.kubernetes.io/{key}", effect)], [], False) is None
-    assert kube.untolerated([Taint(f"node.kubernetes.io/{key}", other)], [], False) is not None
+    assert untolerated([Taint(f"node.kubernetes.io/{key}", effect)], [], False) is None
+    assert untolerated([Taint(f"node.kubernetes.io/{key}", other)], [], False) is not None
 
 
 def test_network_unavailable_is_tolerated_only_on_the_host_network() -> None:
     taint = Taint("node.kubernetes.io/network-unavailable", "NoSchedule")
-    assert kube.untolerated([taint], [], True) is None
-    assert kube.untolerated([taint], [], False) == taint
+    assert untolerated([taint], [], True) is None
+    assert untolerated([taint], [], False) == taint

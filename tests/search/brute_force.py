@@ -11,7 +11,8 @@ from itertools import combinations, product
 from msgspec import Struct
 from msgspec.structs import replace
 
-from optimizer.kube import selectors as kube
+from optimizer.kube.selectors import meets, selects
+from optimizer.kube.taints import untolerated
 from optimizer.model import (
     Cluster,
     Count,
@@ -224,7 +225,7 @@ def nothing_forbids(cluster: Cluster, policy: Policy, node: Node) -> bool:
         and not node.unschedulable
         and not node.deleting
         and node.name not in policy.nodes.ban
-        and not any(kube.selects(selector, node.labels) for selector in policy.nodes.exclude)
+        and not any(selects(selector, node.labels) for selector in policy.nodes.exclude)
         and daemonset_allows(cluster, policy, node)
     )
 
@@ -239,7 +240,7 @@ def daemonset_allows(cluster: Cluster, policy: Policy, node: Node) -> bool:
             return False
     our_taint = Taint(ours, "NoSchedule", policy.speaker.label[1])
     for taint in node.taints:
-        if taint != our_taint and kube.untolerated([taint], speaker.tolerations, speaker.host_network):
+        if taint != our_taint and untolerated([taint], speaker.tolerations, speaker.host_network):
             return False
     return speaker.affinity is None or any(term_allows(term, node, ours) for term in speaker.affinity)
 
@@ -249,9 +250,9 @@ def term_allows(term: NodeSelectorTerm, node: Node, ours: str) -> bool:
     if not term.match_expressions and not term.match_fields:
         return False
     for part in term.match_expressions:
-        if part.key != ours and not kube.meets(part, node.labels):
+        if part.key != ours and not meets(part, node.labels):
             return False
-    return all(kube.meets(part, {"metadata.name": node.name}) for part in term.match_fields)
+    return all(meets(part, {"metadata.name": node.name}) for part in term.match_fields)
 
 
 def sessions_today(cluster: Cluster) -> list[tuple[str, str]]:
@@ -370,8 +371,8 @@ def goal_values(
 
 def node_cost(node: Node, policy: Policy) -> int:
     """What choosing the node costs."""
-    cost = sum(rule.cost for rule in policy.nodes.cost if kube.selects(rule.selector, node.labels))
-    if policy.nodes.prefer and not any(kube.selects(selector, node.labels) for selector in policy.nodes.prefer):
+    cost = sum(rule.cost for rule in policy.nodes.cost if selects(rule.selector, node.labels))
+    if policy.nodes.prefer and not any(selects(selector, node.labels) for selector in policy.nodes.prefer):
         cost += 1
     if {"node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"} & set(node.labels):
         cost += 1

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
-from ...kube import selectors as kube
 from ...kube.changes import Delete, Patch, toleration_of
+from ...kube.taints import untolerated
 from ...model import PARKED_ADDRESS, RACK_LABEL, Cluster, Placement, Policy, Taint
 from ...plan.restarts import is_held, restart, short_meanwhile, strategy
 from ...plan.steps import Step
 from ...plan.template import Style, pod_spec, restricts
-from ...progress import plural
+from ...words import plural
 
 
 def hazards(cluster: Cluster, policy: Policy, placement: Placement) -> tuple[str, ...]:
@@ -128,7 +128,7 @@ def taint_hazards(cluster: Cluster, policy: Policy) -> list[str]:
         if cluster.speaker is not None and place == (cluster.speaker.namespace, cluster.speaker.name):
             continue
         given = map(toleration_of, pod.get("tolerations") or ())
-        if kube.untolerated([taint], given, bool(pod.get("hostNetwork"))):
+        if untolerated([taint], given, bool(pod.get("hostNetwork"))):
             strangers.append("/".join(filter(None, place)))
     if strangers:
         found.append(

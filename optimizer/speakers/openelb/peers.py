@@ -14,8 +14,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ...errors import InputError
-from ...kube import selectors as kube
 from ...kube.changes import Change, Create, Delete, Patch, set_field
+from ...kube.selectors import matcher
 from ...model import (
     PARKED_ADDRESS,
     RACK_LABEL,
@@ -83,7 +83,7 @@ class Nodes:
             ]
             if asked:
                 candidates = min(asked, key=len)
-        fits = kube.matcher(selector)
+        fits = matcher(selector)
         return frozenset(name for name in candidates if fits(self.labels[name]))
 
     def by_hostname(self, names: frozenset[str]) -> LabelSelector:

@@ -6,8 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from optimizer.errors import InputError
-from optimizer.kube import selectors as kube
 from optimizer.kube.changes import Create, Delete, Patch, apply_changes, objects_of
+from optimizer.kube.selectors import selects
 from optimizer.model import RACK_LABEL, Cluster, LabelSelector, Paths, Placement, Policy
 from optimizer.plan.restarts import ANNOTATION
 from optimizer.plan.steps import PeerEdits, make_plan
@@ -252,7 +252,7 @@ def test_the_index_by_label_agrees_with_a_plain_look_at_every_node() -> None:
     nodes = openelb.Nodes(two_racks().nodes, (KEY, "true"), frozenset({"a1", "b1"}), frozenset(NAMES))
     for raw in (rack("r1"), hostnames("a1", "b2"), {"matchLabels": {"rack": "none"}}, {"matchLabels": {KEY: "true"}}):
         parsed = peer("x", "10.0.0.9", raw).selector
-        assert nodes.select(parsed) == {name for name, labels in nodes.labels.items() if kube.selects(parsed, labels)}
+        assert nodes.select(parsed) == {name for name, labels in nodes.labels.items() if selects(parsed, labels)}
     assert nodes.select(None) == nodes.select(LabelSelector()) == set(nodes.labels)
 
 

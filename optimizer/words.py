@@ -1,0 +1,49 @@
+"""Wording that messages and reports share: numbers with their noun, lists that end early, the nearest known word."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+def plural(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> plural(1, "session"), plural(2, "session")
+    ('1 session', '2 sessions')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """The first `most` names, and how many more there are.
+
+    >>> listed(["a", "b", "c", "d"], 2)
+    'a, b and 2 more'
+    """
+    shown = ", ".join(names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A question for the nearest known word, or the list of the known ones.
+
+    >>> nearest("suvive", ["peering", "survive"])
+    "did you mean 'survive'?"
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(word[:100], names, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else f"known are {listed(names, 20)}"
+
+
+def explain(message: str) -> str:
+    """msgspec's sentence with the field in front and without backticks.
+
+    >>> explain("Expected `int`, got `str` - at `$.a.b`")
+    'a.b: expected int, got str'
+    """
+    problem, _, path = message.partition(" - at `")
+    field = path.rstrip("`").removeprefix("$").removeprefix(".")
+    sentence = problem.replace("`", "")
+    sentence = sentence[:1].lower() + sentence[1:]
+    return f"{field}: {sentence}" if field else sentence

@@ -153,7 +153,8 @@ class Today(Struct, frozen=True):
 class Cluster(Struct, frozen=True):
     """All that was read. `attachments` maps every router to its attached nodes, sorted.
 
-    `speaker` is None where the input has no speaker DaemonSet. `as_per_rack` is `BgpConf.spec.asPerRack`.
+    `product` names the product of the speakers, "" the one that is assumed. `speaker` is None where the input has no
+    speaker DaemonSet. `as_per_rack` is `BgpConf.spec.asPerRack`.
     `warnings` are sentences about what the input leaves open.
     """
 
@@ -166,6 +167,7 @@ class Cluster(Struct, frozen=True):
     daemonsets: tuple[Mapping[str, Any], ...] = ()
     today: Today = Today()
     warnings: tuple[str, ...] = ()
+    product: str = ""
 
 
 class Survive(Struct, frozen=True):

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from optimizer.kube.client import KINDS
 from optimizer.kube.selectors import selects
 from optimizer.model import LabelSelector
+from optimizer.speakers import kinds_of, product_named
 from tests.objects import Object
 
-PLURALS = {plural: kind for kind, (_, plural, _) in KINDS.items()}
+KINDS = kinds_of(product_named(""))
+PLURALS = {kind.plural: name for name, kind in KINDS.items()}
 OPENELB = ("BgpPeer", "BgpConf")
 
 
@@ -79,7 +80,7 @@ class Server:
         ]
         start = int(request.query.get("continue", 0))
         end = start + min(self.most, int(request.query["limit"]))
-        group = KINDS[kind][0].removeprefix("/apis/").removeprefix("/api/")
+        group = KINDS[kind].api_version
         meta = {"resourceVersion": "1", "continue": str(end) if end < len(found) else ""}
         return Answer(200, {"kind": f"{kind}List", "apiVersion": group, "metadata": meta, "items": found[start:end]})
 

@@ -5,15 +5,14 @@ The objects as they are after the patches are read again, and their selectors ev
 
 from __future__ import annotations
 
-import ipaddress
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .. import model
-from ..kube.selectors import check_requirement, matcher
-from ..model import Cluster, LabelSelector, Placement, Policy, Resources, Speaker
-from .nodes import Labels, Sentences, pod_refusal
+from ..kube.selectors import check_requirement
+from ..model import Cluster, Placement, Policy, Resources, Speaker
+from ..speakers import product_named
+from .nodes import Labels, pod_refusal
 
 Plain = Mapping[str, Any]
 
@@ -34,7 +33,9 @@ def check_manifests(
     given = {f"speaker on node {name}" for name in running}
     wanted = {f"speaker on node {name}" for name in placement.speakers}
     if policy.mode == "bgp":
-        given.update(peerings(cluster, running, peers))
+        product, kind = product_named(cluster.product), product_named(cluster.product).kinds[0].name
+        given.update(f"session {node} - {router}" for node, router in product.peerings(cluster, running, peers))
+        given.update(f"second {kind} of {what}" for what in product.duplicates(peers))
         wanted |= {f"session {session.node} - {session.router}" for session in placement.sessions}
     unexpected = (f"the manifests give an unexpected {what}" for what in sorted(given - wanted))
     return (*(f"the manifests give no {what}" for what in sorted(wanted - given)), *unexpected)
@@ -73,26 +74,3 @@ def requirements(data: Any, field: str, affinity: bool = True) -> tuple[model.Re
     for requirement in found:
         check_requirement(requirement, affinity)
     return found
-
-
-def peerings(cluster: Cluster, running: Mapping[str, Labels], peers: Sequence[Plain]) -> Sentences:
-    """Sessions of each speaker with all BgpPeers that have no selector or match its node; and addresses given twice."""
-    by_address = {router.address: router.name for router in cluster.routers if router.address}
-    by_peer = {router.peer: router.name for router in cluster.routers if not router.address}
-    by_label, seen = defaultdict[tuple[str, str], list[str]](list), set[str]()
-    for name, labels in running.items():
-        for label in labels.items():
-            by_label[label].append(name)
-    for peer in peers:
-        address = str(ipaddress.ip_address(dig(peer, "spec", "conf", "neighborAddress")))
-        own_name, data = dig(peer, "metadata", "name"), dig(peer, "spec", "nodeSelector")
-        router = by_address.get(address) or by_peer.get(own_name) or address
-        if address in seen:
-            yield f"second BgpPeer of address {address}: {own_name}"
-        seen.add(address)
-        selector = LabelSelector(dig(data, "matchLabels") or {}, requirements(data, "matchExpressions", affinity=False))
-        fits = matcher(selector)
-        # A label that is asked for leaves few nodes to look at.
-        for name in min((by_label[label] for label in selector.match_labels.items()), key=len, default=running):
-            if fits(running[name]):
-                yield f"session {name} - {router}"

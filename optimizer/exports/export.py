@@ -14,10 +14,10 @@ from msgspec import Struct
 from ..errors import OutputError
 from ..files import write_folder
 from ..model import Cluster, Placement, Policy
+from ..plan.hazards import change_hazards
 from ..plan.plan import prepare
 from ..plan.steps import Step
 from ..plan.template import Style
-from ..speakers.openelb import hazards as openelb_hazards
 from .check import check_export
 from .helm import helm_files
 from .kubectl import kubectl_files
@@ -63,7 +63,8 @@ def export(cluster: Cluster, policy: Policy, placement: Placement, style: Style,
         files=dict(sorted({**files, README: f"{MARK}: {readme.strip()}\n\n{LIST}\n{listed}\n"}.items())),
         executable=frozenset(name for name, text in files.items() if text.startswith("#!")),
         hazards=(
-            *openelb_hazards.export_hazards(cluster, policy, placement, case.steps, style, format_ == "helm"),
+            *change_hazards(cluster, policy, placement, case.steps, style),
+            *([case.product.helm_hazards[style]] if format_ == "helm" and style in case.product.helm_hazards else []),
             *too_large,
         ),
         steps=case.steps,

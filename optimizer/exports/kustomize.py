@@ -12,7 +12,6 @@ from typing import Any
 from ..kube.changes import EMPTY, Change, Create, Delete, Objects, Patch, key_of
 from ..plan.plan import Case
 from ..plan.template import pod_spec
-from ..speakers.openelb import peers as openelb
 from .kubectl import STYLE_FIELDS, is_template, split_files
 from .script import commented, document
 
@@ -65,14 +64,14 @@ def component(case: Case, objects: Objects, deleted: set[str], folder: str) -> d
     }
     files = {"daemonset.yaml": document(f"where DaemonSet {key[2]} runs its pods", patch)}
     resources, patches = [], [("daemonset.yaml", "apps", "v1", "DaemonSet", key[2])]
-    group, version = openelb.API_VERSION.split("/")
+    kind = case.product.kinds[0]
     for number, name in enumerate(sorted({*case.peers.names.values(), *deleted}), 1):
         # A name of its own for each: those of over 200 characters are cut and numbered.
         file = f"bgppeer-{name if len(name) <= 200 else f'{name[:200]}-{number}'}.yaml"
         found = objects.get(("BgpPeer", "", name))
         if name in deleted:
             gone = {
-                "apiVersion": openelb.API_VERSION,
+                "apiVersion": kind.api_version,
                 "kind": "BgpPeer",
                 "metadata": {"name": name},
                 "$patch": "delete",
@@ -80,7 +79,7 @@ def component(case: Case, objects: Objects, deleted: set[str], folder: str) -> d
             files[file] = document(f"BgpPeer {name} is left out: another one has its address", gone)
         elif found is None:
             continue
-        elif openelb.CREATED.items() <= (found["metadata"].get("labels") or {}).items():
+        elif case.product.removable(found):
             files[file] = document(f"BgpPeer {name}, which no router had before", found)
             resources.append(file)
             continue
@@ -89,7 +88,7 @@ def component(case: Case, objects: Objects, deleted: set[str], folder: str) -> d
             selector = [{"op": "add", "path": "/spec/nodeSelector", "value": selector_of(found)}]
             files[file] = document(f"the speakers that BgpPeer {name} peers with", selector)
         if file in files:
-            patches.append((file, group, version, "BgpPeer", name))
+            patches.append((file, kind.group, kind.version, kind.name, name))
     lines = ["apiVersion: kustomize.config.k8s.io/v1alpha1", "kind: Component"]
     lines += ["resources:", *(f"- {json.dumps(file)}" for file in resources)] if resources else []
     lines.append("patches:")

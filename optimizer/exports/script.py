@@ -18,7 +18,8 @@ from msgspec import Struct
 
 from ..kube.changes import Change, Create, Delete, Key, Label, Objects, Patch, Restart, TaintNodes, key_of, make
 from ..plan.steps import Wait
-from ..speakers.openelb import peers as openelb
+from ..speakers.openelb import probes
+from ..speakers.openelb.kinds import BGP_PEER
 
 FIELDS = {
     "BgpPeer": "{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}",
@@ -26,7 +27,7 @@ FIELDS = {
 }
 """The fields that patches change, as kubectl's jsonpath prints them."""
 
-RESOURCES = {"BgpPeer": openelb.RESOURCE, "DaemonSet": "daemonsets.apps"}
+RESOURCES = {"BgpPeer": BGP_PEER.resource, "DaemonSet": "daemonsets.apps"}
 
 
 class Target(Struct, frozen=True):
@@ -43,9 +44,9 @@ class Target(Struct, frozen=True):
                 f"namespace={shlex.quote(self.namespace)}",
                 f"daemonset={shlex.quote(self.daemonset)}",
                 f"pods={shlex.quote(self.pods)}",
-                f"peers={openelb.RESOURCE}",
-                f"sessions={shlex.quote(openelb.SESSIONS)}",
-                f'STATUS_PERIOD="${{STATUS_PERIOD:-{openelb.STATUS_PERIOD}}}"',
+                f"peers={BGP_PEER.resource}",
+                f"sessions={shlex.quote(probes.SESSIONS)}",
+                f'STATUS_PERIOD="${{STATUS_PERIOD:-{probes.STATUS_PERIOD}}}"',
             )
         )
 

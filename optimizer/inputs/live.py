@@ -14,13 +14,15 @@ import msgspec
 from msgspec import Struct
 
 from ..errors import InputError, MissingError
-from ..kube.client import PAGE, PEERS_PAGE, Api, path_of
+from ..kube.client import Api
+from ..kube.kinds import DAEMONSET, POD, Ref
 from ..kube.objects import DaemonSetObject
 from ..kube.parallel import in_parallel
 from ..kube.parse import read_selector
 from ..kube.selectors import selector_text
 from ..model import Cluster, Resources
 from ..progress import Tell, silent
+from ..speakers import kinds_of, product_named
 from .cluster import build, gather
 from .items import OPENELB_GROUP, Item, objects
 from .pages import slim
@@ -49,7 +51,7 @@ def read_live(api: Api, daemonset: str | None = None, tell: Tell = silent) -> Li
     namespace, _, name = (daemonset or DEFAULT_DAEMONSET).rpartition("/")
     pages = dict[str, list[bytes]]()
     tell(f"reading the DaemonSet {name} from {api.server}")
-    pages["DaemonSet"] = api.list(path_of("DaemonSet", namespace), fieldSelector=f"metadata.name={name}")
+    pages["DaemonSet"] = api.list(Ref(DAEMONSET, namespace), fieldSelector=f"metadata.name={name}")
     chosen = [item for page in pages["DaemonSet"] for item in objects(page, api.server)]
     if daemonset and not chosen:
         raise InputError(f"{api.server} has no DaemonSet {daemonset}")
@@ -74,23 +76,23 @@ def speaker_pages(api: Api, daemonset: Item, tell: Tell) -> list[bytes]:
     selector = read_selector(daemonset.load(DaemonSetObject).spec.selector, place)
     if selector is None:
         raise InputError(f"{place}: is missing")
-    pods, query = path_of("Pod", daemonset.namespace), selector_text(daemonset.manifest()["spec"]["selector"])
+    pods, query = Ref(POD, daemonset.namespace), selector_text(daemonset.manifest()["spec"]["selector"])
     return api.pages(pods, partial(slim, "Pod"), labelSelector=query)
 
 
-def slim_pages(api: Api, kind: str, size: int = PAGE) -> list[bytes]:
+def slim_pages(api: Api, kind: str) -> list[bytes]:
     """All objects of a kind, with the fields that are used."""
-    return api.pages(path_of(kind), partial(slim, kind), size)
+    return api.pages(Ref(kinds_of(product_named(""))[kind]), partial(slim, kind))
 
 
 def openelb_pages(api: Api, kind: str) -> list[bytes]:
     """The objects of a kind of OpenELB's; none in a cluster without OpenELB. Raises InputError for other versions."""
     try:
-        return slim_pages(api, kind, PEERS_PAGE if kind == "BgpPeer" else PAGE)
+        return slim_pages(api, kind)
     except MissingError:
         pass
     try:
-        versions = [str(each.get("version")) for each in api.get(f"/apis/{OPENELB_GROUP}").get("versions") or ()]
+        versions = api.versions(OPENELB_GROUP)
     except MissingError:
         return []
     if VERSION not in versions:
@@ -116,7 +118,7 @@ def requested_on(
     chosen = next(objects(msgspec.json.encode(daemonset), api.server), None) if daemonset else None
 
     def look(node: str) -> Resources:
-        pages = api.pages(path_of("Pod"), partial(slim, "Pod"), fieldSelector=f"spec.nodeName={node},{RUNNING}")
+        pages = api.pages(Ref(POD), partial(slim, "Pod"), fieldSelector=f"spec.nodeName={node},{RUNNING}")
         _, requested = read_pods((item for page in pages for item in objects(page, api.server)), chosen)
         return requested.get(node, Resources())
 

@@ -18,26 +18,20 @@ from itertools import count
 from pathlib import Path
 from random import SystemRandom
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
 
 from .. import __version__
-from ..errors import ConflictError, InputError, InternalError, LiveError, MissingError, RefusedError
+from ..errors import ConflictError, InputError, LiveError, MissingError, RefusedError
 from ..progress import Tell, silent
 from . import kubeconfig
+from .kinds import Ref
 from .parallel import THREADS as THREADS
 
 T = TypeVar("T")
 Operations = list[dict[str, Any]]
 """A JSON patch."""
-
-PAGE = 500
-"""Objects of one page of a list."""
-
-PEERS_PAGE = 20
-"""Objects of one page of BgpPeers: each may hold a report of every node."""
 
 RESTARTS = 5
 """How often a list starts again because its pages have expired."""
@@ -51,16 +45,6 @@ FIRST_DELAY, LONGEST_DELAY = 0.25, 8.0
 MANAGER = "bgp-speakers"
 """The field manager under which changes are recorded."""
 
-OPENELB = "/apis/network.kubesphere.io/v1alpha2"
-KINDS = {
-    "Node": ("/api/v1", "nodes", False),
-    "Pod": ("/api/v1", "pods", True),
-    "DaemonSet": ("/apis/apps/v1", "daemonsets", True),
-    "ControllerRevision": ("/apis/apps/v1", "controllerrevisions", True),
-    "BgpPeer": (OPENELB, "bgppeers", False),
-    "BgpConf": (OPENELB, "bgpconfs", False),
-}
-PLACE = re.compile(r"/apis?/(?:[^/]+/)?v[^/]+(?:/namespaces/(?P<space>[^/]+))?/(?P<plural>[^/]+)(?:/(?P<name>[^/]+))?")
 JSON, JSON_PATCH = "application/json", "application/json-patch+json"
 VERBS = {"GET": "get", "PATCH": "patch", "POST": "create", "DELETE": "delete"}
 UNTOLD = "the server rejected our request due to an error in our request"
@@ -95,39 +79,6 @@ class Answer(Struct):
     retry_after: float = 0.0
 
 
-def path_of(kind: str, namespace: str = "", name: str = "") -> str:
-    """The path of an object; without a name, of all objects of the kind, in the namespace or (empty) in all.
-
-    >>> path_of("Pod", "openelb-system", "speaker-1")
-    '/api/v1/namespaces/openelb-system/pods/speaker-1'
-    >>> path_of("BgpPeer")
-    '/apis/network.kubesphere.io/v1alpha2/bgppeers'
-    """
-    group, plural, namespaced = KINDS[kind]
-    if namespaced and name and not namespace:
-        raise InternalError(f"{kind} {name}: its namespace is not said")
-    within = f"/namespaces/{quote(namespace, safe='')}" if namespaced and namespace else ""
-    return f"{group}{within}/{plural}" + (f"/{quote(name, safe='')}" if name else "")
-
-
-def resource_of(path: str) -> tuple[str, str]:
-    """The resource of a path, and the object or objects in words.
-
-    >>> resource_of("/api/v1/namespaces/openelb-system/pods/speaker-1")
-    ('pods', 'Pod openelb-system/speaker-1')
-    >>> resource_of("/apis/apps/v1/daemonsets")
-    ('daemonsets', 'all daemonsets')
-    """
-    found = PLACE.fullmatch(path)
-    if found is None:
-        return path, path
-    plural, name, space = found["plural"], found["name"], found["space"]
-    if not name:
-        return plural, f"{plural} in {space}" if space else f"all {plural}"
-    kind = next((kind for kind, place in KINDS.items() if place[1] == plural), plural)
-    return plural, f"{kind} {space}/{name}" if space else f"{kind} {name}"
-
-
 class Api:
     """A connection to an API server; up to THREADS threads may share one.
 
@@ -142,46 +93,54 @@ class Api:
         self.patience, self.random = 60.0, SystemRandom()
         self.tell: Tell = silent
 
-    def pages(self, path: str, take: Callable[[bytes], T], size: int = PAGE, **query: str) -> list[T]:
-        """What `take` makes of each page, of `size` objects, of a list; a page is gone before the next one comes."""
+    def pages(self, ref: Ref, take: Callable[[bytes], T], **query: str) -> list[T]:
+        """What `take` makes of each page of a list; a page is gone before the next one comes."""
         for _ in range(RESTARTS):
             taken: list[T] = []
             start: str | None = ""
             try:
                 while start is not None:
                     more = {"continue": start} if start else {}
-                    page = self.ask("GET", path, {"limit": str(size), **query, **more}, verb="list")
-                    start = self.decoded(page, Page, path).metadata.next or None
+                    asked = {"limit": str(ref.kind.page), **query, **more}
+                    page = self.ask("GET", ref.path, asked, of=ref, verb="list")
+                    start = self.decoded(page, Page, ref).metadata.next or None
                     taken.append(take(page))
                 return taken
             except LiveError as error:
                 if error.status != 410:
                     raise
                 # Pages of one state of the cluster are kept for some minutes only.
-                self.tell(f"the list of {resource_of(path)[0]} has expired on the way, starting again")
+                self.tell(f"the list of {ref.kind.plural} has expired on the way, starting again")
                 last = error
         raise last
 
-    def list(self, path: str, **query: str) -> list[bytes]:
-        """All objects at a path, as the pages of JSON that the server sent; `query`: fieldSelector, labelSelector."""
-        return self.pages(path, bytes, PAGE, **query)
+    def versions(self, group: str) -> list[str]:
+        """The versions of an API group that the server has. Raises MissingError where it has no such group."""
+        what = f"API group {group}"
+        found = self.decoded(self.ask("GET", f"/apis/{group}", {}, of=what), dict[str, Any], what)
+        return [str(each.get("version")) for each in found.get("versions") or ()]
 
-    def get(self, path: str) -> dict[str, Any]:
+    def list(self, ref: Ref, **query: str) -> list[bytes]:
+        """All objects of a kind, as the pages of JSON that the server sent; `query`: fieldSelector, labelSelector."""
+        return self.pages(ref, bytes, **query)
+
+    def get(self, ref: Ref) -> dict[str, Any]:
         """An object. Raises MissingError too."""
-        return self.decoded(self.ask("GET", path, {}), dict[str, Any], path)
+        return self.decoded(self.ask("GET", ref.path, {}, of=ref), dict[str, Any], ref)
 
-    def patch(self, path: str, operations: Operations, *, dry_run: bool = False) -> dict[str, Any]:
+    def patch(self, ref: Ref, operations: Operations, *, dry_run: bool = False) -> dict[str, Any]:
         """The object after a JSON patch. Raises RefusedError where a `test` fails, MissingError, ConflictError."""
         query = {"fieldManager": MANAGER, **({"dryRun": "All"} if dry_run else {})}
-        return self.decoded(self.ask("PATCH", path, query, operations, JSON_PATCH), dict[str, Any], path)
+        answer = self.ask("PATCH", ref.path, query, operations, JSON_PATCH, of=ref)
+        return self.decoded(answer, dict[str, Any], ref)
 
-    def create(self, path: str, manifest: Mapping[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
-        """The object that was made, at the path of its kind. Raises ConflictError where it is there already."""
+    def create(self, ref: Ref, manifest: Mapping[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
+        """The object that was made. Raises ConflictError where it is there already."""
         query = {"fieldManager": MANAGER, **({"dryRun": "All"} if dry_run else {})}
-        place = f"{path}/{manifest['metadata']['name']}"
-        return self.decoded(self.ask("POST", path, query, dict(manifest), place=place), dict[str, Any], place)
+        path = Ref(ref.kind, ref.namespace).path
+        return self.decoded(self.ask("POST", path, query, dict(manifest), of=ref), dict[str, Any], ref)
 
-    def delete(self, path: str, *, uid: str | None = None, dry_run: bool = False) -> None:
+    def delete(self, ref: Ref, *, uid: str | None = None, dry_run: bool = False) -> None:
         """Delete an object, with `uid` only if it is still the same. Raises MissingError, ConflictError."""
         options: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions"}
         if uid is not None:
@@ -189,19 +148,18 @@ class Api:
         if dry_run:
             # Where a request to delete has a body, an API server does not look at the query.
             options["dryRun"] = ["All"]
-        self.ask("DELETE", path, {}, options)
+        self.ask("DELETE", ref.path, {}, options, of=ref)
 
     def close(self) -> None:
         """Close the connections that are idle."""
         self.client.close()
 
-    def decoded(self, body: bytes, type_: type[T], path: str) -> T:
+    def decoded(self, body: bytes, type_: type[T], of: object) -> T:
         """An answer as `type_`."""
         try:
             return msgspec.json.decode(body, type=type_)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-            what = resource_of(path)[1]
-            raise LiveError(f"{self.server}: the answer for {what} is not what an API server sends ({error})") from None
+            raise LiveError(f"{self.server}: the answer for {of} is not what an API server sends ({error})") from None
 
     def ask(
         self,
@@ -211,12 +169,12 @@ class Api:
         body: Any = None,
         type_: str = JSON,
         *,
+        of: object,
         verb: str = "",
-        place: str = "",
     ) -> bytes:
         """The body of the answer to a request, tried again as long as that may help.
 
-        `verb` and `place` go before the method and path in what is told.
+        `of` is what it is about, and `verb` what is asked where the method does not tell, for sentences.
         """
         renewed, end = False, time.monotonic() + self.patience
         for number in count():
@@ -228,7 +186,7 @@ class Api:
                 renewed = True
                 self.renew(client)
                 continue
-            error = self.error(answer, broken, verb or VERBS[method], place or path)
+            error = self.error(answer, broken, verb or VERBS[method], of)
             delay = min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(number, 9)) * self.random.uniform(0.5, 1.0)
             delay = max(delay, answer.retry_after if answer else 0.0)
             if (answer and answer.status != 429 and answer.status < 500) or time.monotonic() + delay > end:
@@ -281,9 +239,9 @@ class Api:
             if self.client is refused:
                 self.client = self.log_in()
 
-    def error(self, answer: Answer | None, broken: str, verb: str, path: str) -> LiveError:
+    def error(self, answer: Answer | None, broken: str, verb: str, what: object) -> LiveError:
         """What is wrong, as a sentence."""
-        resource, what = resource_of(path)
+        resource = what.kind.plural if isinstance(what, Ref) else what
         if answer is None:
             return LiveError(f"{self.server}: cannot {verb} {what}: the server cannot be reached ({broken})")
         sentence = f"{self.server}: cannot {verb} {what}: {said(answer)} ({answer.status})"

@@ -11,6 +11,7 @@ from msgspec import structs
 from ..checks.placement import check_placement
 from ..errors import InputError, InternalError
 from ..model import Cluster, Count, Node, Objective, Placement, Policy, Session, Shortfall
+from ..plan.hazards import hazards
 from ..plan.steps import check_label
 from ..progress import Tell, silent
 from ..search import graph
@@ -19,8 +20,7 @@ from ..search.goals import Answer, goal_names
 from ..search.reduce import Component, Problem, expand, reduce
 from ..search.rules import shortfalls
 from ..search.solve import solve
-from ..speakers.openelb import hazards as openelb_hazards
-from ..speakers.openelb import peers as openelb
+from ..speakers import product_named
 from ..words import nearest, plural
 
 
@@ -117,8 +117,8 @@ def build(
         placement = structs.replace(placement, warnings=(*placement.warnings, told))
     return structs.replace(
         placement,
-        paths=openelb.paths(cluster, placement) if in_bgp else (),
-        hazards=openelb_hazards.hazards(cluster, problem.policy, placement),
+        paths=product_named(cluster.product).paths(cluster, placement) if in_bgp else (),
+        hazards=hazards(cluster, problem.policy, placement),
     )
 
 

@@ -9,8 +9,9 @@ from msgspec import Struct
 
 from ..kube.changes import Objects, apply_changes, objects_of
 from ..model import Cluster, Placement, Policy
-from ..speakers.openelb import peers as openelb
-from .steps import PeerEdits, Step, Wait, daemonset_of, make_plan
+from ..speakers import product_named
+from ..speakers.product import PeerEdits, Product
+from .steps import Step, Wait, daemonset_of, labelled_for_now, make_plan
 from .template import Style
 
 
@@ -25,6 +26,11 @@ class Case(Struct, frozen=True):
     steps: tuple[Step, ...]
     objects: Objects
     daemonset: dict[str, Any]
+
+    @property
+    def product(self) -> Product:
+        """Whose speakers they are."""
+        return product_named(self.cluster.product)
 
     @property
     def final_wait(self) -> Wait:
@@ -62,7 +68,8 @@ class Case(Struct, frozen=True):
 
 def prepare(cluster: Cluster, policy: Policy, placement: Placement, style: Style) -> Case:
     """The plan with what it needs. Raises InputError for what the input lacks."""
-    peers = openelb.edit_peers(cluster, policy, placement)
+    labelled = labelled_for_now(cluster, policy, placement)
+    peers = product_named(cluster.product).edit_peers(cluster, policy, placement, labelled)
     objects = objects_of(cluster)
     steps = make_plan(cluster, policy, placement, style, peers)
     return Case(cluster, policy, placement, style, peers, steps, objects, daemonset_of(cluster, objects))

@@ -12,7 +12,7 @@ leave still run, so that these hold the routers meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
@@ -21,21 +21,11 @@ from msgspec import Struct
 from ..errors import InputError
 from ..kube.changes import Change, Label, Objects, TaintNodes, find, inverse, make, objects_of
 from ..model import Cluster, Placement, Policy, Taint
+from ..speakers.product import PeerEdits
 from .restarts import hold_and_resume, is_held, restart, restart_back
 from .template import Style, foreign_demand, pod_spec, restricts, template_change
 
 Wait = Literal["", "running", "established"]
-
-
-class PeerEdits(Struct, frozen=True):
-    """What a product's peer objects need: `early` opens what is new, `late` closes what is no longer wanted.
-
-    `names` maps each router to the peer object that carries its sessions in the end.
-    """
-
-    early: tuple[Change, ...] = ()
-    late: tuple[Change, ...] = ()
-    names: Mapping[str, str] = {}
 
 
 class Step(Struct, frozen=True):

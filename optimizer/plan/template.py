@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from ..kube.changes import EMPTY, Patch, edit
+from ..kube.changes import EMPTY, Change, Patch, edit
 
 Style = Literal["node-selector", "affinity", "taints"]
 STYLES: tuple[Style, ...] = ("node-selector", "affinity", "taints")
@@ -18,6 +18,15 @@ def pod_spec(daemonset: Mapping[str, Any]) -> dict[str, Any]:
     """The pod spec of a DaemonSet's template."""
     spec: dict[str, Any] = daemonset["spec"]["template"]["spec"]
     return spec
+
+
+def edits_template(change: Change) -> bool:
+    """Whether a change is an edit of a DaemonSet's template."""
+    if not isinstance(change, Patch) or change.kind != "DaemonSet":
+        return False
+    if change.type == "merge":
+        return "template" in change.body["spec"]
+    return any(operation["path"].startswith(POD_SPEC) for operation in change.body)
 
 
 def template_change(daemonset: Mapping[str, Any], label: tuple[str, str], style: Style) -> tuple[Patch, ...]:

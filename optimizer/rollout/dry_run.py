@@ -11,8 +11,10 @@ from msgspec import Struct
 
 from ..errors import ConflictError, LiveError, MissingError, RefusedError
 from ..kube.changes import Create, Delete, Key, Label, Patch, Restart, TaintNodes, clean, edit, key_of, make, taint_of
-from ..kube.client import Api, path_of
+from ..kube.client import Api
+from ..kube.kinds import POD, Ref
 from ..kube.parallel import in_parallel
+from ..speakers import kinds_of, product_named
 from .live_plan import Move
 from .watch import Watch
 from .writer import replace_operations
@@ -80,7 +82,7 @@ def preview(api: Api, move: Move) -> Preview:
 def ask(api: Api, today: dict[str, Any], wanted: dict[str, Any]) -> list[Edit | Refusal]:
     """What it would change to patch an object from what it is today to what is wanted."""
     key = key_of(today)
-    path, what = path_of(*key), " ".join(filter(None, key))
+    path, what = Ref(kinds_of(product_named(""))[key[0]], *key[1:]), " ".join(filter(None, key))
     try:
         # Of nodes, which are many, labels and taints are known; of the others the server may set more.
         if key[0] == "Node" and today["spec"] == wanted["spec"]:
@@ -134,9 +136,9 @@ def ask_whole(api: Api, change: Create | Delete) -> list[Edit | Refusal]:
     what = " ".join(filter(None, key))
     try:
         if isinstance(change, Create):
-            made = api.create(path_of(key[0], key[1]), clean(change.manifest), dry_run=True)
+            made = api.create(Ref(kinds_of(product_named(""))[key[0]], *key[1:]), clean(change.manifest), dry_run=True)
             return [Edit(what, "spec", None, made.get("spec"))]
-        api.delete(path_of(*key), dry_run=True)
+        api.delete(Ref(kinds_of(product_named(""))[key[0]], *key[1:]), dry_run=True)
         return [Edit(what, "", "there", None)]
     except (MissingError, ConflictError, RefusedError) as error:
         return [Refusal(what, str(error))]
@@ -148,7 +150,7 @@ def ask_restarts(api: Api, move: Move, names: set[str]) -> list[Edit | Refusal]:
     found: list[Edit | Refusal] = []
     for name in sorted(names & pods.keys())[:1]:
         try:
-            api.delete(path_of("Pod", move.target.namespace, pods[name].metadata.name), dry_run=True)
+            api.delete(Ref(POD, move.target.namespace, pods[name].metadata.name), dry_run=True)
         except LiveError as error:
             found.append(Refusal(f"Pod {pods[name].metadata.name}", str(error)))
     return found

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from ..errors import LiveError
-from ..kube.client import Api, path_of
+from ..kube.client import Api
+from ..kube.kinds import CONTROLLER_REVISION, DAEMONSET, Ref
 from .watch import Target, Watch
 
 HASH = "controller-revision-hash"
@@ -26,7 +27,7 @@ def newest_revision(api: Api, target: Target, timeout: float, interval: float = 
     """
     deadline = time.monotonic() + timeout
     while True:
-        daemonset = api.get(path_of("DaemonSet", target.namespace, target.name))
+        daemonset = api.get(Ref(DAEMONSET, target.namespace, target.name))
         seen = (daemonset.get("status") or {}).get("observedGeneration") or 0
         if seen >= daemonset["metadata"]["generation"]:
             break
@@ -34,7 +35,7 @@ def newest_revision(api: Api, target: Target, timeout: float, interval: float = 
             raise LiveError(f"DaemonSet {target.namespace}/{target.name}: its controller has not seen the change")
         time.sleep(min(LOOK, interval))
     found: list[tuple[int, str]] = []
-    for page in api.list(path_of("ControllerRevision", target.namespace), labelSelector=target.selector):
+    for page in api.list(Ref(CONTROLLER_REVISION, target.namespace), labelSelector=target.selector):
         for each in msgspec.json.decode(page)["items"] or ():
             if target.uid in owners(each):
                 found.append((each["revision"], each["metadata"]["labels"][HASH]))

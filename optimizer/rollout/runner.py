@@ -11,7 +11,8 @@ from msgspec import Struct, structs
 
 from ..errors import ConflictError, ForeignError, MissingError, StoppedError
 from ..kube.changes import Change, Label, Restart
-from ..kube.client import Api, path_of
+from ..kube.client import Api
+from ..kube.kinds import POD, Ref
 from ..progress import Tell
 from ..speakers.openelb.turns import Turns
 from ..words import listed, plural
@@ -190,7 +191,7 @@ class Mover:
     def remove(self, pod: Pod) -> bool:
         """Delete a pod, if it is still this one; the DaemonSet makes another. Whether it was."""
         try:
-            self.api.delete(path_of("Pod", self.target.namespace, pod.metadata.name), uid=pod.metadata.uid)
+            self.api.delete(Ref(POD, self.target.namespace, pod.metadata.name), uid=pod.metadata.uid)
         except (MissingError, ConflictError):
             return False
         return True

@@ -20,9 +20,10 @@ import msgspec
 from msgspec import Struct, field, structs
 
 from ..errors import LiveError
-from ..kube.client import PEERS_PAGE, Api, path_of
+from ..kube.client import Api
+from ..kube.kinds import POD, Ref
 from ..kube.objects import Condition, Partial
-from ..speakers.openelb.peers import STATUS_PERIOD
+from ..speakers import product_named
 
 T = TypeVar("T")
 
@@ -104,67 +105,10 @@ class Pod(Partial):
         return (self.metadata.labels or {}).get("controller-revision-hash", "")
 
 
-class Counters(Partial):
-    """Messages by their kind, as far as they matter here; numbers that the API gives as text."""
-
-    update: str | int | None = None
-
-
-class Messages(Partial):
-    """The messages of a session."""
-
-    sent: Counters | None = None
-
-
-class PeerState(Partial):
-    """The state of one session."""
-
-    session_state: str = ""
-    messages: Messages | None = None
-
-
-class TimersState(Partial):
-    """Since when it is so."""
-
-    uptime: str | None = None
-
-
-class NodeStatus(Partial):
-    """What one speaker reports of its session."""
-
-    peer_state: PeerState | None = None
-    timers_state: TimersState | None = None
-
-
-class Reports(Partial):
-    """What all speakers report of their sessions with one router."""
-
-    nodes_peer_status: dict[str, NodeStatus] | None = None
-
-
-class PeerMeta(Partial):
-    """What identifies a BgpPeer."""
-
-    name: str = ""
-
-
-class Peer(Partial):
-    """The fields of a BgpPeer that tell of its sessions."""
-
-    metadata: PeerMeta
-    status: Reports | None = None
-
-
 class Pods(Partial):
     """A page of pods."""
 
     items: list[Pod] = field(default_factory=list)
-
-
-class Peers(Partial):
-    """A page of BgpPeers."""
-
-    items: list[Peer] = field(default_factory=list)
 
 
 class Target(Struct, frozen=True):
@@ -197,10 +141,10 @@ class Watch:
     """Looks at the speakers again and again, and remembers since when each pod has been ready."""
 
     def __init__(self, api: Api, target: Target, with_sessions: bool, allow_silent: bool = False) -> None:
-        self.api, self.target, self.with_sessions = api, target, with_sessions
+        self.api, self.target, self.with_sessions, self.product = api, target, with_sessions, product_named("")
         self.since: dict[str, float] = {}
         # Seconds until a report without time is believed.
-        self.patience = float(STATUS_PERIOD if with_sessions else 0)
+        self.patience = float(self.product.report_period if with_sessions else 0)
         # Reports, with the time that they give, of sessions that are closed already: they stay for a while.
         self.doubted: dict[tuple[str, str], str | None] = {}
         # The peer objects of routers to which speakers announce something, and the pods of the first look by uid.
@@ -230,21 +174,20 @@ class Watch:
         reported: dict[tuple[str, str], str | None] = {}
         peers: set[str] = set()
         if self.with_sessions:
-            for page in self.api.pages(path_of("BgpPeer"), lambda page: decode(page, Peers), PEERS_PAGE):
-                for peer in page.items:
-                    peers.add(peer.metadata.name)
-                    for node, report in ((peer.status or Reports()).nodes_peer_status or {}).items():
-                        each = node, peer.metadata.name
-                        if not is_established(report):
-                            continue
-                        reported[each] = report.timers_state.uptime if report.timers_state else None
-                        if each in self.doubted and self.doubted[each] == reported[each]:
-                            continue
-                        pod = pods.get(node)
-                        if pod and pod.ready and self.believed(pod, reported[each], 0 if settled else self.patience):
-                            sessions.add(each)
-                            if announces(report):
-                                speaking.add(each)
+            for peer in self.product.reports(self.api):
+                peers.add(peer.peer)
+                for node, report in peer.sessions.items():
+                    each = node, peer.peer
+                    if not report.up:
+                        continue
+                    reported[each] = report.since
+                    if each in self.doubted and self.doubted[each] == reported[each]:
+                        continue
+                    pod = pods.get(node)
+                    if pod and pod.ready and self.believed(pod, reported[each], 0 if settled else self.patience):
+                        sessions.add(each)
+                        if report.announces:
+                            speaking.add(each)
         # What is no longer reported, or with another time, is a new session when it comes.
         self.doubted = (
             reported
@@ -262,7 +205,7 @@ class Watch:
         """The DaemonSet's pods by node, and the nodes of those that are being deleted."""
         found: dict[str, Pod] = {}
         leaving = set()
-        path, query = path_of("Pod", self.target.namespace), self.target.selector
+        path, query = Ref(POD, self.target.namespace), self.target.selector
         for page in self.api.pages(path, lambda page: decode(page, Pods), labelSelector=query):
             for pod in page.items:
                 owners = pod.metadata.owner_references or ()
@@ -284,17 +227,6 @@ class Watch:
         if up is None or pod.started is None or up == pod.started:
             return time.monotonic() - self.since[pod.metadata.uid] >= patience
         return up > pod.started
-
-
-def is_established(report: NodeStatus) -> bool:
-    """Whether a speaker reports that its session is up."""
-    return report.peer_state is not None and report.peer_state.session_state == "ESTABLISHED"
-
-
-def announces(report: NodeStatus) -> bool:
-    """Whether a speaker reports that it has sent an UPDATE in its session."""
-    sent = report.peer_state.messages.sent if report.peer_state and report.peer_state.messages else None
-    return sent is not None and str(sent.update or 0).strip("0") != ""
 
 
 def seconds(text: str | None) -> float | None:

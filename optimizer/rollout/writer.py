@@ -24,10 +24,11 @@ from ..kube.changes import (
     key_of,
     taint_of,
 )
-from ..kube.client import MANAGER, Api, path_of
+from ..kube.client import MANAGER, Api
+from ..kube.kinds import NODE, Ref
 from ..kube.parallel import in_parallel
-from ..model import PARKED_ADDRESS, Taint
-from ..speakers.openelb.peers import CREATED
+from ..model import Taint
+from ..speakers import kinds_of, product_named
 from ..words import plural
 
 TRIES = 5
@@ -70,7 +71,7 @@ class Changes:
 
     def set_label(self, name: str, key: str, value: str | None) -> bool:
         """Set a node's label, or remove it."""
-        path, now = path_of("Node", name=name), self.labels.get(name)
+        path, now = Ref(NODE, name=name), self.labels.get(name)
         ours = {self.label[1], None} if self.back else {now}
         labels: Mapping[str, str] | None = {}
         whom = ""
@@ -106,7 +107,7 @@ class Changes:
 
     def set_taint(self, name: str, taint: Taint, present: bool) -> bool:
         """Give a node a taint, or take it away."""
-        path, place = path_of("Node", name=name), (taint.key, taint.effect)
+        path, place = Ref(NODE, name=name), (taint.key, taint.effect)
         for _ in range(TRIES):
             try:
                 node = self.api.get(path)
@@ -142,7 +143,7 @@ class Changes:
 
     def patch(self, change: Patch) -> bool:
         """Patch an object with a JSON patch whose tests say what it is to be before."""
-        path, again = path_of(change.kind, change.namespace, change.name), 0
+        path, again = Ref(kinds_of(product_named(""))[change.kind], change.namespace, change.name), 0
         while True:
             try:
                 if self.back and done(found := self.api.get(path), change.body):
@@ -177,11 +178,11 @@ class Changes:
         kind, namespace, name = key_of(manifest)
         for _ in range(LEAVING):
             try:
-                self.api.create(path_of(kind, namespace), clean(manifest))
+                self.api.create(Ref(kinds_of(product_named(""))[kind], namespace, name), clean(manifest))
                 return True
             except ConflictError:
                 try:
-                    found = self.api.get(path_of(kind, namespace, name))
+                    found = self.api.get(Ref(kinds_of(product_named(""))[kind], namespace, name))
                 except MissingError:
                     continue
                 if found["metadata"].get("deletionTimestamp"):
@@ -207,11 +208,10 @@ class Changes:
 
     def delete(self, kind: str, namespace: str, name: str) -> bool:
         """Delete an object that we have created or led elsewhere."""
-        path = path_of(kind, namespace, name)
+        path = Ref(kinds_of(product_named(""))[kind], namespace, name)
         try:
             found = self.api.get(path)
-            ours = (found["metadata"].get("labels") or {}).items() >= CREATED.items()
-            if not ours and found["spec"]["conf"]["neighborAddress"] != PARKED_ADDRESS:
+            if not product_named("").removable(found):
                 raise ForeignError(kind, f"{kind} {name} is not as this plan leaves it by now; it is not deleted")
             self.api.delete(path, uid=found["metadata"]["uid"])
             return True

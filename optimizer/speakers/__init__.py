@@ -1,31 +1,24 @@
-"""What differs by product: how a session is asked for, what a change disturbs, what a router has to hold."""
+"""The products whose speakers are known, by the name that `--product` takes."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
 
-from ..model import Cluster, Paths, Placement, Policy
-from ..plan.steps import PeerEdits, Step
-from ..plan.template import Style
+from ..kube.kinds import CONTROLLER_REVISION, DAEMONSET, NODE, POD, Kind
+from .openelb import OpenELB
+from .product import Product
 
+DEFAULT = "openelb"
+"""The product that is assumed where the input tells of none."""
 
-class Product(Protocol):
-    """A BGP speaker for Kubernetes; a module with these functions is one."""
-
-    def edit_peers(self, cluster: Cluster, policy: Policy, placement: Placement) -> PeerEdits:
-        """The edits of the product's peer objects that give exactly the placement's sessions. Raises InputError."""
-
-    def paths(self, cluster: Cluster, placement: Placement) -> tuple[Paths, ...]:
-        """What each router holds for one service, today and in the placement."""
+PRODUCTS: Mapping[str, Product] = {each.name: each for each in (OpenELB(),)}
 
 
-class Hazards(Protocol):
-    """The product's traps; a module with these functions tells them."""
+def product_named(name: str) -> Product:
+    """The product of that name; "" is the one that is assumed."""
+    return PRODUCTS[name or DEFAULT]
 
-    def hazards(self, cluster: Cluster, policy: Policy, placement: Placement) -> tuple[str, ...]:
-        """One sentence for each trap that the input itself holds."""
 
-    def export_hazards(
-        self, cluster: Cluster, policy: Policy, placement: Placement, steps: tuple[Step, ...], style: Style, helm: bool
-    ) -> tuple[str, ...]:
-        """One sentence for each disturbance that the steps bring about."""
+def kinds_of(product: Product) -> dict[str, Kind]:
+    """The kinds of Kubernetes and of a product by name."""
+    return {kind.name: kind for kind in (NODE, POD, DAEMONSET, CONTROLLER_REVISION, *product.kinds)}

@@ -186,7 +186,7 @@ def test_layer2_spreads_over_the_zones_unasked() -> None:
 
 def test_help_starts_without_solver_and_graphs() -> None:
     script = (
-        "import sys; from optimizer.cli import main\n"
+        "import sys; from optimizer.cli.main import main\n"
         "assert not {'ortools', 'networkx', 'kubernetes'} & sys.modules.keys(), 'imported too early'\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -16,12 +16,14 @@ from typing import Any
 import pytest
 
 from optimizer.errors import ConflictError, InputError, LiveError, MissingError, OptimizerError, RefusedError
-from optimizer.kube.client import RESTARTS, THREADS, Api, connect, path_of, resource_of
+from optimizer.kube.client import RESTARTS, THREADS, Api, connect
+from optimizer.kube.kinds import CONTROLLER_REVISION, DAEMONSET, NODE, POD, Ref
 from optimizer.kube.parallel import in_parallel
+from optimizer.speakers.openelb.kinds import BGP_CONF, BGP_PEER
 from tests.live_server import Answer, Server, failure, kubeconfig, serving
 from tests.objects import node
 
-NODES = path_of("Node")
+NODES = Ref(NODE)
 
 
 @pytest.fixture
@@ -121,7 +123,7 @@ def test_a_server_that_is_not_there(tmp_path: Path) -> None:
     api = connect(kubeconfig(tmp_path, "http://127.0.0.1:1"))
     api.patience = 0
     with pytest.raises(LiveError) as caught:
-        api.get(path_of("Node", name="n1"))
+        api.get(Ref(NODE, name="n1"))
     sentence = str(caught.value)
     assert sentence.startswith("http://127.0.0.1:1: cannot get Node n1: the server cannot be reached (")
     assert "Connection refused" in sentence
@@ -135,7 +137,7 @@ def test_a_server_that_is_not_there(tmp_path: Path) -> None:
 def test_an_answer_that_no_other_try_would_change(server: Server, api: Api, status: int, kind: type) -> None:
     server.ordered.append(failure(status, "so it is"))
     with pytest.raises(kind) as caught:
-        api.patch(path_of("Node", name="n1"), [{"op": "remove", "path": "/metadata/labels/a"}])
+        api.patch(Ref(NODE, name="n1"), [{"op": "remove", "path": "/metadata/labels/a"}])
     missing = "; a role that allows to patch nodes is missing" if status == 403 else ""
     assert str(caught.value) == f"{server.address}: cannot patch Node n1: so it is ({status}){missing}"
     assert isinstance(caught.value, LiveError)
@@ -145,7 +147,7 @@ def test_an_answer_that_no_other_try_would_change(server: Server, api: Api, stat
 def test_a_patch_that_does_not_fit_says_so_where_the_server_does_not(server: Server, api: Api) -> None:
     server.ordered.append(failure(422, "the server rejected our request due to an error in our request"))
     with pytest.raises(RefusedError, match="cannot patch Node n1: it is not as the patch expects it to be"):
-        api.patch(path_of("Node", name="n1"), [{"op": "test", "path": "/metadata/labels/a", "value": "b"}])
+        api.patch(Ref(NODE, name="n1"), [{"op": "test", "path": "/metadata/labels/a", "value": "b"}])
 
 
 @pytest.mark.parametrize("dry", [False, True])
@@ -153,9 +155,9 @@ def test_changes_are_sent_as_the_server_wants_them(server: Server, api: Api, dry
     server.ordered.extend([Answer(200, {"a": 1}), Answer(201, {"a": 2}), Answer(200, {})])
     operations = [{"op": "add", "path": "/metadata/labels/a~1b", "value": "c"}]
     peer = {"kind": "BgpPeer", "metadata": {"name": "leaf"}}
-    assert api.patch(path_of("Node", name="n1"), operations, dry_run=dry) == {"a": 1}
-    assert api.create(path_of("BgpPeer"), peer, dry_run=dry) == {"a": 2}
-    api.delete(path_of("Pod", "ns", "p"), uid="123", dry_run=dry)
+    assert api.patch(Ref(NODE, name="n1"), operations, dry_run=dry) == {"a": 1}
+    assert api.create(Ref(BGP_PEER), peer, dry_run=dry) == {"a": 2}
+    api.delete(Ref(POD, "ns", "p"), uid="123", dry_run=dry)
     patched, created, deleted = server.requests
     asked = {"dryRun": "All"} if dry else {}
     assert (patched.query, created.query, deleted.query) == (
@@ -185,7 +187,7 @@ def test_credentials_that_are_refused_are_read_again_once(server: Server, tmp_pa
 
 def test_an_answer_that_is_no_json(server: Server, api: Api) -> None:
     server.ordered.extend([Answer(200, b"<html>log in</html>")] * 2)
-    for ask in (lambda: api.list(NODES), lambda: api.get(path_of("Node", name="n1"))):
+    for ask in (lambda: api.list(NODES), lambda: api.get(Ref(NODE, name="n1"))):
         with pytest.raises(LiveError, match="is not what an API server sends"):
             ask()
 
@@ -214,10 +216,12 @@ def test_in_parallel_stops_at_the_first_error() -> None:
 @pytest.mark.parametrize("parallel", [False, True])
 def test_ctrl_c_ends_the_waiting_at_once(server: Server, tmp_path: Path, parallel: bool) -> None:
     server.ordered.extend([Answer(429, b"", Retry_After="50")] * 2)
-    listing = f"in_parallel(api.list, [{NODES!r}])" if parallel else f"api.list({NODES!r})"
+    listing = "in_parallel(api.list, [Ref(NODE)])" if parallel else "api.list(Ref(NODE))"
     code = (
-        "import sys; from pathlib import Path; from optimizer.live import connect;"
-        "from optimizer.parallel import in_parallel; api = connect(Path(sys.argv[1])); api.tell = print; " + listing
+        "import sys; from pathlib import Path; from optimizer.kube.client import connect;"
+        "from optimizer.kube.kinds import NODE, Ref;"
+        "from optimizer.kube.parallel import in_parallel; api = connect(Path(sys.argv[1])); api.tell = print; "
+        + listing
     )
     command = [sys.executable, "-u", "-c", code, str(kubeconfig(tmp_path, server.address))]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -231,16 +235,15 @@ def test_ctrl_c_ends_the_waiting_at_once(server: Server, tmp_path: Path, paralle
 
 
 def test_paths_and_what_they_are_called() -> None:
-    assert path_of("Pod") == "/api/v1/pods"
-    assert path_of("Pod", "a") == "/api/v1/namespaces/a/pods"
-    assert path_of("Node", "a", "n1") == "/api/v1/nodes/n1"
-    assert path_of("ControllerRevision", "a") == "/apis/apps/v1/namespaces/a/controllerrevisions"
-    assert path_of("BgpConf", name="default") == "/apis/network.kubesphere.io/v1alpha2/bgpconfs/default"
-    assert resource_of(path_of("DaemonSet", "a", "b")) == ("daemonsets", "DaemonSet a/b")
-    assert resource_of(path_of("Pod", "a")) == ("pods", "pods in a")
-    assert resource_of("/version") == ("/version", "/version")
+    assert Ref(POD).path == "/api/v1/pods"
+    assert Ref(POD, "a").path == "/api/v1/namespaces/a/pods"
+    assert Ref(NODE, "a", "n1").path == "/api/v1/nodes/n1"
+    assert Ref(CONTROLLER_REVISION, "a").path == "/apis/apps/v1/namespaces/a/controllerrevisions"
+    assert Ref(BGP_CONF, name="default").path == "/apis/network.kubesphere.io/v1alpha2/bgpconfs/default"
+    assert str(Ref(DAEMONSET, "a", "b")) == "DaemonSet a/b"
+    assert str(Ref(POD, "a")) == "pods in a"
     with pytest.raises(OptimizerError, match="Pod p: its namespace is not said"):
-        path_of("Pod", name="p")
+        Ref(POD, name="p").path  # noqa: B018
 
 
 def refused(file: Path | None, context: str | None = None) -> str:
@@ -324,7 +327,7 @@ def test_without_files_the_pod_s_own_credentials_are_used(tmp_path: Path, monkey
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
     api = connect()
     assert api.server == "https://127.0.0.1:443"
-    url, headers = api.request(api.client, "GET", NODES, {"limit": "1"}, "")
+    url, headers = api.request(api.client, "GET", NODES.path, {"limit": "1"}, "")
     assert url == "https://127.0.0.1:443/api/v1/nodes?limit=1"
     assert headers["authorization"] == "bearer secret"
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from optimizer.errors import InputError
 from optimizer.kube.changes import Label, Objects, Patch, Restart, apply_changes, objects_of
 from optimizer.model import Cluster, Placement, Policy, Router, SpeakerNeeds, Taint
-from optimizer.plan.steps import Step, make_plan
+from optimizer.plan.steps import Step, labelled_for_now, make_plan
 from optimizer.plan.template import REQUIRED, STYLES, Style, wished_pod_spec
 from optimizer.speakers.openelb import peers as openelb
 from tests.exports.export_inputs import (
@@ -41,7 +41,8 @@ def required(*terms: dict[str, Any]) -> dict[str, Any]:
 def plan(
     found: Cluster, placement: Placement, style: Style = "node-selector", policy: Policy = POLICY
 ) -> tuple[Step, ...]:
-    return make_plan(found, policy, placement, style, openelb.edit_peers(found, policy, placement))
+    labelled = labelled_for_now(found, policy, placement)
+    return make_plan(found, policy, placement, style, openelb.edit_peers(found, policy, placement, labelled))
 
 
 def after(found: Cluster, steps: Iterable[Step]) -> Objects:

@@ -1,1 +1,90 @@
-"""OpenELB: BgpPeers, hazards, and how its speakers start."""
+"""OpenELB: what is known of it, each subject in a file of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from ...kube.changes import Change
+from ...kube.kinds import Kind
+from ...model import Cluster, Paths, Placement, Policy, Resources
+from ..product import Labels, Manifest, PeerEdits, PeerReport, Probes, Turns
+from . import hazards, paths, peerings, peers, probes
+from .kinds import BGP_CONF, BGP_PEER
+
+if TYPE_CHECKING:
+    from ...kube.client import Api
+
+
+class OpenELB:
+    """See `Product` for what each of these is."""
+
+    name = "openelb"
+    title = "OpenELB"
+    kinds: tuple[Kind, ...] = (BGP_PEER, BGP_CONF)
+    daemonset = "openelb-speaker"
+    requests = Resources(cpu=100, memory=100 * 2**20)
+    restrictable = True
+    next_hop: Literal["all", "self"] = "all"
+    report_period: float = probes.STATUS_PERIOD
+    steered = ("/spec/nodeSelector",)
+    helm_values = "speaker"
+    helm_hazards: Mapping[str, str] = hazards.HELM
+
+    def edit_peers(self, cluster: Cluster, policy: Policy, placement: Placement, labelled: frozenset[str]) -> PeerEdits:
+        """See peers.py."""
+        return peers.edit_peers(cluster, policy, placement, labelled)
+
+    def refusals(self, cluster: Cluster, policy: Policy, placement: Placement) -> Iterable[str]:
+        """None: speakers announce nodes, not themselves, so fewer of them lose no path."""
+        return ()
+
+    def hazards(self, cluster: Cluster, policy: Policy, placement: Placement) -> Iterable[str]:
+        """See hazards.py."""
+        return hazards.hazards(cluster, policy, placement)
+
+    def edit_hazards(self, changes: Iterable[Change]) -> Iterable[str]:
+        """See hazards.py."""
+        return hazards.edit_hazards(changes)
+
+    def disturbance(self, opening: bool) -> str:
+        """See hazards.py."""
+        return hazards.OPENING if opening else hazards.CLOSING
+
+    def paths(self, cluster: Cluster, placement: Placement) -> tuple[Paths, ...]:
+        """See paths.py."""
+        return paths.paths(cluster, placement)
+
+    def peerings(
+        self, cluster: Cluster, running: Mapping[str, Labels], peers: Sequence[Manifest]
+    ) -> Iterator[tuple[str, str]]:
+        """See peerings.py."""
+        return peerings.peerings(cluster, running, peers)
+
+    def duplicates(self, peers: Sequence[Manifest]) -> Iterator[str]:
+        """See peerings.py."""
+        return peerings.duplicates(peers)
+
+    def reports(self, api: Api) -> Iterator[PeerReport]:
+        """See reports.py."""
+        from . import reports
+
+        return reports.read_reports(api)
+
+    def turns(self, api: Api, interval: float, tell: Callable[[object], None]) -> Turns:
+        """See turns.py."""
+        from . import turns
+
+        return turns.Turns(api, interval, tell)
+
+    def removable(self, manifest: Manifest) -> bool:
+        """See peers.py."""
+        return peers.removable(manifest)
+
+    def probes(self) -> Probes:
+        """See probes.py."""
+        return probes.PROBES
+
+    def probed(self, manifest: Manifest) -> Sequence[Any]:
+        """See probes.py."""
+        return probes.probed(manifest)

@@ -9,8 +9,8 @@ So sessions are steered by the BgpPeers' selectors, and a second BgpPeer of an a
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from ...errors import InputError
@@ -18,34 +18,21 @@ from ...kube.changes import Change, Create, Delete, Patch, set_field
 from ...kube.selectors import matcher
 from ...model import (
     PARKED_ADDRESS,
-    RACK_LABEL,
     Cluster,
     LabelSelector,
     Node,
-    Paths,
     Peer,
     Placement,
     Policy,
     Requirement,
     Router,
 )
-from ...plan.steps import PeerEdits, labelled_for_now
+from ..product import PeerEdits
+from .kinds import BGP_PEER
 
-API_VERSION = "network.kubesphere.io/v1alpha2"
-RESOURCE = "bgppeers.network.kubesphere.io"
 HOSTNAME = "kubernetes.io/hostname"
 CREATED = {"app.kubernetes.io/managed-by": "bgp-speakers"}
 """Label of the BgpPeers that an export creates."""
-
-STATUS_PERIOD = 35
-"""Seconds after which a speaker has written the state of its sessions: it does so every 30 s."""
-
-SESSIONS = (
-    "{{range .items}}{{$peer := .metadata.name}}{{with .status}}{{range $node, $status := .nodesPeerStatus}}"
-    '{{with $status.peerState}}{{with .sessionState}}{{if eq . "ESTABLISHED"}}{{$node}} {{$peer}}{{"\\n"}}'
-    "{{end}}{{end}}{{end}}{{end}}{{end}}{{end}}"
-)
-"""Go template over a list of BgpPeers: a line `node peer` for each session that is up."""
 
 NOTHING = LabelSelector(match_expressions=(Requirement(HOSTNAME, "Exists"), Requirement(HOSTNAME, "DoesNotExist")))
 
@@ -109,12 +96,12 @@ class Nodes:
 class Phases:
     """The speakers today, while old and new run, and in the end, with the labels that their nodes have by then."""
 
-    def __init__(self, cluster: Cluster, policy: Policy, placement: Placement) -> None:
+    def __init__(self, cluster: Cluster, policy: Policy, placement: Placement, for_now: frozenset[str]) -> None:
         label = key, value = policy.speaker.label
         chosen, running = frozenset(placement.speakers), frozenset(cluster.today.speakers)
         labelled = frozenset(node.name for node in cluster.nodes if node.labels.get(key) == value)
         self.today = Nodes(cluster.nodes, label, labelled, running)
-        self.both = Nodes(cluster.nodes, label, labelled_for_now(cluster, policy, placement), chosen | running)
+        self.both = Nodes(cluster.nodes, label, for_now, chosen | running)
         self.end = Nodes(cluster.nodes, label, chosen, chosen)
 
     def keeps(self, selector: LabelSelector | None, today: frozenset[str], both: frozenset[str]) -> bool:
@@ -122,7 +109,7 @@ class Phases:
         return today <= self.today.select(selector) <= both and self.both.select(selector) == both
 
 
-def edit_peers(cluster: Cluster, policy: Policy, placement: Placement) -> PeerEdits:
+def edit_peers(cluster: Cluster, policy: Policy, placement: Placement, labelled: frozenset[str]) -> PeerEdits:
     """The BgpPeer edits that give exactly the placement's sessions, one BgpPeer for each router.
 
     A selector that gives them already is left alone. Raises InputError where a router has neither a BgpPeer nor
@@ -139,7 +126,7 @@ def edit_peers(cluster: Cluster, policy: Policy, placement: Placement) -> PeerEd
         raise InputError(f"router {lost[0]} of the placement is not in the input")
     if lost := sorted(set[str]().union(*wanted.values()) - chosen):
         raise InputError(f"the placement has a session of node {lost[0]}, which is none of its speakers")
-    phases = Phases(cluster, policy, placement)
+    phases = Phases(cluster, policy, placement, labelled)
     taken = {peer.name for peer in cluster.peers}
     created: list[Change] = []
     early: list[Change] = []
@@ -247,7 +234,7 @@ def new_peer(router: Router, name: str, goal: frozenset[str], phases: Phases) ->
     if to_raw(selector):
         spec["nodeSelector"] = to_raw(selector)
     return {
-        "apiVersion": API_VERSION,
+        "apiVersion": BGP_PEER.api_version,
         "kind": "BgpPeer",
         "metadata": {"name": name, "labels": dict(CREATED)},
         "spec": spec,
@@ -265,22 +252,7 @@ def peer_name(router: str, taken: set[str]) -> str:
     return name if name not in taken else next(other for other in numbered if other not in taken)
 
 
-def paths(cluster: Cluster, placement: Placement) -> tuple[Paths, ...]:
-    """What each router holds for one service: the next hops announced over all its sessions.
-
-    A speaker announces every node, but under `asPerRack` those with the rack label of its own node, if it has one.
-    """
-    nodes, speakers = len(cluster.nodes), cluster.today.speakers
-    racks = {node.name: node.labels.get(RACK_LABEL) for node in cluster.nodes} if cluster.as_per_rack else {}
-    sizes = Counter({**Counter(racks.values()), None: nodes})
-
-    def hops(names: Sequence[str]) -> int:
-        return sum(sizes[racks.get(name)] for name in names) if racks else nodes * len(names)
-
-    # Where all speakers hold a session, the reader gives the speakers' own tuple: no need to go through it each time.
-    everyone = hops(speakers)
-    now = {name: everyone if held is speakers else hops(held) for name, held in cluster.today.sessions.items()}
-    proposed: defaultdict[str, list[str]] = defaultdict(list)
-    for session in placement.sessions:
-        proposed[session.router].append(session.node)
-    return tuple(Paths(router.name, now.get(router.name, 0), hops(proposed[router.name])) for router in cluster.routers)
+def removable(manifest: Mapping[str, Any]) -> bool:
+    """Whether a BgpPeer is one that an export has created, or led elsewhere."""
+    created = (manifest["metadata"].get("labels") or {}).items() >= CREATED.items()
+    return created or manifest["spec"]["conf"]["neighborAddress"] == PARKED_ADDRESS

@@ -15,9 +15,11 @@ import msgspec
 from msgspec import field
 
 from ...errors import MissingError
-from ...kube.client import Api, path_of
+from ...kube.client import Api
+from ...kube.kinds import Ref
 from ...kube.objects import Partial
 from ...progress import Tell
+from ...speakers.openelb.kinds import BGP_CONF
 
 T = TypeVar("T")
 STAMP = "lb.kubesphere.io/v1alpha1"
@@ -82,7 +84,7 @@ class Turns:
     def stamp(self) -> str:
         """When a speaker took its settings last, as it says; empty where none has, or where there is no BgpConf."""
         try:
-            pages = list(self.api.list(path_of("BgpConf")))
+            pages = list(self.api.list(Ref(BGP_CONF)))
         except MissingError:
             return ""
         confs = [each.metadata for page in pages for each in msgspec.json.decode(page, type=Confs).items]

@@ -1,0 +1,97 @@
+"""What a change of the speaker DaemonSet, its template, its label or its taint disturbs: one sentence for each."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from ..kube.changes import Restart, toleration_of
+from ..kube.taints import untolerated
+from ..model import Cluster, Placement, Policy, Taint
+from ..speakers import product_named
+from ..words import plural
+from .restarts import is_held, restart, short_meanwhile, strategy
+from .steps import Step
+from .template import Style, edits_template, pod_spec, restricts
+
+
+def hazards(cluster: Cluster, policy: Policy, placement: Placement) -> tuple[str, ...]:
+    """One sentence for each trap that the input itself holds, the product's own among them."""
+    found = [*product_named(cluster.product).hazards(cluster, policy, placement)]
+    key, value = policy.speaker.label
+    if placement.speakers and cluster.speaker and not restricts(pod_spec(cluster.speaker.manifest), key, value):
+        found.append(
+            f"{named(cluster)} does not ask for the label {key}={value} yet, so an export changes its template "
+            "(in the style taints too: taints alone keep no speaker off the other nodes); "
+            f"{restart_hazard(cluster, policy, placement)}"
+        )
+    if cluster.speaker and is_held(cluster.speaker.manifest):
+        found.append(
+            f"{named(cluster)} was left held by an earlier change that was interrupted, so it restarts no pod by "
+            "itself until the scripts of that change, or those of an export of this input, have run"
+        )
+    sessions = Counter(session.router for session in placement.sessions)
+    if alone := sorted(router for router, number in sessions.items() if number == 1):
+        found.append(
+            f"{plural(len(alone), 'router')} with one session only, such as {alone[0]}: a restart interrupts it"
+        )
+    return tuple(found)
+
+
+def named(cluster: Cluster) -> str:
+    """The speaker DaemonSet, as sentences name it."""
+    return f"DaemonSet {cluster.speaker.namespace}/{cluster.speaker.name}" if cluster.speaker else "the DaemonSet"
+
+
+def restart_hazard(cluster: Cluster, policy: Policy, placement: Placement) -> str:
+    """What an edit of the DaemonSet's template means for the speakers that stay."""
+    manifest = cluster.speaker.manifest if cluster.speaker else None
+    if manifest is not None and strategy(manifest) == "OnDelete" and not is_held(manifest):
+        return "its update strategy is OnDelete, so the speakers that stay keep the old template until their pods go"
+    told = f"its speakers that stay are restarted in {plural(len(restart(cluster, policy, placement).rounds), 'round')}"
+    if policy.mode != "bgp":
+        return f"{told}, one at a time"
+    if short := short_meanwhile(cluster, policy, placement):
+        number = plural(len(short), "router")
+        return (
+            f"{told}, and {number} with no session to spare, such as {short[0]}, "
+            f"{'is' if len(short) == 1 else 'are'} one short meanwhile"
+        )
+    return f"{told} while those that leave still run, and every router has its sessions meanwhile"
+
+
+def change_hazards(
+    cluster: Cluster, policy: Policy, placement: Placement, steps: tuple[Step, ...], style: Style
+) -> tuple[str, ...]:
+    """One sentence for each disturbance that the steps bring about."""
+    changes = [change for step in steps for change in step.changes]
+    found = []
+    if any(map(edits_template, changes)):
+        found.append(f"the template of {named(cluster)} changes: {restart_hazard(cluster, policy, placement)}")
+    elif any(isinstance(change, Restart) for change in changes):
+        found.append(f"an earlier change has held {named(cluster)}: {restart_hazard(cluster, policy, placement)}")
+    found += product_named(cluster.product).edit_hazards(changes)
+    if style == "taints":
+        found += taint_hazards(cluster, policy)
+    return tuple(found)
+
+
+def taint_hazards(cluster: Cluster, policy: Policy) -> list[str]:
+    """What a taint does not do, and whose pods it keeps away."""
+    key, value = policy.speaker.label
+    taint, found = Taint(key, "NoSchedule", value), []
+    found.append("taints alone keep no speaker off the other nodes, so the DaemonSet gets a node selector as well")
+    strangers = []
+    for manifest in cluster.daemonsets:
+        metadata, pod = manifest["metadata"], pod_spec(manifest)
+        place = (metadata.get("namespace", ""), metadata["name"])
+        if cluster.speaker is not None and place == (cluster.speaker.namespace, cluster.speaker.name):
+            continue
+        given = map(toleration_of, pod.get("tolerations") or ())
+        if untolerated([taint], given, bool(pod.get("hostNetwork"))):
+            strangers.append("/".join(filter(None, place)))
+    if strangers:
+        found.append(
+            f"{len(strangers)} DaemonSets do not tolerate {key}={value}:NoSchedule, so their pods are not created "
+            f"again on the speakers' nodes: {', '.join(sorted(strangers)[:10])}"
+        )
+    return found

@@ -1,0 +1,57 @@
+"""The sessions that BgpPeers give, read from plain objects for the checks: no code is shared with what writes them."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ...kube.selectors import check_requirement, matcher
+from ...model import PARKED_ADDRESS, Cluster, LabelSelector, Requirement
+
+
+def peerings(
+    cluster: Cluster, running: Mapping[str, Mapping[str, str]], peers: Sequence[Mapping[str, Any]]
+) -> Iterator[tuple[str, str]]:
+    """Sessions (node, router) of each speaker with all BgpPeers that have no selector or match its node.
+
+    BgpPeers that are led elsewhere, to be removed, give none. Where two have one address, both give theirs.
+    """
+    by_address = {router.address: router.name for router in cluster.routers if router.address}
+    by_peer = {router.peer: router.name for router in cluster.routers if not router.address}
+    by_label = defaultdict[tuple[str, str], list[str]](list)
+    for name, labels in running.items():
+        for label in labels.items():
+            by_label[label].append(name)
+    for peer in peers:
+        spec = peer.get("spec") or {}
+        address = str(ipaddress.ip_address(spec["conf"]["neighborAddress"]))
+        if address == PARKED_ADDRESS:
+            continue
+        router = by_address.get(address) or by_peer.get(peer["metadata"]["name"]) or address
+        selector = selector_of(spec.get("nodeSelector") or {})
+        fits = matcher(selector)
+        # A label that is asked for leaves few nodes to look at.
+        for name in min((by_label[label] for label in selector.match_labels.items()), key=len, default=running):
+            if fits(running[name]):
+                yield name, router
+
+
+def selector_of(raw: Mapping[str, Any]) -> LabelSelector:
+    """A selector of a BgpPeer. Raises ValueError where Kubernetes refuses it."""
+    entries = raw.get("matchExpressions") or ()
+    found = tuple(Requirement(each["key"], each["operator"], tuple(each.get("values") or ())) for each in entries)
+    for requirement in found:
+        check_requirement(requirement)
+    return LabelSelector(raw.get("matchLabels") or {}, found)
+
+
+def duplicates(peers: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The second and later BgpPeers of one address: the address, and the name."""
+    seen = set[str]()
+    for peer in peers:
+        address = str(ipaddress.ip_address(peer["spec"]["conf"]["neighborAddress"]))
+        if address in seen:
+            yield f"address {address}: {peer['metadata']['name']}"
+        seen.add(address)

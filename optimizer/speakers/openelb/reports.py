@@ -1,0 +1,105 @@
+"""What speakers of OpenELB report of their sessions, in the status of the BgpPeers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+from msgspec import field
+
+from ...errors import LiveError
+from ...kube.client import Api
+from ...kube.kinds import Ref
+from ...kube.objects import Partial
+from ..product import PeerReport, SessionReport
+from .kinds import BGP_PEER
+
+
+class Counters(Partial):
+    """Messages by their kind, as far as they matter here; numbers that the API gives as text."""
+
+    update: str | int | None = None
+
+
+class Messages(Partial):
+    """The messages of a session."""
+
+    sent: Counters | None = None
+
+
+class PeerState(Partial):
+    """The state of one session."""
+
+    session_state: str = ""
+    messages: Messages | None = None
+
+
+class TimersState(Partial):
+    """Since when it is so."""
+
+    uptime: str | None = None
+
+
+class NodeStatus(Partial):
+    """What one speaker reports of its session."""
+
+    peer_state: PeerState | None = None
+    timers_state: TimersState | None = None
+
+
+class Reports(Partial):
+    """What all speakers report of their sessions with one router."""
+
+    nodes_peer_status: dict[str, NodeStatus] | None = None
+
+
+class PeerMeta(Partial):
+    """What identifies a BgpPeer."""
+
+    name: str = ""
+
+
+class Peer(Partial):
+    """The fields of a BgpPeer that tell of its sessions."""
+
+    metadata: PeerMeta
+    status: Reports | None = None
+
+
+class Peers(Partial):
+    """A page of BgpPeers."""
+
+    items: list[Peer] = field(default_factory=list)
+
+
+def read_reports(api: Api) -> Iterator[PeerReport]:
+    """What is reported of every BgpPeer. Raises LiveError."""
+    for page in api.pages(Ref(BGP_PEER), decode):
+        for peer in page.items:
+            found = (peer.status or Reports()).nodes_peer_status or {}
+            yield PeerReport(peer.metadata.name, {node: session(report) for node, report in found.items()})
+
+
+def session(report: NodeStatus) -> SessionReport:
+    """One speaker's report of its session."""
+    since = report.timers_state.uptime if report.timers_state else None
+    return SessionReport(is_established(report), since, announces(report))
+
+
+def is_established(report: NodeStatus) -> bool:
+    """Whether a speaker reports that its session is up."""
+    return report.peer_state is not None and report.peer_state.session_state == "ESTABLISHED"
+
+
+def announces(report: NodeStatus) -> bool:
+    """Whether a speaker reports that it has sent an UPDATE in its session."""
+    sent = report.peer_state.messages.sent if report.peer_state and report.peer_state.messages else None
+    return sent is not None and str(sent.update or 0).strip("0") != ""
+
+
+def decode(page: bytes) -> Peers:
+    """A page of BgpPeers. Raises LiveError."""
+    try:
+        return msgspec.json.decode(page, type=Peers)
+    except msgspec.DecodeError as error:
+        raise LiveError(f"the API server's answer cannot be read ({error})") from None

@@ -15,7 +15,7 @@ import jsonpointer
 from msgspec import Struct
 
 from ..errors import InternalError
-from ..model import Cluster, Taint, Toleration
+from ..model import Taint, Toleration
 
 Key = tuple[str, str, str]
 Objects = dict[Key, dict[str, Any]]
@@ -95,27 +95,6 @@ def clean(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """The object without its status and without what the API server sets, as it could be created again."""
     metadata = {name: value for name, value in manifest["metadata"].items() if name not in SERVER_SET}
     return {**{name: value for name, value in manifest.items() if name != "status"}, "metadata": metadata}
-
-
-def objects_of(cluster: Cluster) -> Objects:
-    """The nodes (labels and taints), the speaker DaemonSet and the BgpPeers of the input as plain objects."""
-    objects: Objects = {}
-    for node in cluster.nodes:
-        taints = [
-            {"key": taint.key, **({"value": taint.value} if taint.value else {}), "effect": taint.effect}
-            for taint in node.taints
-        ]
-        objects["Node", "", node.name] = {
-            "apiVersion": "v1",
-            "kind": "Node",
-            "metadata": {"name": node.name, "labels": dict(node.labels)},
-            "spec": {"taints": taints},
-        }
-    if cluster.speaker is not None:
-        objects["DaemonSet", cluster.speaker.namespace, cluster.speaker.name] = clean(cluster.speaker.manifest)
-    for peer in cluster.peers:
-        objects["BgpPeer", "", peer.name] = clean(peer.manifest)
-    return objects
 
 
 def apply_changes(objects: Objects, changes: Iterable[Change]) -> Objects:

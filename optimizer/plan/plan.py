@@ -7,10 +7,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from ..kube.changes import Objects, apply_changes, objects_of
+from ..kube.changes import Objects, apply_changes
 from ..model import Cluster, Placement, Policy
 from ..speakers import product_named
 from ..speakers.product import PeerEdits, Product
+from .objects import objects_of
 from .steps import Step, Wait, daemonset_of, labelled_for_now, make_plan
 from .template import Style
 

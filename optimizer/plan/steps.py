@@ -19,9 +19,10 @@ import msgspec
 from msgspec import Struct
 
 from ..errors import InputError
-from ..kube.changes import Change, Label, Objects, TaintNodes, find, inverse, make, objects_of
+from ..kube.changes import Change, Label, Objects, TaintNodes, find, inverse, make
 from ..model import Cluster, Placement, Policy, Taint
 from ..speakers.product import PeerEdits
+from .objects import objects_of
 from .restarts import hold_and_resume, is_held, restart, restart_back
 from .template import Style, foreign_demand, pod_spec, restricts, template_change
 

@@ -14,8 +14,9 @@ import pytest
 import yaml
 
 from optimizer.exports.export import Export, export, write
-from optimizer.kube.changes import Key, Objects, apply_changes, objects_of
+from optimizer.kube.changes import Key, Objects, apply_changes
 from optimizer.model import Cluster, Placement, Policy
+from optimizer.plan.objects import objects_of
 from optimizer.plan.template import Style
 from tests.exports.export_inputs import POLICY, cluster, hostnames, node, peer, placed, rack, router
 

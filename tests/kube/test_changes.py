@@ -18,12 +18,12 @@ from optimizer.kube.changes import (
     inverse,
     json_patch,
     merge,
-    objects_of,
     set_field,
     unmerge,
     unpatch,
 )
 from optimizer.model import Taint
+from optimizer.plan.objects import objects_of
 from tests.exports.export_inputs import KEY, OURS, VALUE, cluster, node, two_racks
 
 

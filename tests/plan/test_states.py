@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from optimizer.errors import InputError
-from optimizer.kube.changes import Change, Delete, Objects, Patch, Restart, apply_changes, inverse, objects_of
+from optimizer.kube.changes import Change, Delete, Objects, Patch, Restart, apply_changes, inverse
 from optimizer.model import Cluster, Placement, Taint
+from optimizer.plan.objects import objects_of
 from optimizer.plan.restarts import ANNOTATION, restart_back, short_meanwhile
 from optimizer.plan.steps import check_label
 from optimizer.plan.template import STYLES, Style, wished_pod_spec

@@ -7,8 +7,9 @@ import pytest
 from msgspec.structs import replace
 
 from optimizer.errors import InputError
-from optimizer.kube.changes import Label, Objects, Patch, Restart, apply_changes, objects_of
+from optimizer.kube.changes import Label, Objects, Patch, Restart, apply_changes
 from optimizer.model import Cluster, Placement, Policy, Router, SpeakerNeeds, Taint
+from optimizer.plan.objects import objects_of
 from optimizer.plan.steps import Step, labelled_for_now, make_plan
 from optimizer.plan.template import REQUIRED, STYLES, Style, wished_pod_spec
 from optimizer.speakers.openelb import peers as openelb

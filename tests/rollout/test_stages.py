@@ -12,19 +12,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from optimizer.errors import InputError, InternalError
-from optimizer.kube.changes import (
-    Change,
-    Create,
-    Label,
-    Patch,
-    Restart,
-    TaintNodes,
-    apply_changes,
-    inverse,
-    merge,
-    objects_of,
-)
+from optimizer.kube.changes import Change, Create, Label, Patch, Restart, TaintNodes, apply_changes, inverse, merge
 from optimizer.model import Cluster, Placement, Policy, Survive
+from optimizer.plan.objects import objects_of
 from optimizer.plan.template import STYLES, Style
 from optimizer.rollout.stages import Level, Stage, stages, under_test
 from tests.api_server import World

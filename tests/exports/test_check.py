@@ -16,7 +16,7 @@ from optimizer.kube.changes import Patch, set_field
 from optimizer.model import Policy
 from optimizer.placements.optimize import optimize
 from optimizer.plan.check import check_steps
-from optimizer.plan.plan import prepare
+from optimizer.plan.plan import make_plan
 from optimizer.plan.steps import Step
 from tests.exports.export_inputs import cluster, hostnames, node, peer, placed, router
 
@@ -48,7 +48,7 @@ SLIPS = {
 @pytest.mark.parametrize("slip", SLIPS)
 def test_a_slip_in_a_file_is_found(slip: str) -> None:
     format_, file, old, new = SLIPS[slip]
-    case = prepare(CLUSTER, Policy(), PLACEMENT, "node-selector")
+    case = make_plan(CLUSTER, Policy(), PLACEMENT, "node-selector")
     files = dict(export(CLUSTER, Policy(), PLACEMENT, "node-selector", format_).files)  # type: ignore[arg-type]
     check_export(case, files)
     assert old in files[file]
@@ -59,7 +59,7 @@ def test_a_slip_in_a_file_is_found(slip: str) -> None:
 
 def test_a_step_that_opens_more_than_today_and_the_placement_is_found() -> None:
     found = cluster([node("a1"), node("a2")], [router(1, "p")], [peer("p", "10.0.0.1", hostnames("a1"))])
-    case = prepare(found, Policy(), placed(("a1", "leaf-1")), "node-selector")
+    case = make_plan(found, Policy(), placed(("a1", "leaf-1")), "node-selector")
     check_steps(case)
     old, new = hostnames("a1"), hostnames("a1", "a2")
     opens = Patch("BgpPeer", "", "p", "json", set_field("/spec/nodeSelector", old, new))
@@ -74,7 +74,7 @@ def test_a_step_that_opens_more_than_today_and_the_placement_is_found() -> None:
 
 def test_a_step_that_ends_what_is_to_stay_is_found() -> None:
     found = cluster([node("a1"), node("a2")], [router(1, "p")], [peer("p", "10.0.0.1", hostnames("a1"))])
-    case = prepare(found, Policy(), placed(("a1", "leaf-1")), "node-selector")
+    case = make_plan(found, Policy(), placed(("a1", "leaf-1")), "node-selector")
     closes = Patch("BgpPeer", "", "p", "json", set_field("/spec/nodeSelector", hostnames("a1"), hostnames("a2")))
     with pytest.raises(InternalError, match=r"step slip ends a1 - 10\.0\.0\.1"):
         check_steps(replace(case, steps=(Step("slip", "", (closes,)),)))

@@ -19,7 +19,7 @@ from optimizer.kube.changes import Label, Patch, apply_changes, merge
 from optimizer.kube.selectors import selector_text
 from optimizer.model import Policy
 from optimizer.plan.objects import objects_of
-from optimizer.plan.restarts import ANNOTATION
+from optimizer.plan.hold import ANNOTATION
 from optimizer.plan.template import STYLES, Style
 from tests.exports.export_inputs import (
     DAEMONSET,
@@ -210,7 +210,7 @@ def test_labels_alone_need_no_time_to_settle(format_: Format) -> None:
     running = ["a1", "b1", "b2", "c1"]
     asks = cluster(nodes, found.routers, found.peers, {"nodeSelector": {KEY: VALUE}}, running=running)
     made = export(asks, POLICY, TWO_RACKS, "node-selector", format_)
-    assert [step.slug for step in made.steps] == ["label-speakers", "unlabel-nodes"]
+    assert [step.name for step in made.steps] == ["label-speakers", "unlabel-nodes"]
     assert not any("settle" in calls_in(text) for name, text in made.files.items() if name in made.executable)
 
 
@@ -223,7 +223,7 @@ def test_a_cluster_that_was_left_held_is_exported_in_every_format(format_: Forma
     nodes = [replace(each, labels={**each.labels, KEY: VALUE}) for each in found.nodes]
     held = replace(found, nodes=tuple(nodes), speaker=replace(found.speaker, manifest=manifest))
     made = export(held, POLICY, TWO_RACKS, "node-selector", format_)
-    assert [step.slug for step in made.steps] == ["restart-speakers", "unlabel-nodes", "resume-restarts"]
+    assert [step.name for step in made.steps] == ["restart-speakers", "unlabel-nodes", "resume-restarts"]
     (told,) = made.hazards
     assert told.startswith("an earlier change has held DaemonSet openelb-system/openelb-speaker: its speakers that")
     # A restart waits for sessions, which the second of three steps may open: so it is not in the first.

@@ -9,7 +9,7 @@ import yaml
 from optimizer.exports.export import export
 from optimizer.kube.changes import merge
 from optimizer.plan.objects import objects_of
-from optimizer.plan.restarts import strategy
+from optimizer.plan.hold import strategy
 from optimizer.plan.template import STYLES, Style
 from tests.api_server import World, serving
 from tests.exports.export_inputs import (

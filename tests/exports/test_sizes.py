@@ -16,7 +16,7 @@ from optimizer.exports.kubectl import kubectl_files
 from optimizer.exports.kustomize import kustomize_files
 from optimizer.exports.sizes import LARGEST, LARGEST_ANNOTATION, check_sizes
 from optimizer.model import Cluster, Placement, Policy
-from optimizer.plan.plan import Case, prepare
+from optimizer.plan.plan import Plan, make_plan
 from optimizer.plan.template import STYLES, Style
 from tests.exports.export_inputs import cluster, node, peer, placed, router
 
@@ -35,9 +35,9 @@ def route_servers(speakers: int) -> tuple[Cluster, Placement]:
 
 
 @cache
-def prepared(style: Style) -> Case:
+def prepared(style: Style) -> Plan:
     given, placement = route_servers(10_000)
-    return prepare(given, SELECTED, placement, style)
+    return make_plan(given, SELECTED, placement, style)
 
 
 @pytest.mark.parametrize("format_", FORMATS)

@@ -5,8 +5,8 @@ from msgspec.structs import replace
 
 from optimizer.model import Policy
 from optimizer.plan.hazards import change_hazards, hazards
-from optimizer.plan.restarts import ANNOTATION
-from optimizer.plan.steps import labelled_for_now, make_plan
+from optimizer.plan.hold import ANNOTATION
+from optimizer.plan.plan import make_plan
 from optimizer.speakers.openelb import OpenELB
 from tests.exports.export_inputs import (
     KEY,
@@ -69,8 +69,7 @@ def test_hazard_of_a_daemonset_that_an_earlier_change_has_left_held(edited: bool
 def test_export_hazards_tell_what_restarts_and_whose_pods_stay_away() -> None:
     tolerant = daemonset({"tolerations": [{"operator": "Exists"}]}, "tolerant")
     found = two_racks(daemonsets=(tolerant, daemonset({}, "logs")))
-    steps = make_plan(found, POLICY, TWO_RACKS, "taints")
-    restart, alone, others = change_hazards(found, POLICY, TWO_RACKS, steps, "taints")
+    restart, alone, others = change_hazards(make_plan(found, POLICY, TWO_RACKS, "taints"))
     assert restart.endswith(
         "changes: its speakers that stay are restarted in 2 rounds, and 1 router with no session to spare, "
         "such as leaf-2, is one short meanwhile"
@@ -83,7 +82,5 @@ def test_export_hazards_tell_what_restarts_and_whose_pods_stay_away() -> None:
 def test_export_hazards_of_affinity_with_helm_and_of_bgppeer_edits() -> None:
     found = cluster(NODES, [router(1, "leaf-1")], [peer("leaf-1", "10.0.0.1")])
     placement = placed(("a1", "leaf-1"), speakers=["a2"])
-    edits = OpenELB().edit_peers(found, POLICY, placement, labelled_for_now(found, POLICY, placement))
-    steps = make_plan(found, POLICY, placement, "affinity", edits)
-    told = change_hazards(found, POLICY, placement, steps, "affinity")
+    told = change_hazards(make_plan(found, POLICY, placement, "affinity"))
     assert ["1 BgpPeers are edited" in told[1], "helm template" in OpenELB.helm_hazards["affinity"]] == [True, True]

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from optimizer.kube.changes import merge
 from optimizer.model import Cluster, Placement
-from optimizer.plan.plan import prepare
+from optimizer.plan.plan import make_plan
 from optimizer.plan.template import Style
 from optimizer.reports.plan import SHOWN, level_text, plan_json, plan_text
 from optimizer.rollout.dry_run import Edit, Preview, Refusal
@@ -41,7 +41,7 @@ WIDTH = 120
 
 def move_of(found: Cluster, placement: Placement, style: Style = "node-selector", most: int = 100) -> Move:
     """The move as `read_move` makes it, without a server."""
-    case = prepare(found, POLICY, placement, style)
+    case = make_plan(found, POLICY, placement, style)
     return Move(
         case=case,
         target=Target("openelb-system", "openelb-speaker", "1", "app=openelb-speaker"),

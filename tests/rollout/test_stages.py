@@ -158,7 +158,7 @@ def test_every_patch_and_its_way_back_test_what_they_replace_and_the_template_on
                     assert each["path"] in tested
             # As POD_SPEC says it, but for what the product code calls it.
             edits = any(each["path"].startswith("/spec/template") for each in change.body)
-            assert edits == (stage.slug == "daemonset")
+            assert edits == (stage.name == "daemonset")
             if edits:
                 assert change.body[0] == operation("test", STRATEGY, "OnDelete")
 
@@ -166,7 +166,7 @@ def test_every_patch_and_its_way_back_test_what_they_replace_and_the_template_on
 @pytest.mark.parametrize("style", STYLES)
 def test_the_template_of_a_daemonset_that_somebody_lets_go_is_not_edited_in_either_direction(style: Style) -> None:
     found = with_strategy(two_racks())
-    made = {stage.slug: stage for stage in staged(found, TWO_RACKS, style)}
+    made = {stage.name: stage for stage in staged(found, TWO_RACKS, style)}
     held = apply_changes(objects_of(found), *made["hold-restarts"].batches)
     ((edit,),) = made["daemonset"].batches
     assert isinstance(edit, Patch)
@@ -215,15 +215,15 @@ def test_batches_are_small_and_stop_one_failure_domain_of_a_router_at_a_time(
     found = replace(found, nodes=tuple(replace(each, domains={"zone": zones[each.name]}) for each in found.nodes))
     policy = replace(POLICY, survive=(Survive("zone"),))
     leaving = set(found.today.speakers) - set(placement.speakers)
-    given_steps = {step.slug: step for step in plan(found, placement, style, policy)}
+    given_steps = {step.name: step for step in plan(found, placement, style, policy)}
     for stage in staged(found, placement, style, policy, most):
         made = [change for batch in stage.batches for change in batch]
-        assert Counter(nodes_of(made)) == Counter(nodes_of(given_steps[stage.slug].changes))
+        assert Counter(nodes_of(made)) == Counter(nodes_of(given_steps[stage.name].changes))
         for batch in stage.batches:
             assert len(nodes_of(batch)) <= most
-        if stage.slug != "unlabel-nodes":
+        if stage.name != "unlabel-nodes":
             # The order is kept, in which all rounds of a restart are one after another.
-            assert nodes_of(made) == nodes_of(given_steps[stage.slug].changes)
+            assert nodes_of(made) == nodes_of(given_steps[stage.name].changes)
             continue
         for batch in stage.batches:
             stopping = leaving.intersection(name for _, name in nodes_of(batch))

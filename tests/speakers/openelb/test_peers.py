@@ -10,7 +10,7 @@ from optimizer.kube.changes import Create, Delete, Patch, apply_changes
 from optimizer.kube.selectors import selects
 from optimizer.model import Cluster, LabelSelector, Placement, Policy
 from optimizer.plan.objects import objects_of
-from optimizer.plan.steps import labelled_for_now
+from optimizer.plan.order import labelled_for_now
 from optimizer.speakers.openelb import peers as openelb
 from optimizer.speakers.product import PeerEdits
 from tests.exports.export_inputs import (

@@ -1,6 +1,4 @@
-"""functions.sh, the same in every export: what the scripts call, in POSIX shell and with kubectl alone."""
-
-FUNCTIONS = r"""# Functions of the scripts beside this file; they need kubectl and the tools of POSIX.
+# Functions of the scripts beside this file; they need kubectl and the tools of POSIX.
 # What they take from the environment:
 #
 #   KUBECTL          the kubectl to use, maybe with options                         kubectl
@@ -238,4 +236,3 @@ restart_speakers() {
         xargs -n 100 $KUBECTL delete pods -n "$namespace" --ignore-not-found --timeout="${TIMEOUT}s" <"$work/outdated"
     done
 }
-"""

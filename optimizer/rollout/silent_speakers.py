@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
 from ..errors import StoppedError
+from ..kube.pods import delete_pod
 from ..progress import Tell
-from .watch import Pod, Seen, Watch
+from .belief import Seen
+from .watch import Watch
 
 TRIES = 5
 """Restarts after which a speaker that still announces nothing is somebody else's to look at."""
 
 
-class Silence:
-    """Restarts them by `remove`. One that starts alone seldom meets a conflict, so that a few tries are enough."""
+class SilentSpeakers:
+    """Restarts them. One that starts alone seldom meets a conflict, so that a few tries are enough."""
 
-    def __init__(self, watch: Watch, remove: Callable[[Pod], object], tell: Tell) -> None:
-        self.watch, self.remove, self.tell = watch, remove, tell
+    def __init__(self, watch: Watch, tell: Tell) -> None:
+        self.watch, self.tell = watch, tell
         # Since when pods are seen so, by uid, and how often each node's was restarted.
         self.since: dict[str, float] = {}
         self.restarted: Counter[str] = Counter()
 
-    def end(self, speakers: Collection[str], seen: Seen) -> bool:
+    def restart_one(self, speakers: Collection[str], seen: Seen) -> bool:
         """Restart one of these speakers that has kept silent, when all of them run; whether one was.
 
         Raises StoppedError where restarts do not help, or where nobody that has started since announces anything: there
@@ -47,12 +49,12 @@ class Silence:
             )
         self.restarted[node] += 1
         self.tell(f"  {silent}: restarting it")
-        self.remove(pods[node])
+        delete_pod(self.watch.api, pods[node])
         return True
 
     def announced_since(self, seen: Seen) -> bool:
         """Whether any speaker that has started since the first look announces something."""
         return any(
-            peer in self.watch.announced and seen.pods[node].metadata.uid not in self.watch.known
+            peer in self.watch.memory.announced and seen.pods[node].metadata.uid not in self.watch.known
             for node, peer in seen.sessions
         )

@@ -13,7 +13,8 @@ import yaml
 
 from ..checks.manifests import check_manifests
 from ..errors import InternalError
-from ..kube.changes import EMPTY, Objects, find, json_patch, key_of, merge, with_label, with_taint
+from ..kube.changes import Objects, find, key_of, with_label, with_taint
+from ..kube.patches import EMPTY, json_patch, merge
 from ..model import Taint
 from ..plan.check import check_steps
 from ..plan.plan import Case

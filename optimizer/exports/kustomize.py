@@ -9,7 +9,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..kube.changes import EMPTY, Change, Create, Delete, Objects, Patch, key_of
+from ..kube.changes import Change, Create, Delete, Objects, Patch, key_of
+from ..kube.patches import EMPTY
 from ..plan.plan import Case
 from ..plan.template import pod_spec
 from .kubectl import STYLE_FIELDS, is_template, split_files

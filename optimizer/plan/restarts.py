@@ -15,7 +15,8 @@ from typing import Any
 import msgspec
 
 from ..errors import InputError
-from ..kube.changes import Patch, Restart, unmerge
+from ..kube.changes import Patch, Restart
+from ..kube.patches import unmerge
 from ..model import Cluster, Placement, Policy, Router, Session
 
 HELD = {"type": "OnDelete", "rollingUpdate": None}

@@ -10,14 +10,14 @@ import jsonpointer
 from msgspec import Struct
 
 from ..errors import ConflictError, LiveError, MissingError, RefusedError
-from ..kube.changes import Create, Delete, Key, Label, Patch, Restart, TaintNodes, clean, edit, key_of, make, taint_of
+from ..kube.changes import Create, Delete, Key, Label, Patch, Restart, TaintNodes, clean, key_of, make, taint_of
 from ..kube.client import Api
 from ..kube.kinds import POD, Ref
 from ..kube.parallel import in_parallel
+from ..kube.patches import edit, replace_operations
 from ..speakers import kinds_of, product_named
 from .live_plan import Move
 from .watch import Watch
-from .writer import replace_operations
 
 FIELDS = ("labels", "annotations")
 

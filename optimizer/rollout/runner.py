@@ -13,13 +13,14 @@ from ..errors import ConflictError, ForeignError, MissingError, StoppedError
 from ..kube.changes import Change, Label, Restart
 from ..kube.client import Api
 from ..kube.kinds import POD, Ref
+from ..kube.pods import Pod
 from ..progress import Tell
 from ..speakers.openelb.turns import Turns
 from ..words import listed, plural
 from .revisions import newest_revision
 from .silent_speakers import Silence
 from .stages import MAX_PARALLEL, Stage, chunks
-from .watch import Pod, Seen, Target, Watch
+from .watch import Seen, Target, Watch
 from .writer import Changes, raise_first
 
 MOST_NAMED = 5

@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Collection
 
 from ..errors import StoppedError
+from ..kube.pods import Pod
 from ..progress import Tell
-from .watch import Pod, Seen, Watch
+from .watch import Seen, Watch
 
 TRIES = 5
 """Restarts after which a speaker that still announces nothing is somebody else's to look at."""

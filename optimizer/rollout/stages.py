@@ -12,7 +12,8 @@ from msgspec import Struct, structs
 
 from ..checks.manifests import running_speakers
 from ..errors import InputError
-from ..kube.changes import Change, Label, Objects, Patch, Restart, TaintNodes, edit, inverse, make, merge
+from ..kube.changes import Change, Label, Objects, Patch, Restart, TaintNodes, inverse, make
+from ..kube.patches import edit, merge
 from ..model import Cluster, Placement, Policy
 from ..plan.restarts import added_sessions, groups_of, holds, rounds, short_meanwhile
 from ..plan.steps import Step, Wait

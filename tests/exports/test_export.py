@@ -15,7 +15,8 @@ from optimizer.exports.export import FORMATS, Export, Format, export, write
 from optimizer.exports.kubectl import WAITED
 from optimizer.exports.kustomize import overlay
 from optimizer.exports.script import FIELDS, state
-from optimizer.kube.changes import Label, Patch, apply_changes, merge
+from optimizer.kube.changes import Label, Patch, apply_changes
+from optimizer.kube.patches import merge
 from optimizer.kube.selectors import selector_text
 from optimizer.model import Policy
 from optimizer.plan.objects import objects_of

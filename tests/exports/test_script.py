@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from optimizer.exports.export import export
-from optimizer.kube.changes import merge
+from optimizer.kube.patches import merge
 from optimizer.plan.objects import objects_of
 from optimizer.plan.restarts import strategy
 from optimizer.plan.template import STYLES, Style

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from optimizer.kube.changes import merge
+from optimizer.kube.patches import merge
 from optimizer.model import Cluster, Placement
 from optimizer.plan.plan import prepare
 from optimizer.plan.template import Style

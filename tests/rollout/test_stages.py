@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from optimizer.errors import InputError, InternalError
-from optimizer.kube.changes import Change, Create, Label, Patch, Restart, TaintNodes, apply_changes, inverse, merge
+from optimizer.kube.changes import Change, Create, Label, Patch, Restart, TaintNodes, apply_changes, inverse
+from optimizer.kube.patches import merge
 from optimizer.model import Cluster, Placement, Policy, Survive
 from optimizer.plan.objects import objects_of
 from optimizer.plan.template import STYLES, Style

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from optimizer.errors import ConflictError, ForeignError, InternalError, LiveError, MissingError, RefusedError
-from optimizer.kube.changes import Change, Create, Delete, Label, Patch, Restart, TaintNodes, json_patch
+from optimizer.kube.changes import Change, Create, Delete, Label, Patch, Restart, TaintNodes
 from optimizer.kube.client import Api, connect
+from optimizer.kube.patches import json_patch
 from optimizer.model import PARKED_ADDRESS, Taint
 from optimizer.rollout.writer import TRIES, Changes
 from optimizer.speakers.openelb.peers import CREATED

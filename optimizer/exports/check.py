@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 
 from ..errors import InternalError
-from ..kube.changes import EMPTY, Objects, find, json_patch, key_of, merge, with_label, with_taint
+from ..kube.changes import Objects, find, key_of, with_label, with_taint
+from ..kube.patches import EMPTY, json_patch, merge
 from ..model import Taint
 from ..plan.check import check_steps, violations_of
 from ..plan.plan import Plan

@@ -12,8 +12,9 @@ import jsonpointer
 import yaml
 from msgspec import Struct
 
-from ..kube.changes import EMPTY, Change, Create, Delete, Objects, Patch
+from ..kube.changes import Change, Create, Delete, Objects, Patch
 from ..kube.kinds import DAEMONSET, Kind
+from ..kube.patches import EMPTY
 from ..plan.plan import Plan
 from ..plan.template import edits_template, pod_spec, style_fields
 from .around import Tool, around

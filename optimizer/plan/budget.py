@@ -45,6 +45,11 @@ class Budget(Struct, frozen=True):
     short: tuple[str, ...] = ()
     groups: Groups = Groups()
 
+    @property
+    def routers(self) -> tuple[str, ...]:
+        """The routers with a session today or a new one, sorted."""
+        return tuple(sorted({*self.today, *self.added}))
+
     def meanwhile(self, router: str) -> int:
         """Sessions of a router while today's and the new ones are up."""
         return self.today.get(router, 0) + len(self.added.get(router, ()))

@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from ..errors import InputError
-from ..kube.changes import Patch, unmerge
+from ..kube.changes import Patch
+from ..kube.patches import unmerge
 
 HELD = {"type": "OnDelete", "rollingUpdate": None}
 DEFAULT = {"type": "RollingUpdate"}

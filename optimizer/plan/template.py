@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from ..kube.changes import EMPTY, Change, Patch, edit
+from ..kube.changes import Change, Patch
+from ..kube.patches import EMPTY, edit
 
 Style = Literal["node-selector", "affinity", "taints"]
 STYLES: tuple[Style, ...] = ("node-selector", "affinity", "taints")

@@ -52,8 +52,8 @@ class Memory(Struct, frozen=True):
 
 
 class Trust(Struct, frozen=True):
-    """How far reports are trusted: the seconds until one without a time is believed, and whether a session counts though
-    nothing is announced in it. `first`: nothing has been changed yet, so whatever is reported now is old later on."""
+    """How far reports are trusted: the seconds until one without a time is believed, and whether a session counts
+    though nothing is announced in it. `first`: nothing has been changed yet, so what is reported now is old later."""
 
     patience: float
     allow_silent: bool = False

@@ -43,9 +43,7 @@ def missing(goal: Goal, seen: Seen) -> list[str]:
 def superfluous(goal: Goal, seen: Seen, nodes: Collection[str] | None = None) -> list[str]:
     """The speakers, on all nodes or on these, that are still there but not to be."""
     there = {*seen.pods, *seen.leaving} - goal.speakers
-    return [
-        f"speaker on {name} to stop" for name in sorted(there if nodes is None else there.intersection(nodes))
-    ]
+    return [f"speaker on {name} to stop" for name in sorted(there if nodes is None else there.intersection(nodes))]
 
 
 def not_spared(goal: Goal, seen: Seen, names: Collection[str]) -> list[str]:

@@ -10,7 +10,7 @@ from msgspec import structs
 
 from ..errors import ForeignError
 from ..kube.changes import Change, Label, Patch, Restart
-from ..kube.pods import Pod, delete_pod
+from ..kube.pods import Pod
 from ..plan.steps import Step
 from ..plan.template import edits_template
 from ..progress import Tell
@@ -19,7 +19,7 @@ from .goal import Goal, not_spared
 from .revisions import newest_revision
 from .stages import MAX_PARALLEL, chunks
 from .waiting import MOST_NAMED, Pace, Waiter
-from .watch import Watch
+from .watch import Watch, delete_pod
 from .writer import Writer, raise_first
 
 SETTLED = 3
@@ -166,9 +166,9 @@ class Runner:
                 self.waiter.wait(goal, lambda seen: not_spared(goal, seen, rest))
             del rest[name]
             if turns:
-                self.turns.take(name, partial(delete_pod, self.watch.api, pod))
+                self.turns.take(name, partial(delete_pod, self.watch, pod))
             else:
-                delete_pod(self.watch.api, pod)
+                delete_pod(self.watch, pod)
         return len(old)
 
     def renew(self, goal: Goal) -> int:

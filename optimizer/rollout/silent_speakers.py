@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from ..errors import StoppedError
-from ..kube.pods import delete_pod
+from ..kube.pods import Pod
 from ..progress import Tell
 from .belief import Seen
 from .watch import Watch
@@ -17,10 +17,10 @@ TRIES = 5
 
 
 class SilentSpeakers:
-    """Restarts them. One that starts alone seldom meets a conflict, so that a few tries are enough."""
+    """Restarts them by `remove`. One that starts alone seldom meets a conflict, so that a few tries are enough."""
 
-    def __init__(self, watch: Watch, tell: Tell) -> None:
-        self.watch, self.tell = watch, tell
+    def __init__(self, watch: Watch, remove: Callable[[Pod], object], tell: Tell) -> None:
+        self.watch, self.remove, self.tell = watch, remove, tell
         # Since when pods are seen so, by uid, and how often each node's was restarted.
         self.since: dict[str, float] = {}
         self.restarted: Counter[str] = Counter()
@@ -49,7 +49,7 @@ class SilentSpeakers:
             )
         self.restarted[node] += 1
         self.tell(f"  {silent}: restarting it")
-        delete_pod(self.watch.api, pods[node])
+        self.remove(pods[node])
         return True
 
     def announced_since(self, seen: Seen) -> bool:

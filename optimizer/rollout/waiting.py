@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
+from functools import partial
 
 from msgspec import Struct, structs
 
@@ -13,7 +14,7 @@ from ..words import listed
 from .belief import Seen
 from .goal import Goal, missing, superfluous
 from .silent_speakers import SilentSpeakers
-from .watch import Watch
+from .watch import Watch, delete_pod
 
 MOST_NAMED = 5
 
@@ -40,7 +41,7 @@ class Waiter:
         self, watch: Watch, pace: Pace, tell: Tell, lost: frozenset[str], back: bool, restarts_silent: bool
     ) -> None:
         self.watch, self.pace, self.tell, self.lost, self.back = watch, pace, tell, lost, back
-        self.silent = SilentSpeakers(watch, tell) if restarts_silent else None
+        self.silent = SilentSpeakers(watch, partial(delete_pod, watch), tell) if restarts_silent else None
 
     def until(self, goal: Goal, gone: Collection[str] = ()) -> None:
         """Wait until all of the goal is up, and the speakers that are none of it are gone from these nodes."""

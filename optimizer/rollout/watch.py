@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
-from typing import TypeVar
 
-import msgspec
 from msgspec import Struct, structs
 
-from ..errors import LiveError
+from ..errors import ConflictError, MissingError
 from ..kube.client import Api
 from ..kube.kinds import POD, Ref
-from ..kube.pods import Pod, Pods
+from ..kube.pods import Pod, Pods, decode
 from ..speakers.product import Product
 from .belief import Memory, Seen, Session, Trust, believe
-
-T = TypeVar("T")
 
 
 class Target(Struct, frozen=True):
@@ -79,9 +75,10 @@ class Watch:
         return found, frozenset(leaving)
 
 
-def decode(page: bytes, type_: type[T]) -> T:
-    """A page of a list. Raises LiveError."""
+def delete_pod(watch: Watch, pod: Pod) -> bool:
+    """Delete a speaker's pod, if it is still this one; whether it was. The DaemonSet makes another one."""
     try:
-        return msgspec.json.decode(page, type=type_)
-    except msgspec.DecodeError as error:
-        raise LiveError(f"the API server's answer cannot be read ({error})") from None
+        watch.api.delete(Ref(POD, watch.target.namespace, pod.metadata.name), uid=pod.metadata.uid)
+    except (MissingError, ConflictError):
+        return False
+    return True

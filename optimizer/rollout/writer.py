@@ -7,25 +7,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import jsonpointer
-
 from ..errors import ConflictError, ForeignError, InternalError, LiveError, MissingError, RefusedError
-from ..kube.changes import (
-    Change,
-    Create,
-    Delete,
-    Label,
-    Patch,
-    Restart,
-    TaintNodes,
-    clean,
-    json_patch,
-    key_of,
-    taint_of,
-)
+from ..kube.changes import Change, Create, Delete, Label, Patch, Restart, TaintNodes, clean, key_of, taint_of
 from ..kube.client import MANAGER, Api
 from ..kube.kinds import NODE, Ref
 from ..kube.parallel import in_parallel
+from ..kube.patches import done, failed, label_operations, passes, replace_operations
 from ..model import Taint
 from ..speakers import kinds_of
 from ..speakers.product import Product
@@ -36,8 +23,6 @@ TRIES = 5
 
 LEAVING = 60
 """Seconds, about, to wait for an object that is being deleted: finalizers may hold it."""
-
-ABSENT = object()
 
 
 class Writer:
@@ -199,9 +184,7 @@ class Writer:
                     continue
                 if found.get("spec") == manifest.get("spec") or is_past(found, later):
                     return False
-                raise ForeignError(
-                    kind, f"{kind} {name} exists by now, with another spec; left unchanged"
-                ) from None
+                raise ForeignError(kind, f"{kind} {name} exists by now, with another spec; left unchanged") from None
         raise ConflictError(f"{kind} {name} cannot be created: the old one is being deleted, but stays", 409)
 
     def delete(self, kind: str, namespace: str, name: str) -> bool:
@@ -217,14 +200,10 @@ class Writer:
             return False
 
 
-def is_past(
-    found: Mapping[str, Any], later: Iterable[Patch], operations: Iterable[Mapping[str, Any]] = ()
-) -> bool:
+def is_past(found: Mapping[str, Any], later: Iterable[Patch], operations: Iterable[Mapping[str, Any]] = ()) -> bool:
     """Whether an object is as a later change of all these fields leaves it."""
     paths = {each["path"] for each in operations}
-    return any(
-        paths <= {operation["path"] for operation in each.body} and done(found, each.body) for each in later
-    )
+    return any(paths <= {operation["path"] for operation in each.body} and done(found, each.body) for each in later)
 
 
 def on_nodes(rule: Callable[[str], bool], names: Iterable[str]) -> int:
@@ -254,54 +233,6 @@ def refused(error: LiveError) -> None:
     """Raise it again unless it may be a failed test or a conflict."""
     if error.status not in (409, 422):
         raise error
-
-
-def label_operations(
-    old: str | None, key: str, value: str | None, labels: Mapping[str, str] | None
-) -> list[dict[str, Any]]:
-    """The JSON patch of one label; `labels` None says that the node has none at all."""
-    if labels is None:
-        return replace_operations("/metadata/labels", None, {key: value})
-    return replace_operations(f"/metadata/labels/{jsonpointer.escape(key)}", old, value)
-
-
-def replace_operations(path: str, old: Any, new: Any) -> list[dict[str, Any]]:
-    """The JSON patch that puts `new` in the place of `old`, None for absent, under a test.
-
-    >>> replace_operations("/a", None, "b")
-    [{'op': 'test', 'path': '/a', 'value': None}, {'op': 'add', 'path': '/a', 'value': 'b'}]
-    """
-    test = {"op": "test", "path": path, "value": old}
-    return [test, {"op": "remove", "path": path} if new is None else {"op": "add", "path": path, "value": new}]
-
-
-def done(found: Mapping[str, Any], operations: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether an object is as the operations would leave it."""
-    for operation in operations:
-        now = jsonpointer.resolve_pointer(found, operation["path"], ABSENT)
-        if operation["op"] != "test" and now != (ABSENT if operation["op"] == "remove" else operation["value"]):
-            return False
-    return True
-
-
-def passes(found: dict[str, Any], operations: list[dict[str, Any]]) -> bool:
-    """Whether the tests of the operations hold."""
-    try:
-        json_patch(found, operations)
-    except InternalError:
-        return False
-    return True
-
-
-def failed(found: Mapping[str, Any], operations: Iterable[Mapping[str, Any]]) -> list[list[str]]:
-    """The fields whose test fails, each as its path of names."""
-    paths = [
-        operation["path"]
-        for operation in operations
-        if operation["op"] == "test"
-        and jsonpointer.resolve_pointer(found, operation["path"], None) != operation["value"]
-    ]
-    return [list(map(str, jsonpointer.JsonPointer(path).parts)) for path in paths] or [["spec"]]
 
 
 def by_whom(found: Mapping[str, Any], *fields: str) -> str:

@@ -12,7 +12,8 @@ from optimizer.exports.check import check_export
 from optimizer.exports.export import export
 from optimizer.inputs.cluster import read_cluster
 from optimizer.inputs.topology import read_topology, with_topology
-from optimizer.kube.changes import Patch, set_field
+from optimizer.kube.changes import Patch
+from optimizer.kube.patches import set_field
 from optimizer.model import Policy
 from optimizer.placements.optimize import optimize
 from optimizer.plan.check import check_steps

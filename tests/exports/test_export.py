@@ -14,7 +14,8 @@ from optimizer.errors import OutputError
 from optimizer.exports.export import FORMATS, Export, Format, export
 from optimizer.exports.kubectl import WAITED, watched
 from optimizer.exports.kustomize import overlay
-from optimizer.kube.changes import Label, Patch, apply_changes, merge
+from optimizer.kube.changes import Label, Patch, apply_changes
+from optimizer.kube.patches import merge
 from optimizer.kube.selectors import selector_text
 from optimizer.model import Policy
 from optimizer.plan.hold import ANNOTATION

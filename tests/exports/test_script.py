@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from optimizer.exports.export import export
-from optimizer.kube.changes import merge
+from optimizer.kube.patches import merge
 from optimizer.plan.hold import strategy
 from optimizer.plan.objects import objects_of
 from optimizer.plan.plan import make_plan

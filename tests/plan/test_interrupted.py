@@ -15,7 +15,8 @@ from msgspec.structs import replace
 from optimizer.errors import InputError
 from optimizer.inputs.cluster import read_cluster
 from optimizer.inputs.topology import Topology, with_topology
-from optimizer.kube.changes import Patch, Restart, merge
+from optimizer.kube.changes import Patch, Restart
+from optimizer.kube.patches import merge
 from optimizer.model import Cluster, Placement, Router
 from optimizer.plan.hold import ANNOTATION, strategy
 from optimizer.plan.objects import objects_of

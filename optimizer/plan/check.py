@@ -9,8 +9,9 @@ from typing import Any
 from ..checks.manifests import check_manifests, requirements, running_speakers
 from ..errors import InternalError
 from ..kube.changes import Objects, apply_changes, key_of
-from ..model import PARKED_ADDRESS, LabelSelector, Node
+from ..model import LabelSelector, Node
 from ..speakers.openelb import peers as openelb
+from ..speakers.openelb.kinds import PARKED_ADDRESS
 from .plan import Case
 
 

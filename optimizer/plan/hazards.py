@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ..kube.changes import Restart, toleration_of
+from ..kube.changes import Restart
+from ..kube.parse import toleration_of
 from ..kube.taints import untolerated
 from ..model import Cluster, Placement, Policy, Taint
 from ..speakers import product_named

@@ -146,14 +146,15 @@ def groups_of(
     cluster: Cluster, names: frozenset[str], added: Mapping[str, tuple[str, ...]]
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
     """The routers of each of the nodes, one for all that have the same sessions; and which one stands for a router."""
-    today, everyone = cluster.today.sessions, cluster.today.speakers
+    today = cluster.today.sessions
     first_of: dict[tuple[tuple[str, ...] | None, tuple[str, ...]], str] = {}
     groups: defaultdict[str, list[str]] = defaultdict(list)
     group_of: dict[str, str] = {}
     for router in {**today, **added}:
         nodes, more = today.get(router, ()), added.get(router, ())
-        # Where all speakers hold a session, the reader gives the speakers' own tuple: no need to go through it again.
-        group_of[router] = first_of.setdefault((None if nodes is everyone else nodes, more), router)
+        # Where all speakers hold a session, there is no need to go through them again.
+        held = None if cluster.today.everywhere(router) else nodes
+        group_of[router] = first_of.setdefault((held, more), router)
         if group_of[router] == router:
             for name in names.intersection((*nodes, *more)):
                 groups[name].append(router)

@@ -14,7 +14,8 @@ from msgspec import structs
 
 from ..errors import ForeignError, InputError, LiveError, OptimizerError, StoppedError, ViolationError
 from ..inputs.live import read_live
-from ..inputs.topology import Topology, with_topology
+from ..inputs.routers import with_topology
+from ..inputs.topology import Topology
 from ..kube.changes import Label
 from ..kube.client import Api
 from ..kube.selectors import selector_text
@@ -173,7 +174,7 @@ def rollback(api: Api, file: Path, pace: Pace, tell: Tell, allow_break: bool = F
 
 def sessions_now(cluster: Cluster) -> frozenset[tuple[str, str]]:
     """The sessions that the BgpPeers' selectors give, as (node, peer object)."""
-    found = with_topology(cluster, Topology(), ())
+    found = with_topology(cluster, Topology())
     peers = {router.name: router.peer for router in found.routers if router.peer}
     return frozenset((node, peers[router]) for router, nodes in found.today.sessions.items() for node in nodes)
 

@@ -10,7 +10,9 @@ from msgspec import Struct
 from ..checks.placement import check_placement
 from ..errors import InputError, ViolationError
 from ..inputs.live import read_live, requested_on
-from ..inputs.topology import Topology, with_topology
+from ..inputs.pods import with_requested
+from ..inputs.routers import with_topology
+from ..inputs.topology import Topology
 from ..kube.changes import Delete, Patch
 from ..kube.client import Api
 from ..kube.managers import advice
@@ -21,6 +23,7 @@ from ..plan.plan import Case, prepare
 from ..plan.restarts import added_sessions, kept_by, levels_meanwhile, short_meanwhile
 from ..plan.template import Style
 from ..progress import Tell
+from ..speakers import product_named
 from .revisions import outdated
 from .stages import MAX_PARALLEL, Stage, stages
 from .watch import Target
@@ -31,7 +34,7 @@ class Asked(Struct, frozen=True):
     """What is to be brought about, and how.
 
     `allow_break`: a router may be short of a session on the way. `allow_managed`: the DaemonSet may be changed where
-    Helm or a GitOps tool manages it.
+    Helm or a GitOps tool manages it. `product` names the speakers' product, whatever the cluster's objects say.
     """
 
     placement: Placement
@@ -41,6 +44,7 @@ class Asked(Struct, frozen=True):
     max_parallel: int = MAX_PARALLEL
     allow_break: bool = False
     allow_managed: bool = False
+    product: str = ""
 
 
 class Move(Struct, frozen=True):
@@ -97,19 +101,15 @@ def read_move(api: Api, asked: Asked, tell: Tell) -> Move:
     policy, placement = asked.policy, asked.placement
     if asked.allow_break:
         policy = msgspec.structs.replace(policy, allow_break=True)
-    live = read_live(api, policy.speaker.daemonset, tell)
+    live = read_live(api, policy.speaker.daemonset, tell, asked.product, placement.product)
     if live.daemonset is None:
-        raise InputError(f"{api.server}: there is no DaemonSet {policy.speaker.daemonset or 'openelb-speaker'}")
+        name = policy.speaker.daemonset or product_named(live.cluster.product).daemonset
+        raise InputError(f"{api.server}: there is no DaemonSet {name}")
     known = {node.name for node in live.cluster.nodes}
-    requested = requested_on(api, known.intersection(placement.speakers), live.daemonset, tell)
-    cluster = msgspec.structs.replace(
-        live.cluster,
-        nodes=tuple(
-            msgspec.structs.replace(node, requested=requested[node.name]) if node.name in requested else node
-            for node in live.cluster.nodes
-        ),
-    )
-    cluster = with_topology(cluster, asked.topology, policy.survive, layer2=policy.mode != "bgp")
+    requested = requested_on(api, known.intersection(placement.speakers), live, tell)
+    nodes = with_requested(live.cluster.nodes, requested)
+    cluster = msgspec.structs.replace(live.cluster, nodes=nodes)
+    cluster = with_topology(cluster, asked.topology, policy)
     tell("checking the placement against the cluster")
     if broken := check_placement(cluster, policy, placement, claims=False):
         raise ViolationError(broken)

@@ -263,7 +263,7 @@ class Levels:
         staying: dict[tuple[str, ...] | None, int] = {}
         self.closed: dict[str, Counter[str]] = {"unlabel-nodes": Counter(), "close-peers": Counter()}
         for router, nodes in today.items():
-            key = None if nodes is cluster.today.speakers else nodes
+            key = None if cluster.today.everywhere(router) else nodes
             stay = staying[key] if key in staying else staying.setdefault(key, len(chosen.intersection(nodes)))
             self.closed["unlabel-nodes"][router] = len(nodes) - stay
             self.closed["close-peers"][router] = stay - kept[router]

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 from msgspec import Struct
 
 from ..kube.changes import Change
+from ..kube.item import Items
 from ..kube.kinds import Kind
-from ..model import Cluster, Paths, Placement, Policy, Resources
+from ..kube.objects import Object
+from ..model import Cluster, LabelSelector, Paths, Peer, Placement, Policy, Resources, Router
 
 if TYPE_CHECKING:
     from ..kube.client import Api
@@ -92,6 +94,10 @@ class Product(Protocol):
         """Its own kinds of objects, the one of the peer objects first."""
 
     @property
+    def structs(self) -> Mapping[str, type[Object]]:
+        """The fields that are read of the objects of each of its kinds, by the kind's name."""
+
+    @property
     def daemonset(self) -> str:
         """The name of the DaemonSet that carries its speakers, unless another one is named."""
 
@@ -107,6 +113,22 @@ class Product(Protocol):
     @property
     def next_hop(self) -> Literal["all", "self"]:
         """Whom a speaker announces as next hops: nodes in general, or itself alone."""
+
+    def read(self, items: Mapping[str, Items], warnings: list[str]) -> tuple[tuple[Peer, ...], Mapping[str, Any]]:
+        """The peer objects, sorted, that ask for sessions, and `Cluster.settings`, which this product alone reads.
+
+        `items` holds the objects of every one of its kinds, by the kind's name; `warnings` are added to. Raises
+        InputError.
+        """
+
+    def sessions(
+        self, cluster: Cluster, routers: Sequence[Router], select: Callable[[LabelSelector | None], tuple[str, ...]]
+    ) -> Mapping[str, tuple[str, ...]]:
+        """`Today.sessions`: for every router the running speakers that the peer objects give a session with it.
+
+        `routers` are those of the cluster, each with its peer object's name; `select` gives the nodes, sorted, that a
+        selector matches. What is returned is sorted too.
+        """
 
     def edit_peers(self, cluster: Cluster, policy: Policy, placement: Placement, labelled: frozenset[str]) -> PeerEdits:
         """The edits of the peer objects that give exactly the placement's sessions.

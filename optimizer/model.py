@@ -114,8 +114,9 @@ class Router(Struct, frozen=True):
 class Peer(Struct, frozen=True):
     """A product's object that asks for sessions with a router; `selector` None matches every node.
 
-    `manifest` is the object as read. `parked`: an interrupted change has led it to nobody's address; it asks for no
-    session, and is to be removed.
+    `manifest` is the object as read; where one object names several neighbours, there is a Peer for each, whose `name`
+    tells them apart. `parked`: an interrupted change has led it to nobody's address; it asks for no session, and is to
+    be removed.
     """
 
     name: str

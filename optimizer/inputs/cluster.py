@@ -111,7 +111,10 @@ def build(found: Found, wanted: str | None, product: str = "", expected: str = "
     elif not items["Pod"]:
         warnings.append("no Pods in the input: room on nodes is taken as all that is allocatable")
     if not running and not live:
-        running = expected_speakers(chosen, speaker, nodes.values(), bool(items["Pod"]), warnings)
+        known = chosen or maker.restrictable
+        running = (
+            expected_speakers(chosen, speaker, nodes.values(), bool(items["Pod"]), warnings) if known else [*nodes]
+        )
     running = on_known_nodes(running, nodes, live, warnings)
     warnings += node_warnings(nodes.values())
     peers, settings = maker.read({kind.name: items[key_of(kind)] for kind in maker.kinds}, warnings)

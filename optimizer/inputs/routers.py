@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from itertools import chain
 
 import msgspec
 
 from ..errors import InputError
 from ..kube.names import check_label_value
 from ..kube.parse import checked, parse_address, read_selector
-from ..model import Cluster, LabelSelector, Node, Peer, Policy, Router, Survive
+from ..model import Cluster, LabelSelector, Node, Peer, Policy, Router, Survive, Today
 from ..speakers import product_named
 from .node_index import NodeIndex
 from .topology import Topology
@@ -45,7 +46,7 @@ def with_topology(cluster: Cluster, topology: Topology, policy: Policy = DEFAULT
         if name in linked:
             selector, nodes = linked[name]
         elif peer is not None:
-            selector, nodes = peer.selector, index.select(peer.selector)
+            selector, nodes = peer.selector, product.selected(peer, index.select)
         else:
             selector, nodes = None, ()
             warnings.append(f"router {name}: nothing says which nodes are attached to it")
@@ -60,12 +61,17 @@ def with_topology(cluster: Cluster, topology: Topology, policy: Policy = DEFAULT
     domains = domain_labels(topology, survive, index, finished)
     if policy.mode != "bgp" and not survive and index.carried(WELL_KNOWN_KINDS["zone"]):
         domains.setdefault("zone", WELL_KNOWN_KINDS["zone"])
+    sessions = product.sessions(cluster, finished, index.select)
+    speakers = cluster.today.speakers
+    if not product.restrictable:
+        # Where an agent runs on every node, those are speakers that have a session.
+        speakers = tuple(sorted(set(chain.from_iterable(sessions.values()))))
     return msgspec.structs.replace(
         cluster,
         nodes=with_domains(cluster.nodes, domains),
         routers=tuple(finished),
         attachments=attachments,
-        today=msgspec.structs.replace(cluster.today, sessions=product.sessions(cluster, finished, index.select)),
+        today=Today(speakers, sessions),
         warnings=tuple(warnings),
     )
 

@@ -28,8 +28,8 @@ Manifest = Mapping[str, Any]
 class PeerEdits(Struct, frozen=True):
     """What a product's peer objects need: `early` opens what is new, `late` closes what is no longer wanted.
 
-    `names` maps each router to the peer object that carries its sessions in the end. `resets` are the routers all of
-    whose sessions such an edit ends and begins anew.
+    `names` maps each router to the peer object (`Peer.name`) that carries its sessions in the end. `resets` are the
+    routers all of whose sessions such an edit ends and begins anew. Changes of node labels may be among the edits.
     """
 
     early: tuple[Change, ...] = ()
@@ -48,7 +48,10 @@ class SessionReport(Struct, frozen=True):
 
 
 class PeerReport(Struct, frozen=True):
-    """What is reported of one peer object: by node, the session. A node that is missing has not been heard of."""
+    """What is reported of one peer object (`Peer.name`): by node, the session.
+
+    A node that is missing has not been heard of: whether its session is up is unknown.
+    """
 
     peer: str
     sessions: Mapping[str, SessionReport] = {}
@@ -107,8 +110,11 @@ class Product(Protocol):
 
     @property
     def restrictable(self) -> bool:
-        """Whether that DaemonSet may be restricted to some nodes; an agent that every node needs may not, and is
-        steered by peer objects alone."""
+        """Whether that DaemonSet may be restricted to some nodes.
+
+        An agent that every node needs may not: it is steered by peer objects alone, its DaemonSet, the speaker label
+        and taints are left as they are, and a speaker is then an agent that has a session.
+        """
 
     @property
     def next_hop(self) -> Literal["all", "self"]:
@@ -121,13 +127,18 @@ class Product(Protocol):
         InputError.
         """
 
+    def selected(self, peer: Peer, select: Callable[[LabelSelector | None], tuple[str, ...]]) -> tuple[str, ...]:
+        """The nodes, sorted, whose speakers a peer object lets peer, whether they run or not.
+
+        `select` gives the nodes, sorted, that a selector matches.
+        """
+
     def sessions(
         self, cluster: Cluster, routers: Sequence[Router], select: Callable[[LabelSelector | None], tuple[str, ...]]
     ) -> Mapping[str, tuple[str, ...]]:
         """`Today.sessions`: for every router the running speakers that the peer objects give a session with it.
 
-        `routers` are those of the cluster, each with its peer object's name; `select` gives the nodes, sorted, that a
-        selector matches. What is returned is sorted too.
+        `routers` are those of the cluster, each with its peer object's name; what is returned is sorted.
         """
 
     def edit_peers(self, cluster: Cluster, policy: Policy, placement: Placement, labelled: frozenset[str]) -> PeerEdits:

@@ -39,6 +39,10 @@ class OpenELB:
         """See read.py."""
         return read.read(items, warnings)
 
+    def selected(self, peer: Peer, select: Callable[[LabelSelector | None], tuple[str, ...]]) -> tuple[str, ...]:
+        """The nodes that its one selector matches."""
+        return select(peer.selector)
+
     def sessions(
         self, cluster: Cluster, routers: Sequence[Router], select: Callable[[LabelSelector | None], tuple[str, ...]]
     ) -> Mapping[str, tuple[str, ...]]:

@@ -18,7 +18,7 @@ from msgspec import Struct, structs
 
 from ..kube.client import Api
 from ..kube.kinds import POD, Ref
-from ..kube.pods import Pod, Pods, decode, seconds
+from ..kube.pods import Pod, Pods, decode_page, seconds
 from ..speakers import product_named
 
 
@@ -117,7 +117,7 @@ class Watch:
         found: dict[str, Pod] = {}
         leaving = set()
         path, query = Ref(POD, self.target.namespace), self.target.selector
-        for page in self.api.pages(path, lambda page: decode(page, Pods), labelSelector=query):
+        for page in self.api.pages(path, lambda page: decode_page(page, Pods), labelSelector=query):
             for pod in page.items:
                 owners = pod.metadata.owner_references or ()
                 if not pod.spec.node_name or all(owner.uid != self.target.uid for owner in owners):

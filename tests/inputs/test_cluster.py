@@ -55,7 +55,7 @@ def test_allocatable_is_the_capacity_where_absent_and_without_bound_where_unname
 def test_a_node_is_ready_by_its_condition(tmp_path: Path, status: str | None, ready: bool | None) -> None:
     cluster = read(tmp_path, node("n1", ready=status), node("n2"))
     assert cluster.nodes[0].ready is ready
-    told = "1 of 2 nodes have no Ready condition: they are taken as Ready" in cluster.warnings
+    told = "1 of 2 nodes have no Ready condition: assuming they are Ready" in cluster.warnings
     assert told is (status is None)
 
 

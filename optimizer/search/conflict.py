@@ -8,8 +8,8 @@ from ortools.sat.python import cp_model
 
 from ..model import Policy, Survive
 from .clock import Clock
-from .cp_model import Model
-from .cp_search import FOUND, Search
+from .cp_sat_model import Model
+from .cp_sat_search import FOUND, Search
 from .reduce import Component
 from .rules import Rule
 

@@ -12,8 +12,8 @@ from ..errors import NoAnswerError
 from ..model import GOALS, Objective, Policy
 from ..progress import Tell
 from .clock import Clock
-from .cp_model import Model
-from .cp_search import FOUND, Search, Told
+from .cp_sat_model import Model
+from .cp_sat_search import FOUND, Search, Told
 from .reduce import Component, NodeClass, Solution
 from .rules import best_effort_values
 

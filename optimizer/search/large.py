@@ -18,8 +18,8 @@ from ..progress import Tell
 from .clock import Clock
 from .covering.descent import Cover, cover
 from .covering.program import Goal, read
-from .cp_model import Model
-from .cp_search import FOUND, Search
+from .cp_sat_model import Model
+from .cp_sat_search import FOUND, Search
 from .goals import Answer, pursue, unfinished
 from .reduce import Component, Domains, NodeClass, RouterNeed, Solution, Traits
 from .rules import Rule

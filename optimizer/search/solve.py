@@ -9,7 +9,7 @@ from msgspec import structs
 from ..model import Policy, Survive
 from ..progress import News, Tell, silent
 from .clock import Clock, ended_by_ctrl_c
-from .cp_model import Model
+from .cp_sat_model import Model
 from .goals import Answer, goal_names, pursue
 from .large import solve_large
 from .problem import shape

@@ -9,7 +9,7 @@ from optimizer.model import Cluster, Conflict, Node, NodeRules, Policy, Resource
 from optimizer.placements.optimize import optimize
 from optimizer.search.clock import Clock
 from optimizer.search.conflict import conflict, holds
-from optimizer.search.cp_model import Model
+from optimizer.search.cp_sat_model import Model
 from optimizer.search.reduce import reduce
 from tests.builders import cluster_of, single_tor
 from tests.instances import problems

@@ -12,7 +12,7 @@ from optimizer.model import Cluster, Node, Peering, Policy, Router, Survive, Tod
 from optimizer.placements.optimize import optimize
 from optimizer.progress import silent
 from optimizer.search.clock import Clock
-from optimizer.search.cp_model import Model
+from optimizer.search.cp_sat_model import Model
 from optimizer.search.goals import goal_names, pursue
 from optimizer.search.large import solve_large
 from optimizer.search.reduce import reduce

@@ -15,7 +15,7 @@ from optimizer.model import GOALS, Cluster, Goal, Peering, Policy, Survive
 from optimizer.progress import silent
 from optimizer.search.branch_and_bound import Column, GaveUpError, Program, cheapest
 from optimizer.search.clock import Clock
-from optimizer.search.cp_model import Model
+from optimizer.search.cp_sat_model import Model
 from optimizer.search.goals import goal_names, pursue
 from optimizer.search.reduce import Component, NodeClass, RouterNeed, Traits, reduce
 from optimizer.search.small import DEPTH, USES, solve_small

@@ -10,7 +10,7 @@ from msgspec import Struct
 from ortools.sat.python import cp_model
 
 from ..clock import Clock
-from ..cp_search import FOUND, Search
+from ..cp_sat_search import FOUND, Search
 from .program import Covering, Goal, Row, members
 
 COLUMNS = 500

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct, structs
 
-from ..cp_model import Model
+from ..cp_sat_model import Model
 
 UNBOUNDED = 1 << 62
 """Beyond this CP-SAT's proto means that a side of a constraint is open."""

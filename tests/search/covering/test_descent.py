@@ -16,7 +16,7 @@ from optimizer.search.covering.descent import cover
 from optimizer.search.covering.local_search import LocalSearch, greedy, plain_cover
 from optimizer.search.covering.lp_bounds import SCALE, Prices, at_most, from_prices, narrowed, relax
 from optimizer.search.covering.program import Covering, Goal, Linear, Row, weighed, without_dominated
-from optimizer.search.cp_search import Search, Told
+from optimizer.search.cp_sat_search import Search, Told
 
 MOST_COLUMNS = 7
 

@@ -8,9 +8,9 @@ from ortools.sat.python import cp_model
 
 from ..model import Policy, Survive
 from .clock import Clock
-from .cp_sat_model import Model
-from .cp_sat_search import FOUND, Search
-from .reduce import Component
+from .cp_sat_model import ComponentModel
+from .cp_sat_search import FOUND, CpSatSearch
+from .problem import Component
 from .rules import Rule
 
 
@@ -22,13 +22,13 @@ def conflict(
     CP-SAT names a sufficient set of assumptions; then each rule is left out in turn and stays out where the rest
     still conflicts. Empty where the rules hold together, or where the time ends before that is known.
     """
-    model = Model(component, policy, survive, dropped=dropped, explain=True)
+    model = ComponentModel(component, policy, survive, dropped=dropped, explain=True)
     rule_of = {literal.index: rule for rule, literal in model.literals.items()}
 
     def clashing(rules: Collection[Rule]) -> list[Rule] | None:
         model.cp.clear_assumptions()
         model.cp.add_assumptions([model.literals[rule] for rule in sorted(rules)])
-        search = Search(model.cp, clock)
+        search = CpSatSearch(model.cp, clock)
         if search.run() != cp_model.INFEASIBLE:
             return None
         named = [rule_of[index] for index in search.solver.sufficient_assumptions_for_infeasibility()]
@@ -56,17 +56,17 @@ def least_relief(
     clock: Clock,
 ) -> int | None:
     """By how much the rule must be relaxed, all other rules but the dropped ones kept; None where that cannot help."""
-    model = Model(component, policy, survive, relaxed={rule}, dropped=dropped)
+    model = ComponentModel(component, policy, survive, relaxed={rule}, dropped=dropped)
     if rule not in model.slack:
         return None
     model.cp.minimize(model.slack[rule])
-    search = Search(model.cp, clock)
+    search = CpSatSearch(model.cp, clock)
     return search.solver.value(model.slack[rule]) if search.run() == cp_model.OPTIMAL else None
 
 
-def holds(
+def satisfiable(
     component: Component, policy: Policy, survive: Sequence[Survive], dropped: Collection[Rule], clock: Clock
 ) -> bool:
     """Whether the component's rules but the dropped ones are shown to hold together."""
-    model = Model(component, policy, survive, dropped=dropped)
-    return Search(model.cp, clock).run() in FOUND
+    model = ComponentModel(component, policy, survive, dropped=dropped)
+    return CpSatSearch(model.cp, clock).run() in FOUND

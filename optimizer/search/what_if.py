@@ -8,7 +8,7 @@ from itertools import islice
 from msgspec import structs
 
 from ..model import Cluster, Node
-from .reduce import Problem
+from .problem import Problem
 
 
 def excerpts(cluster: Cluster, problem: Problem) -> Callable[[Collection[str]], Cluster]:

@@ -15,7 +15,8 @@ from msgspec import Struct, structs
 from ortools.linear_solver import pywraplp
 
 from ..clock import Clock
-from .program import Covering, Goal, Linear, Row, members
+from ..goals import LinearGoal
+from .program import Covering, Linear, Row, rows_by_column
 
 SCALE = 1 << 24
 
@@ -41,28 +42,28 @@ class Relaxation(Struct, frozen=True):
     prices: Prices
     values: tuple[float, ...] = ()
 
-    def least(self, goal: Goal) -> int:
+    def least(self, goal: LinearGoal) -> int:
         """The goal's value is at least this."""
         return -(-self.bound // SCALE) + goal.constant
 
 
-def even(covering: Covering, goal: Goal) -> Relaxation:
+def even(covering: Covering, goal: LinearGoal) -> Relaxation:
     """What can be proved without a solver: a column's cost is spread evenly over its rows, and each row's price is the
     least share of its columns, so that no column's reduced cost is below zero. Exact for sessions under `all-attached`
     where each router can have just as many as it needs: there every share is one.
 
     >>> program = Covering((0, 0), (1, 1), (Row((0, 1), 1), Row((1,), 1)))
-    >>> even(program, Goal("sessions", (1, 2))).least(Goal("sessions", (1, 2)))
+    >>> even(program, LinearGoal("sessions", (1, 2))).least(LinearGoal("sessions", (1, 2)))
     2
     """
-    rows_of = members(covering.rows, len(goal.costs))
+    rows_of = rows_by_column(covering.rows, len(goal.costs))
     share = [max(0, cost) * SCALE // max(1, len(inside)) for cost, inside in zip(goal.costs, rows_of, strict=True)]
     rows = tuple(min((share[column] for column in row.columns), default=0) for row in covering.rows)
     none = [(0,) * len(each) for each in (covering.survival, covering.caps, covering.linear)]
     return from_prices(covering, goal, Prices(rows, *none))
 
 
-def relax(covering: Covering, goal: Goal, clock: Clock) -> Relaxation:
+def relax(covering: Covering, goal: LinearGoal, clock: Clock) -> Relaxation:
     """The linear relaxation of a goal; the even bound where GLOP does not finish in time.
 
     Rules of survival are added where they are missed, as long as that raises the bound: there are six times as many
@@ -130,7 +131,7 @@ def price(value: float) -> int:
     return max(0, round(value * SCALE)) if math.isfinite(value) else 0
 
 
-def from_prices(covering: Covering, goal: Goal, prices: Prices) -> Relaxation:
+def from_prices(covering: Covering, goal: LinearGoal, prices: Prices) -> Relaxation:
     """The bound and the reduced costs that prices prove, in integers.
 
     The reduced cost of a column is its cost less the prices of its rows plus those of its caps; the bound is the sum
@@ -140,7 +141,7 @@ def from_prices(covering: Covering, goal: Goal, prices: Prices) -> Relaxation:
     Two nodes of cost 3 and 5 cover a router that needs one; its price may be 3:
 
     >>> program = Covering((0, 0), (1, 1), (Row((0, 1), 1),))
-    >>> found = from_prices(program, Goal("cost", (3, 5)), Prices((3 * SCALE,), (), (), ()))
+    >>> found = from_prices(program, LinearGoal("cost", (3, 5)), Prices((3 * SCALE,), (), (), ()))
     >>> found.bound // SCALE, [cost // SCALE for cost in found.reduced]
     (3, [0, 2])
     """
@@ -167,7 +168,7 @@ def from_prices(covering: Covering, goal: Goal, prices: Prices) -> Relaxation:
     return Relaxation(bound, tuple(reduced), prices)
 
 
-def narrowed(covering: Covering, goal: Goal, relaxation: Relaxation, most: int) -> Covering | None:
+def narrowed(covering: Covering, goal: LinearGoal, relaxation: Relaxation, most: int) -> Covering | None:
     """The program narrowed to the choices whose goal is at most `most`; None where the bound rules all of them out.
 
     The goal exceeds the bound by reduced cost times each column's distance from its cheaper bound, plus price times
@@ -176,7 +177,7 @@ def narrowed(covering: Covering, goal: Goal, relaxation: Relaxation, most: int) 
 
     Of the two nodes above only the first can be in a choice that costs at most 4:
 
-    >>> program, goal = Covering((0, 0), (1, 1), (Row((0, 1), 1),)), Goal("cost", (3, 5))
+    >>> program, goal = Covering((0, 0), (1, 1), (Row((0, 1), 1),)), LinearGoal("cost", (3, 5))
     >>> found = from_prices(program, goal, Prices((3 * SCALE,), (), (), ()))
     >>> narrowed(program, goal, found, 4).upper
     (1, 0)
@@ -206,7 +207,7 @@ def narrowed(covering: Covering, goal: Goal, relaxation: Relaxation, most: int) 
     )
 
 
-def at_most(covering: Covering, goal: Goal, value: int) -> Covering:
+def at_most(covering: Covering, goal: LinearGoal, value: int) -> Covering:
     """The program with the goal's value bounded."""
     columns = tuple(column for column, cost in enumerate(goal.costs) if cost)
     rule = Linear(columns, tuple(goal.costs[column] for column in columns), value - goal.constant)

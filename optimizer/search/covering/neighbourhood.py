@@ -10,8 +10,9 @@ from msgspec import Struct
 from ortools.sat.python import cp_model
 
 from ..clock import Clock
-from ..cp_sat_search import FOUND, Search
-from .program import Covering, Goal, Row, members
+from ..cp_sat_search import FOUND, CpSatSearch
+from ..goals import LinearGoal
+from .program import Covering, Row, rows_by_column
 
 COLUMNS = 500
 """How many columns a neighbourhood may put in: enough that sub-problems stay at about a second."""
@@ -38,7 +39,7 @@ class Trial:
     def __init__(
         self,
         covering: Covering,
-        goal: Goal,
+        goal: LinearGoal,
         x: Sequence[int],
         free: Iterable[int],
         most: int,
@@ -77,7 +78,7 @@ class Trial:
         if goal.value(x) <= most:  # else x is no choice to start from, and as a hint it was seen to lead astray
             for column, variable in variables.items():
                 model.add_hint(variable, x[column])
-        self.search = Search(model, clock, effort=effort, seed=seed)
+        self.search = CpSatSearch(model, clock, effort=effort, seed=seed)
 
     def outcome(self) -> Outcome:
         """What the search has found, once it is over."""
@@ -102,11 +103,11 @@ class Neighbourhoods:
     """Large-neighbourhood search: part of the chosen columns are let go, those that the linear relaxation finds dear
     more often, and CP-SAT fills what they leave open. How large a part adapts, so that most searches just finish."""
 
-    def __init__(self, covering: Covering, goal: Goal, reduced: Sequence[int], seed: int = 0) -> None:
+    def __init__(self, covering: Covering, goal: LinearGoal, reduced: Sequence[int], seed: int = 0) -> None:
         self.covering, self.goal, self.reduced = covering, goal, reduced
         self.rows = (*covering.rows, *covering.survival)
-        self.rows_of = members(self.rows, len(covering.upper))
-        self.caps_of = members(covering.caps, len(covering.upper))
+        self.rows_of = rows_by_column(self.rows, len(covering.upper))
+        self.caps_of = rows_by_column(covering.caps, len(covering.upper))
         self.spread = max((abs(cost) for cost in reduced), default=0) or 1
         self.draw = random.Random(seed)  # noqa: S311 - no secret is drawn
         self.part, self.noise = 0.3, CALM

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Sequence
 
 from msgspec import Struct, structs
 from ortools.linear_solver import pywraplp
@@ -69,49 +70,62 @@ def relax(covering: Covering, goal: LinearGoal, clock: Clock) -> Relaxation:
     Rules of survival are added where they are missed, as long as that raises the bound: there are six times as many
     of them as other rows on a network of six zones, and hardly any of them matters.
     """
-    solver = pywraplp.Solver.CreateSolver("GLOP")
-    infinity = solver.infinity()
-    columns = [solver.NumVar(low, high, "") for low, high in zip(covering.lower, covering.upper, strict=True)]
-    objective = solver.Objective()  # GLOP minimizes unless told otherwise
-    for column, cost in enumerate(goal.costs):
-        objective.SetCoefficient(columns[column], cost)
+    program, best = LinearProgram(covering, goal), even(covering, goal)
+    while solved(program.solver, clock):
+        at = tuple(column.solution_value() for column in program.columns)
+        found = structs.replace(from_prices(covering, goal, program.prices()), values=at)
+        raised = not program.survival or found.least(goal) > best.least(goal)
+        best = max(best, found, key=lambda relaxation: relaxation.bound)
+        if not raised or not program.add_missed(at):
+            break
+    return best
 
-    def add(rule: Row | Linear, least: float, most: float) -> pywraplp.Constraint:
-        row = solver.RowConstraint(least, most, "")
+
+class LinearProgram:
+    """The linear relaxation of a goal for GLOP, with those rules of survival only that were added."""
+
+    def __init__(self, covering: Covering, goal: LinearGoal) -> None:
+        self.covering, self.solver = covering, pywraplp.Solver.CreateSolver("GLOP")
+        bounds = zip(covering.lower, covering.upper, strict=True)
+        self.columns = [self.solver.NumVar(low, high, "") for low, high in bounds]
+        objective = self.solver.Objective()  # GLOP minimizes unless told otherwise
+        for column, cost in enumerate(goal.costs):
+            objective.SetCoefficient(self.columns[column], cost)
+        infinity = self.solver.infinity()
+        self.rows = [self.add(row, row.number, infinity) for row in covering.rows]
+        self.caps = [self.add(cap, -infinity, cap.number) for cap in covering.caps]
+        self.linear = [self.add(rule, -infinity, rule.most) for rule in covering.linear]
+        self.survival: dict[int, pywraplp.Constraint] = {}
+
+    def add(self, rule: Row | Linear, least: float, most: float) -> pywraplp.Constraint:
+        """Add a rule whose sum is between two bounds."""
+        row = self.solver.RowConstraint(least, most, "")
         factors = rule.coefficients if isinstance(rule, Linear) else (1,) * len(rule.columns)
         for column, factor in zip(rule.columns, factors, strict=True):
-            row.SetCoefficient(columns[column], factor)
+            row.SetCoefficient(self.columns[column], factor)
         return row
 
-    rows = [add(row, row.number, infinity) for row in covering.rows]
-    caps = [add(cap, -infinity, cap.number) for cap in covering.caps]
-    linear = [add(rule, -infinity, rule.most) for rule in covering.linear]
-    survival: dict[int, pywraplp.Constraint] = {}
-    best = even(covering, goal)
-    while True:
-        if not solved(solver, clock):
-            return best
-        prices = Prices(
-            tuple(price(row.dual_value()) for row in rows),
-            tuple(price(survival[n].dual_value()) if n in survival else 0 for n in range(len(covering.survival))),
-            tuple(price(-cap.dual_value()) for cap in caps),
-            tuple(price(-rule.dual_value()) for rule in linear),
-        )
-        at = tuple(column.solution_value() for column in columns)
-        found = structs.replace(from_prices(covering, goal, prices), values=at)
-        raised = not survival or found.least(goal) > best.least(goal)
-        best = max(best, found, key=lambda relaxation: relaxation.bound)
-        if not raised:
-            return best
+    def add_missed(self, at: Sequence[float]) -> bool:
+        """Add the rules of survival that values of the columns miss; whether there are any."""
         missed = [
             number
-            for number, row in enumerate(covering.survival)
-            if number not in survival and sum(at[column] for column in row.columns) < row.number - 1e-6
+            for number, row in enumerate(self.covering.survival)
+            if number not in self.survival and sum(at[column] for column in row.columns) < row.number - 1e-6
         ]
-        if not missed:
-            return best
         for number in missed:
-            survival[number] = add(covering.survival[number], covering.survival[number].number, infinity)
+            row = self.covering.survival[number]
+            self.survival[number] = self.add(row, row.number, self.solver.infinity())
+        return bool(missed)
+
+    def prices(self) -> Prices:
+        """The dual prices of the optimum."""
+        every = range(len(self.covering.survival))
+        return Prices(
+            tuple(price(row.dual_value()) for row in self.rows),
+            tuple(price(self.survival[n].dual_value()) if n in self.survival else 0 for n in every),
+            tuple(price(-cap.dual_value()) for cap in self.caps),
+            tuple(price(-rule.dual_value()) for rule in self.linear),
+        )
 
 
 def solved(solver: pywraplp.Solver, clock: Clock) -> bool:

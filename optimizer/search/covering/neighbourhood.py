@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 from ortools.sat.python import cp_model
@@ -54,23 +54,7 @@ class Trial:
             for column in sorted(free)
             if covering.upper[column] > covering.lower[column]
         }
-
-        def rest(columns: Sequence[int]) -> int:
-            return sum(x[column] for column in columns if column not in variables)
-
-        def inside(row: Row) -> cp_model.LinearExpr:
-            return cp_model.LinearExpr.sum([variables[column] for column in row.columns if column in variables])
-
-        for row in (*covering.rows, *covering.survival):
-            if row.number > (fixed := rest(row.columns)):
-                model.add(inside(row) >= row.number - fixed)
-        for cap in covering.caps:
-            model.add(inside(cap) <= cap.number - rest(cap.columns))
-        for rule in covering.linear:
-            terms = list(zip(rule.columns, rule.coefficients, strict=True))
-            moving = [(variables[column], factor) for column, factor in terms if column in variables]
-            fixed = sum(x[column] * factor for column, factor in terms if column not in variables)
-            model.add(weighted(moving) <= rule.most - fixed)
+        add_rules(model, covering, x, variables)
         costs = weighted([(variable, goal.costs[column]) for column, variable in variables.items()])
         outside = sum(cost * x[column] for column, cost in enumerate(goal.costs) if cost and column not in variables)
         model.add(costs + goal.constant + outside <= most)
@@ -92,6 +76,29 @@ class Trial:
         for column, variable in self.variables.items():
             found[column] = self.search.solver.value(variable)
         return Outcome(tuple(found), bound, status == cp_model.OPTIMAL)
+
+
+def add_rules(
+    model: cp_model.CpModel, covering: Covering, x: Sequence[int], variables: Mapping[int, cp_model.IntVar]
+) -> None:
+    """Add the rules over the columns that have a variable; the others are as in `x`."""
+
+    def fixed(columns: Sequence[int]) -> int:
+        return sum(x[column] for column in columns if column not in variables)
+
+    def free(row: Row) -> cp_model.LinearExpr:
+        return cp_model.LinearExpr.sum([variables[column] for column in row.columns if column in variables])
+
+    for row in (*covering.rows, *covering.survival):
+        if row.number > (held := fixed(row.columns)):
+            model.add(free(row) >= row.number - held)
+    for cap in covering.caps:
+        model.add(free(cap) <= cap.number - fixed(cap.columns))
+    for rule in covering.linear:
+        terms = list(zip(rule.columns, rule.coefficients, strict=True))
+        moving = [(variables[column], factor) for column, factor in terms if column in variables]
+        rest = sum(x[column] * factor for column, factor in terms if column not in variables)
+        model.add(weighted(moving) <= rule.most - rest)
 
 
 def weighted(terms: Sequence[tuple[cp_model.IntVar, int]]) -> cp_model.LinearExpr:

@@ -114,6 +114,16 @@ def without_dominated(covering: Covering, goals: Sequence[LinearGoal]) -> Coveri
     barred = {column for rule in covering.linear for column in rule.columns}
     costs = [tuple(goal.costs[column] for goal in goals) for column in range(len(covering.upper))]
     upper = list(covering.upper)
+
+    def dominates(other: int, column: int) -> bool:
+        return (
+            upper[other] > 0
+            and other not in barred
+            and rows_of[other] >= rows_of[column]
+            and caps_of[other] <= caps_of[column]
+            and all(mine <= yours for mine, yours in zip(costs[other], costs[column], strict=True))
+        )
+
     for column in range(len(upper)):
         if not rows_of[column] or covering.lower[column] or column in barred or min(costs[column], default=0) < 0:
             continue
@@ -121,14 +131,7 @@ def without_dominated(covering: Covering, goals: Sequence[LinearGoal]) -> Coveri
         shortest = min(rows_of[column], key=lambda row: len(every[row].columns))
         room = 0
         for other in every[shortest].columns:
-            if (
-                other != column
-                and upper[other]
-                and other not in barred
-                and rows_of[other] >= rows_of[column]
-                and caps_of[other] <= caps_of[column]
-                and all(mine <= yours for mine, yours in zip(costs[other], costs[column], strict=True))
-            ):
+            if other != column and dominates(other, column):
                 room += upper[other]
                 if room >= most:
                     upper[column] = 0

@@ -42,7 +42,7 @@ def conflict(
 
 
 def removal_order(rule: Rule) -> tuple[int, Rule]:
-    """Rules that say least to an operator are left out first, so that the explanation is told in the others."""
+    """Rules that say least to an operator are left out first, so that the explanation is given in the others."""
     order = ("moves", "change", "capacity", "limit", "pins", "survival", "redundancy")
     return order.index(rule.kind), rule
 

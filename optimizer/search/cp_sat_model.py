@@ -22,7 +22,7 @@ Expression = cp_model.LinearExpr
 
 class ComponentModel:
     """The rules over one component. Rules in `relaxed` get a slack variable, those in `dropped` do not count, and
-    with `explain` each rule hangs on a literal, so that assumptions can tell which ones conflict."""
+    with `explain` each rule hangs on a literal, so that assumptions show which ones conflict."""
 
     def __init__(
         self,

@@ -53,7 +53,7 @@ def diagnose(cluster: Cluster, problem: Problem, infeasible: Sequence[Component]
             routers=(),
             rules=(f"{name} is pinned",),
             counts=(f"{name}: {', '.join(problem.causes[name])}",),
-            change=f"unpin {name}, or lift what is against it",
+            change=f"unpin {name}, or remove what keeps it from running a speaker",
         )
         for name in problem.policy.nodes.pin
         if name in problem.causes
@@ -77,7 +77,7 @@ def diagnose(cluster: Cluster, problem: Problem, infeasible: Sequence[Component]
 def clashes(component: Component, problem: Problem, clock: Clock) -> list[Clash]:
     """Conflicts, one after another: each found with a rule of every earlier one set aside.
 
-    The budget of moves is set aside as such, so that a conflict with it is told once and not for every router. With
+    The budget of moves is set aside as such, so that a conflict with it is reported once and not for every router. With
     a router's redundancy its survival is set aside too, as it can only follow from it.
     """
     found: list[Clash] = []

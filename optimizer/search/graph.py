@@ -1,4 +1,4 @@
-"""The topology as a graph, and what its shape tells: components, unreachable routers, cut points.
+"""The topology as a graph, and what its shape shows: components, unreachable routers, cut points.
 
 The graph is built over routers and sets of routers that nodes share, never over nodes, so it stays small.
 """

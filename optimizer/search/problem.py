@@ -45,7 +45,7 @@ class Traits(Struct, frozen=True, order=True, gc=False):
 class Links(Struct, frozen=True, eq=False, gc=False):
     """The routers that nodes are attached to, and those of them that they hold a session with, both sorted.
 
-    One object for all nodes alike, which tells them apart by itself: two are equal only if they are the same.
+    One object for all nodes alike, so that it need not be compared: two are equal only if they are the same.
     """
 
     routers: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ class Links(Struct, frozen=True, eq=False, gc=False):
 
 
 Likeness = tuple[Links, tuple[str | None, ...], int, int, bool, bool, bool]
-"""What tells candidates apart at little cost: links, domains of each kind, room, cost, runs, pinned, retained. Equal
+"""What distinguishes candidates at little cost: links, domains of each kind, room, cost, runs, pinned, retained. Equal
 traits may come out of two of them."""
 
 
@@ -72,7 +72,7 @@ class Component(Struct, frozen=True):
 
 
 class Problem(Struct, frozen=True):
-    """The reduced problem. `causes` says for every node that is no candidate all that is against it, the first cause
+    """The reduced problem. `causes` gives for every node that is no candidate why it is none, the first cause
     first; `survive` is what is protected.
 
     `refusal` is set where the mode does not fit the topology at all.

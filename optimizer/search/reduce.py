@@ -22,8 +22,8 @@ from .problem import Component, Likeness, Links, NodeClass, Problem, RouterNeed,
 def reduce(cluster: Cluster, policy: Policy, granted: Collection[str] = ()) -> Problem:
     """The reduced problem of a cluster whose topology is known.
 
-    Nodes in `granted` are taken as candidates with room for all their sessions, whatever is against them: what if
-    they were?
+    Nodes in `granted` are assumed to be candidates with room for all their sessions, whatever keeps them from it:
+    what if they were?
     """
     kinds = [rule.kind for rule in policy.survive]
     if policy.mode != "bgp":
@@ -46,7 +46,7 @@ def reduce(cluster: Cluster, policy: Policy, granted: Collection[str] = ()) -> P
 def alike_candidates(
     cluster: Cluster, policy: Policy, kinds: Sequence[str], granted: Collection[str]
 ) -> tuple[dict[Likeness, list[str]], dict[str, tuple[str, ...]]]:
-    """The names of the candidates, those alike together, and for every other node all causes against it."""
+    """The names of the candidates, those alike together, and for every other node all that keeps it from being one."""
     running, pinned = set(cluster.today.speakers), set(policy.nodes.pin)
     links_of, judge = links(cluster, running), judgement(cluster, policy)
     room_of = session_capacity(cluster.speaker, policy)
@@ -111,7 +111,7 @@ def contains(names: Sequence[str], name: str) -> bool:
 
 def retained(node: Node, to: Links, policy: Policy, judge: Callable[[Node], Verdict]) -> Links | None:
     """The links with which the node's running speaker may stay, None where it may not: only a cordon or a lack of room
-    is against it, and under `selected` it has no other sessions than today."""
+    may keep it from being eligible, and under `selected` it has no other sessions than today."""
     if judge(structs.replace(node, unschedulable=False)).against:
         return None
     if policy.mode != "bgp":
@@ -155,7 +155,7 @@ def one_segment(
 def several_segments(policy: Policy, groups: Mapping[Traits, list[str]]) -> str | None:
     """Why layer 2 or VIP mode cannot work: the candidates sit under different routers, so in different segments.
 
-    A node without a router tells nothing of where it sits.
+    A node without a router says nothing of where it sits.
     """
     under: Counter[tuple[str, ...]] = Counter()
     for traits, names in groups.items():

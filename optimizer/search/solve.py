@@ -12,6 +12,7 @@ from ..progress import News, Tell, silent
 from .clock import Clock, ended_by_ctrl_c
 from .goals import goal_names
 from .problem import Answer, Component, Problem, Solution, shape
+from .rules import soft_rules
 from .small import solve_small
 
 LARGE = 100
@@ -34,11 +35,11 @@ def solve_hard(
     component: Component, policy: Policy, survive: Sequence[Survive], clock: Clock, progress: Tell
 ) -> Answer:
     """As `solve_component`, by CP-SAT."""
-    # Imported here, as CP-SAT takes longer to import than it takes to solve most clusters, which need none of it.
-    from .cp_sat_model import ComponentModel
-    from .large import solve_large
-    from .lexicographic import minimize_in_order
-    from .rules import soft_rules
+    # Imported here, as CP-SAT takes longer to import than most clusters take, which need none of it.
+    with clock.paused():
+        from .cp_sat_model import ComponentModel
+        from .large import solve_large
+        from .lexicographic import minimize_in_order
 
     if len(component.classes) > LARGE and not policy.best_effort:
         answer = solve_large(component, policy, survive, goal_names(policy), clock, progress)
@@ -91,7 +92,7 @@ def solve_apart(problem: Problem, policy: Policy, clock: Clock, progress: Tell) 
 
 
 def part(tell: Tell, number: int, parts: int) -> Tell:
-    """Tells which component the news is of."""
+    """Adds to the news which component it is of."""
     return lambda what: tell(structs.replace(what, part=number, parts=parts) if isinstance(what, News) else what)
 
 

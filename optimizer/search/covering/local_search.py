@@ -169,7 +169,7 @@ class LocalSearch:
         self.remove(int(least[self.last[least].argmin()]))
 
     def enter(self) -> list[int]:
-        """Put in what helps a missed row most for its cost, as long as the total stays below the best; tells what."""
+        """Put in what helps a missed row most for its cost, as long as the total stays below the best; returns what."""
         entered: list[int] = []
         with_caps = bool(self.covering.caps)
         while self.missed:

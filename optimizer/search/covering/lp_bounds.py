@@ -88,7 +88,7 @@ class LinearProgram:
         self.covering, self.solver = covering, pywraplp.Solver.CreateSolver("GLOP")
         bounds = zip(covering.lower, covering.upper, strict=True)
         self.columns = [self.solver.NumVar(low, high, "") for low, high in bounds]
-        objective = self.solver.Objective()  # GLOP minimizes unless told otherwise
+        objective = self.solver.Objective()  # GLOP minimizes by default
         for column, cost in enumerate(goal.costs):
             objective.SetCoefficient(self.columns[column], cost)
         infinity = self.solver.infinity()

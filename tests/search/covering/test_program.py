@@ -39,7 +39,6 @@ def test_a_choice_keeps_the_rules_where_the_cp_sat_model_says_so(
         assert covering.keeps(x) == (status in FOUND)
         assert covering.keeps(x) or status == cp_model.INFEASIBLE
         if status in FOUND:
-            for name, value in goals.items():
-                assert linear_goal(name, component, columns_of(component, policy)).value(x) == search.solver.value(
-                    value
-                )
+            for name, expression in goals.items():
+                goal = linear_goal(name, component, columns_of(component, policy))
+                assert goal.value(x) == search.solver.value(expression)

@@ -20,7 +20,8 @@ def conflict(
     """A minimal set of rules that cannot hold together: leaving out any one of them, the others can.
 
     CP-SAT names a sufficient set of assumptions; then each rule is left out in turn and stays out where the rest
-    still conflicts. Empty where the rules hold together, or where the time ends before that is known.
+    still conflicts (a deletion filter: J. W. Chinneck, E. W. Dravnieks, Locating minimal infeasible constraint sets in
+    linear programs, 1991). Empty where the rules hold together, or where the time ends before that is known.
     """
     model = ComponentModel(component, policy, survive, dropped=dropped, explain=True)
     rule_of = {literal.index: rule for rule, literal in model.literals.items()}

@@ -3,7 +3,7 @@
 GLOP solves the relaxation in floating point. What is concluded from it is exact all the same: any dual prices that are
 not negative give a valid bound (weak duality), so its prices are rounded to integers over SCALE and the bound and the
 reduced costs are computed from these in integers (A. Neumaier, O. Shcherbina, Safe bounds in linear and mixed-integer
-programming, 2004, in the form for bounded variables).
+linear programming, 2004, in the form for bounded variables).
 """
 
 from __future__ import annotations

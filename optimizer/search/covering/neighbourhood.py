@@ -1,4 +1,8 @@
-"""Improving a choice of columns by CP-SAT: on what may still be better, or around the choice it has."""
+"""Improving a choice of columns by CP-SAT: on what may still be better, or around the choice it has.
+
+Large neighbourhoods: P. Shaw, Using constraint programming and local search methods to solve vehicle routing problems
+(1998).
+"""
 
 from __future__ import annotations
 

@@ -15,9 +15,9 @@ from ..plan.hazards import hazards
 from ..plan.order import check_label
 from ..progress import Tell, silent
 from ..search import graph
-from ..search.diagnose import diagnose
-from ..search.goals import Answer, goal_names
-from ..search.reduce import Component, Problem, expand, reduce
+from ..search.goals import goal_names
+from ..search.problem import Answer, Component, Problem
+from ..search.reduce import expand, reduce
 from ..search.rules import shortfalls
 from ..search.solve import solve
 from ..speakers import product_named
@@ -44,6 +44,9 @@ def optimize(cluster: Cluster, policy: Policy, progress: Tell = silent) -> Place
         answers = solve(problem, progress)
         infeasible = [component for component, answer in answers if answer.solution is None]
     if problem.refusal or infeasible or pinned_out:
+        # Imported here, as explaining takes CP-SAT, which takes long to import.
+        from ..search.diagnose import diagnose
+
         progress("looking for the conflicting rules")
         placement = build(cluster, problem, [], ())
         placement = structs.replace(placement, status="infeasible", diagnosis=diagnose(cluster, problem, infeasible))
@@ -155,7 +158,7 @@ def topology_warnings(cluster: Cluster, problem: Problem) -> list[str]:
             if not each.traits.retained:
                 attached.setdefault(each.traits.routers, []).extend(map(nodes.__getitem__, each.names))
     return graph.warnings(
-        [graph.Group(routers, found) for routers, found in attached.items()],
+        [graph.AttachedNodes(routers, found) for routers, found in attached.items()],
         {router.name: router.domains for router in cluster.routers},
         # All kinds count here, also those that no rule protects.
         sorted(set(chain.from_iterable(node.domains for node in cluster.nodes))),

@@ -11,9 +11,9 @@ from msgspec import Struct, structs
 from ..model import Cluster, Conflict
 from ..words import plural
 from .clock import Clock
-from .conflict import conflict, holds, least_relief
-from .problem import shape
-from .reduce import Component, Problem, reduce
+from .conflict import conflict, least_relief, satisfiable
+from .problem import Component, Problem, shape
+from .reduce import reduce
 from .rules import Rule, soft_rules
 from .what_if import excerpts
 
@@ -53,7 +53,7 @@ def diagnose(cluster: Cluster, problem: Problem, infeasible: Sequence[Component]
             routers=(),
             rules=(f"{name} is pinned",),
             counts=(f"{name}: {', '.join(problem.causes[name])}",),
-            change=f"unpin {name}, or lift what is against it",
+            change=f"unpin {name}, or remove what keeps it from running a speaker",
         )
         for name in problem.policy.nodes.pin
         if name in problem.causes
@@ -70,14 +70,14 @@ def diagnose(cluster: Cluster, problem: Problem, infeasible: Sequence[Component]
     aside = {rule for _, found_here in parts for clash in found_here for rule in clash.aside}
     excerpt = excerpts(cluster, problem)
     for component, found_here in parts:
-        found += told(cluster, problem, component, found_here, aside, excerpt, clock)
+        found += in_words(cluster, problem, component, found_here, aside, excerpt, clock)
     return tuple(found)
 
 
 def clashes(component: Component, problem: Problem, clock: Clock) -> list[Clash]:
     """Conflicts, one after another: each found with a rule of every earlier one set aside.
 
-    The budget of moves is set aside as such, so that a conflict with it is told once and not for every router. With
+    The budget of moves is set aside as such, so that a conflict with it is reported once and not for every router. With
     a router's redundancy its survival is set aside too, as it can only follow from it.
     """
     found: list[Clash] = []
@@ -102,7 +102,7 @@ def renamed(clash: Clash, model: Component, component: Component) -> Clash:
     return Clash(rename(clash.rules), rename(clash.aside))
 
 
-def told(
+def in_words(
     cluster: Cluster,
     problem: Problem,
     component: Component,
@@ -130,7 +130,7 @@ def counts(cluster: Cluster, problem: Problem, component: Component, rules: Sequ
     """The facts behind a conflict: candidates by cause, by domain, sessions against limits, pins."""
     found = []
     for router in sorted({rule.router for rule in rules if rule.kind in ("redundancy", "survival")}):
-        found.append(candidates(cluster, problem, router))
+        found.append(eligible_of_attached(cluster, problem, router))
     needs = {router.name: router for router in component.routers}
     for rule in rules:
         today = len(cluster.today.sessions.get(rule.router, ()))
@@ -157,7 +157,7 @@ def attached_nodes(cluster: Cluster, problem: Problem, router: str) -> Sequence[
     return cluster.attachments[router]
 
 
-def candidates(cluster: Cluster, problem: Problem, router: str) -> str:
+def eligible_of_attached(cluster: Cluster, problem: Problem, router: str) -> str:
     """`leaf-7: 1 eligible of 40 attached: 31 cordoned, 8 short of 100m CPU`."""
     attached = attached_nodes(cluster, problem, router)
     causes = Counter(problem.causes[name][0] for name in attached if name in problem.causes)
@@ -257,6 +257,6 @@ def helpful(
         nodes = lost[start : start + amount]
         changed = reduce(excerpt(nodes), problem.policy, granted=set(nodes))
         part = next(each for each in changed.components if any(need.name == rule.router for need in each.routers))
-        if not changed.refusal and holds(part, problem.policy, changed.survive, dropped, clock):
+        if not changed.refusal and satisfiable(part, problem.policy, changed.survive, dropped, clock):
             return nodes
     return []

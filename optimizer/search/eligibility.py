@@ -1,4 +1,4 @@
-"""Which nodes may run a speaker, what is against the others, how many sessions fit, and what choosing one costs.
+"""Which nodes may run a speaker, why the others cannot, how many sessions fit, and what choosing one costs.
 
 What depends on labels, taints and state is judged once for all nodes that are alike in what is looked at: in a large
 cluster these are few kinds of nodes.
@@ -20,7 +20,7 @@ NO_LIMIT = 1 << 30
 
 
 class Verdict(Struct, frozen=True):
-    """All that is against a node, its room left aside (nothing, for an eligible one), and what its labels cost."""
+    """Why a node cannot run a speaker, its room left aside (empty, for an eligible one), and what its labels cost."""
 
     against: tuple[str, ...]
     cost: int
@@ -67,7 +67,7 @@ def obstacles(
     node_selector: Mapping[str, str],
     affinity: tuple[NodeSelectorTerm, ...] | None,
 ) -> tuple[str, ...]:
-    """All that is against a node, its room left aside; selector and affinity are the DaemonSet's without our label."""
+    """Why a node cannot run a speaker, its room left aside; selector and affinity are the DaemonSet's without ours."""
     found = []
     if node.deleting:
         found.append("being deleted")

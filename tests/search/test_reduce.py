@@ -23,7 +23,8 @@ from optimizer.model import (
     Today,
 )
 from optimizer.search.eligibility import judgement, restrictions, session_capacity, tenths
-from optimizer.search.reduce import Component, NodeClass, Solution, Traits, expand, reduce
+from optimizer.search.problem import Component, NodeClass, Solution, Traits
+from optimizer.search.reduce import expand, reduce
 from tests.builders import cluster_of, dual_tor
 
 GI = 2**30

@@ -6,7 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from optimizer.model import Cluster, Node, Policy, Router, Survive
-from optimizer.search.reduce import Component, reduce
+from optimizer.search.problem import Component
+from optimizer.search.reduce import reduce
 from optimizer.search.what_if import excerpts
 from tests.builders import cluster_of, dual_tor
 from tests.instances import problems

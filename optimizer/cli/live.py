@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import LiveError, StoppedError, ViolationError
-from ..inputs.placement import read_placement
+from ..errors import LiveError, StoppedError
+from ..words import plural
+from .options import FILE, FORMAT, PLACEMENT, STYLE, options
+from .progress import tell
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-FILE = click.Path(path_type=Path, dir_okay=False)
-CLUSTER = (
+if TYPE_CHECKING:
+    from ..kube.client import Api
+    from ..rollout.live_plan import Asked
+
+CLUSTER = options(
     click.option("--context", metavar="NAME", help="The kubeconfig's context [the current one]."),
     click.option("--kubeconfig", type=FILE, help="The kubeconfig [as kubectl finds it]."),
 )
-PLAN = (
-    click.option(
-        "--style",
-        type=click.Choice(["node-selector", "affinity", "taints"]),
-        default="node-selector",
-        show_default=True,
-        help="How the DaemonSet is told where to run; all styles label the chosen nodes.",
-    ),
+PLAN = options(
+    STYLE,
     click.option(
         "--max-parallel",
         type=click.IntRange(min=1),
@@ -38,7 +35,7 @@ PLAN = (
         help="Close old sessions first where a router's limit, or a restart, leaves no other way.",
     ),
 )
-PACE = (
+PACE = options(
     click.option(
         "--timeout",
         type=click.FloatRange(min=0, min_open=True),
@@ -64,23 +61,7 @@ PACE = (
 YES = click.option("--yes", is_flag=True, help="Really do it.")
 
 
-def options(*groups: tuple[Callable[[Command], Command], ...]) -> Callable[[Command], Command]:
-    """Several options as one decorator."""
-
-    def decorate(command: Command) -> Command:
-        for option in reversed([each for group in groups for each in group]):
-            command = option(command)
-        return command
-
-    return decorate
-
-
-def tell(what: object) -> None:
-    """Progress goes to stderr."""
-    click.echo(str(what), err=True)
-
-
-def connect(kubeconfig: Path | None, context: str | None) -> Any:
+def connect(kubeconfig: Path | None, context: str | None) -> Api:
     """The API server, which tells when it makes us wait."""
     from ..kube.client import connect as connect_to
 
@@ -89,20 +70,20 @@ def connect(kubeconfig: Path | None, context: str | None) -> Any:
     return api
 
 
-def asked(placement: Path, style: Any, max_parallel: int, allow_break: bool, allow_managed: bool = False) -> Any:
+def asked(placement: Path, style: Any, max_parallel: int, allow_break: bool, allow_managed: bool = False) -> Asked:
     """What is to be brought about. Raises ViolationError for a file that holds no placement."""
+    from ..inputs.placement import read_feasible
     from ..rollout.live_plan import Asked
 
-    chosen, policy, topology = read_placement(placement)
-    if chosen.status == "infeasible":
-        raise ViolationError((f"{placement} holds no placement: its status is infeasible",))
+    chosen, policy, topology = read_feasible(placement)
     return Asked(chosen, policy, topology, style, max_parallel, allow_break, allow_managed)
 
 
 @click.command(epilog="Example: bgp-speakers plan placement.json --max-parallel 20")
-@click.argument("placement", type=FILE)
-@options(CLUSTER, PLAN)
-@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", help="What stdout gets.")
+@PLACEMENT
+@CLUSTER
+@PLAN
+@FORMAT
 @click.option("-v", "--verbose", is_flag=True, help="Show lists in full, and every router's sessions.")
 def plan(
     placement: Path,
@@ -136,13 +117,15 @@ def plan(
     else:
         click.echo(report_plan.plan_text(move, seen, verbose), nl=False)
     if seen.refused:
-        more = f" (and {len(seen.refused) - 1} changes more)" if len(seen.refused) > 1 else ""
+        more = f" (and {plural(len(seen.refused) - 1, 'more change')})" if len(seen.refused) > 1 else ""
         raise LiveError(f"the server would refuse the change of {seen.refused[0].object}{more}: {seen.refused[0].why}")
 
 
 @click.command(epilog="Example: bgp-speakers apply placement.json --yes")
-@click.argument("placement", type=FILE)
-@options(CLUSTER, PLAN, PACE)
+@PLACEMENT
+@CLUSTER
+@PLAN
+@PACE
 @click.option("--rollback-file", type=FILE, help="Where the way back is written [PLACEMENT with .rollback.json].")
 @click.option("--allow-managed", is_flag=True, help="Change a DaemonSet that Helm or a GitOps tool manages.")
 @YES
@@ -179,7 +162,8 @@ def apply(
 
 @click.command(epilog="Example: bgp-speakers rollback placement.rollback.json --yes")
 @click.argument("file", type=FILE)
-@options(CLUSTER, PACE)
+@CLUSTER
+@PACE
 @click.option("--allow-break", is_flag=True, help="Let a router be short of a session while its speakers restart.")
 @YES
 def rollback(
@@ -200,5 +184,5 @@ def rollback(
         raise click.UsageError("rollback changes the cluster; give --yes")
     left = take_back(connect(kubeconfig, context), file, Pace(timeout, interval, allow_silent), tell, allow_break)
     if left:
-        raise StoppedError(f"all but {len(left)} changes are taken back: {'; '.join(left)}")
-    click.echo("done: all changes are taken back")
+        raise StoppedError(f"all but {len(left)} changes were rolled back: {'; '.join(left)}")
+    click.echo("done: all changes were rolled back")

@@ -15,7 +15,7 @@ from ..errors import OutputError
 from ..files import write_folder
 from ..model import Cluster, Placement, Policy
 from ..plan.hazards import change_hazards
-from ..plan.plan import prepare
+from ..plan.plan import Case, prepare
 from ..plan.steps import Step
 from ..plan.template import Style
 from .check import check_export
@@ -43,6 +43,11 @@ class Export(Struct, frozen=True):
     hazards: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()
 
+    def write(self, directory: str | Path) -> None:
+        """Put the files, if any, into `directory`, in the place of an earlier export. Raises OutputError."""
+        if self.files:
+            write(self, Path(directory))
+
 
 def export(cluster: Cluster, policy: Policy, placement: Placement, style: Style, format_: Format) -> Export:
     """The files that bring the cluster to the placement; the same for the same input, byte for byte.
@@ -51,20 +56,25 @@ def export(cluster: Cluster, policy: Policy, placement: Placement, style: Style,
     that is too large for Kubernetes, and InternalError where the files, carried out in memory, do not give exactly the
     placement.
     """
-    case = prepare(cluster, policy, placement, style)
+    return export_plan(prepare(cluster, policy, placement, style), format_)
+
+
+def export_plan(case: Case, format_: Format) -> Export:
+    """The same for a plan that has been made."""
     if not case.steps:
         return Export()
     too_large = check_sizes(case, format_ == "kustomize")
     write_format = {"kubectl": kubectl_files, "kustomize": kustomize_files, "helm": helm_files}[format_]
     files, readme = write_format(case)
     check_export(case, files)
+    helm_hazard = case.product.helm_hazards.get(case.style)
     listed = "\n".join(f"  {name}" for name in sorted({*files, README}))
     return Export(
         files=dict(sorted({**files, README: f"{MARK}: {readme.strip()}\n\n{LIST}\n{listed}\n"}.items())),
         executable=frozenset(name for name, text in files.items() if text.startswith("#!")),
         hazards=(
-            *change_hazards(cluster, policy, placement, case.steps, style),
-            *([case.product.helm_hazards[style]] if format_ == "helm" and style in case.product.helm_hazards else []),
+            *change_hazards(case.cluster, case.policy, case.placement, case.steps, case.style),
+            *([helm_hazard] if format_ == "helm" and helm_hazard else []),
             *too_large,
         ),
         steps=case.steps,

@@ -32,10 +32,15 @@ def read_cluster(inputs: Sequence[str], daemonset: str | None = None, tell: Tell
 
     Raises InputError naming file, object and field.
     """
+    return build(read_objects(inputs, tell), daemonset)
+
+
+def read_objects(inputs: Sequence[str], tell: Tell = silent) -> Found:
+    """The objects in these files and folders, at least one Node among them. Raises InputError."""
     found = gather(sources(inputs), tell)
     if not found.nodes:
         raise InputError(f"{', '.join(inputs)}: no Node among the objects; dump them with kubectl get nodes -o json")
-    return build(found, daemonset)
+    return found
 
 
 class Found(msgspec.Struct):

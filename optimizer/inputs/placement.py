@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from ..errors import InputError
+from ..errors import InputError, ViolationError
 from ..model import Conflict, Count, Objective, Paths, Placement, Policy, Session, Shortfall, Status
 from ..words import explain
 from .policy import parse_policy, policy_to_data
@@ -56,10 +56,10 @@ def placement_to_json(placement: Placement, policy: Policy, topology: Topology) 
     return msgspec.json.format(msgspec.json.encode(plain | asked), indent=2) + b"\n"
 
 
-def read_placement(path: Path) -> tuple[Placement, Policy, Topology]:
+def read_placement(path: str | Path) -> tuple[Placement, Policy, Topology]:
     """The placement in a file with its policy and topology. Raises InputError naming the field."""
     try:
-        file = msgspec.json.decode(read_text(path), type=PlacementFile)
+        file = msgspec.json.decode(read_text(Path(path)), type=PlacementFile)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path}: not a placement of version {API_VERSION} ({explain(str(error))})") from None
     policy = parse_policy(file.policy, f"{path}: policy")
@@ -68,3 +68,16 @@ def read_placement(path: Path) -> tuple[Placement, Policy, Topology]:
         raise InputError(f"{path}: topology: attachments must be (node, router) pairs in a placement")
     placement = Placement(**{name: getattr(file, name) for name in Placement.__struct_fields__})
     return placement, policy, topology
+
+
+def read_feasible(path: Path) -> tuple[Placement, Policy, Topology]:
+    """The same where there is a placement; raises ViolationError too."""
+    placement, policy, topology = read_placement(path)
+    check_feasible(placement, str(path))
+    return placement, policy, topology
+
+
+def check_feasible(placement: Placement, name: str) -> None:
+    """Raise ViolationError where the answer was that there is no placement."""
+    if placement.status == "infeasible":
+        raise ViolationError((f"{name} holds no placement: its status is infeasible",))

@@ -86,9 +86,9 @@ class PolicyFile(Setting, frozen=True):
     allow_break: bool = False
 
 
-def read_policy(path: Path | None, options: Mapping[str, Any]) -> Policy:
+def read_policy(path: str | Path | None, options: Mapping[str, Any] = {}) -> Policy:
     """The policy of the file, if any, with the command line's options (same keys) over it. Raises InputError."""
-    data: dict[str, Any] = load_settings(path) if path else {}
+    data: dict[str, Any] = load_settings(Path(path)) if path else {}
     place = str(path) if path else "policy"
     # The file is checked before the options are laid over it, so that an option never hides a mistake in it.
     policy = parse_policy(data, place)
@@ -264,3 +264,8 @@ def policy_to_data(policy: Policy) -> dict[str, Any]:
     )
     data: dict[str, Any] = msgspec.to_builtins(file)
     return data
+
+
+def checked_policy(policy: Policy) -> Policy:
+    """A policy made by hand, checked as one from a file is. Raises InputError."""
+    return parse_policy(policy_to_data(policy), "policy")

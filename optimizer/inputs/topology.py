@@ -67,8 +67,9 @@ class Topology(Setting, frozen=True):
     failure_domains: tuple[FailureDomain, ...] = ()
 
 
-def read_topology(path: Path) -> Topology:
+def read_topology(path: str | Path) -> Topology:
     """The topology file, checked, with the CSV file of attachments read in. Raises InputError."""
+    path = Path(path)
     topology = parse_topology(load_settings(path), str(path))
     if not isinstance(topology.attachments, str):
         return topology

@@ -1,0 +1,5 @@
+KINDS = ("topology", "policy", "placement")
+
+
+def schema_text(kind: str) -> str:
+    return ""

@@ -1,0 +1,18 @@
+"""A given placement against a cluster, rule by rule."""
+
+from __future__ import annotations
+
+from ..checks.placement import check_placement
+from ..errors import ViolationError
+from ..model import Cluster, Placement, Policy
+
+
+def verify(cluster: Cluster, policy: Policy, placement: Placement) -> tuple[str, ...]:
+    """What is not as the placement claims, such as a goal's value, although every rule holds.
+
+    Raises ViolationError where a rule is broken.
+    """
+    found = check_placement(cluster, policy, placement)
+    if found and (broken := check_placement(cluster, policy, placement, claims=False)):
+        raise ViolationError(broken)
+    return found

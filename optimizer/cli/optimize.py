@@ -14,11 +14,11 @@ from ..inputs.policy import read_policy
 from ..inputs.read import read_all
 from ..inputs.topology import Topology, read_topology
 from ..model import Cluster, Mode, Peering, Placement, Policy
-from .options import FILE, FORMAT, VERBOSE, options
+from .options import ANY, FILE, FORMAT, VERBOSE, options
 from .progress import Progress, tell
 
 SOURCE = options(
-    click.argument("inputs", nargs=-1, metavar="INPUT..."),
+    click.argument("inputs", nargs=-1, metavar="INPUT...", type=ANY),
     click.option("--live", is_flag=True, help="Read the cluster that kubectl talks to, instead of INPUT."),
     click.option("--context", metavar="NAME", help="With --live: the kubeconfig's context [the current one]."),
     click.option("--kubeconfig", type=FILE, help="With --live: the kubeconfig [as kubectl finds it]."),

@@ -12,7 +12,9 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 Option = Callable[[Command], Command]
 
 FILE = click.Path(path_type=Path, dir_okay=False)
-INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+# What cannot be read is the reader's to say; the type is for the shell's completion.
+ANY = click.Path(path_type=str, allow_dash=True, readable=False)
+INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=ANY)
 PLACEMENT = click.argument("placement", type=FILE)
 VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Show every step, and lists in full.")
 FORMAT = click.option(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -11,6 +11,7 @@ from msgspec import Struct
 from ..errors import InputError, ViolationError
 from ..model import Conflict, Count, Objective, Paths, Placement, Policy, Session, Shortfall, Status
 from ..words import explain
+from .fields import about
 from .policy import parse_policy, policy_to_data
 from .text import read_text
 from .topology import Topology, parse_topology
@@ -19,24 +20,24 @@ API_VERSION = "bgp-speakers/v1"
 
 
 class PlacementFile(Struct, frozen=True, rename="camel"):
-    """The file format v1."""
+    """The answer of optimize, with what was asked for; fields may be added to the format."""
 
     api_version: Literal["bgp-speakers/v1"]
     kind: Literal["Placement"]
-    status: Status
-    policy: dict[str, Any]
-    topology: dict[str, Any]
-    objectives: tuple[Objective, ...] = ()
-    speakers: tuple[str, ...] = ()
-    sessions: tuple[Session, ...] = ()
-    today: Count = Count(0, 0)
-    eligible: int = 0
-    ineligible: dict[str, int] = {}
-    diagnosis: tuple[Conflict, ...] = ()
-    shortfalls: tuple[Shortfall, ...] = ()
-    paths: tuple[Paths, ...] = ()
-    warnings: tuple[str, ...] = ()
-    hazards: tuple[str, ...] = ()
+    status: Annotated[Status, about("optimal: proved; feasible: with a gap; infeasible: there is none.")]
+    policy: Annotated[dict[str, Any], about("What was asked for, as in a policy file.")]
+    topology: Annotated[dict[str, Any], about("The topology, as in a topology file, attachments as pairs.")]
+    objectives: Annotated[tuple[Objective, ...], about("The goals in order, with value and proved bound.")] = ()
+    speakers: Annotated[tuple[str, ...], about("The nodes that run a speaker, sorted.")] = ()
+    sessions: Annotated[tuple[Session, ...], about("The BGP sessions, sorted.")] = ()
+    today: Annotated[Count, about("What the cluster had when it was read.")] = Count(0, 0)
+    eligible: Annotated[int, about("How many nodes could be chosen.")] = 0
+    ineligible: Annotated[dict[str, int], about("How many nodes could not, by cause.")] = {}
+    diagnosis: Annotated[tuple[Conflict, ...], about("Why there is no placement.")] = ()
+    shortfalls: Annotated[tuple[Shortfall, ...], about("What a best-effort placement leaves open.")] = ()
+    paths: Annotated[tuple[Paths, ...], about("Paths that routers hold for one service, today and then.")] = ()
+    warnings: Annotated[tuple[str, ...], about("What the input leaves open, in sentences.")] = ()
+    hazards: Annotated[tuple[str, ...], about("What to know about the change, in sentences.")] = ()
 
 
 def placement_to_json(placement: Placement, policy: Policy, topology: Topology) -> bytes:

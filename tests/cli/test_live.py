@@ -13,8 +13,8 @@ from optimizer.cli.main import main
 from optimizer.inputs.placement import placement_to_json
 from optimizer.inputs.topology import Topology
 from optimizer.model import Policy, Session
-from optimizer.rollout import watch as evidence
 from optimizer.rollout.rollback_file import Journal, write_journal
+from optimizer.speakers.openelb import OpenELB
 from tests.exports.export_inputs import KEY, POLICY, VALUE, placed
 from tests.live_server import Server, failure, kubeconfig, serving
 from tests.objects import SPEAKER, SYSTEM, daemonset, node, peer, speaker_pod
@@ -153,7 +153,7 @@ def test_nothing_to_change_is_told_and_writes_no_rollback_file(
     tmp_path: Path, server: Server, login: list[object], placement: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A report may need its time to be believed: that is waited for besides.
-    monkeypatch.setattr(evidence, "STATUS_PERIOD", 0.4)
+    monkeypatch.setattr(OpenELB, "report_period", 0.4)
     told = run("plan", placement, *login)
     assert (told.exit_code, told.stdout) == (
         0,

@@ -64,11 +64,13 @@ HOMES = {
 # fmt: on
 
 
-def __getattr__(name: str) -> object:
-    for module, names in HOMES.items():
-        if name in names.split():
-            return getattr(import_module(f".{module}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # which would take every name for one of ours
+
+    def __getattr__(name: str) -> object:
+        for module, names in HOMES.items():
+            if name in names.split():
+                return getattr(import_module(f".{module}", __name__), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .exports.export import Export
     from .inputs.placement import read_placement
     from .inputs.policy import read_policy
-    from .inputs.read import read_cluster, read_live
+    from .inputs.read import DumpedCluster, LiveCluster, read_cluster, read_live
     from .inputs.topology import Topology, read_topology
     from .kube.client import connect
     from .model import Cluster, LabelSelector, Node, NodeCost, NodeRules, Placement, Policy, Requirement, Resources
@@ -36,11 +36,11 @@ __version__ = "0.1.0"
 
 # fmt: off
 __all__ = [
-    "Cluster", "Export", "InputError", "InternalError", "LabelSelector", "LiveError", "NoAnswerError", "Node",
-    "NodeCost", "NodeRules", "OptimizerError", "OutputError", "Pace", "Placement", "Policy", "Requirement",
-    "Resources", "Router", "Session", "SpeakerNeeds", "StoppedError", "Survive", "Topology", "ViolationError",
-    "apply", "connect", "export", "make_plan", "optimize", "read_cluster", "read_live", "read_placement",
-    "read_policy", "read_topology", "rollback", "verify", "write_placement",
+    "Cluster", "DumpedCluster", "Export", "InputError", "InternalError", "LabelSelector", "LiveCluster", "LiveError",
+    "NoAnswerError", "Node", "NodeCost", "NodeRules", "OptimizerError", "OutputError", "Pace", "Placement", "Policy",
+    "Requirement", "Resources", "Router", "Session", "SpeakerNeeds", "StoppedError", "Survive", "Topology",
+    "ViolationError", "apply", "connect", "export", "make_plan", "optimize", "read_cluster", "read_live",
+    "read_placement", "read_policy", "read_topology", "rollback", "verify", "write_placement",
 ]
 
 HOMES = {
@@ -50,7 +50,7 @@ HOMES = {
     "exports.export": "Export",
     "inputs.placement": "read_placement",
     "inputs.policy": "read_policy",
-    "inputs.read": "read_cluster read_live",
+    "inputs.read": "DumpedCluster LiveCluster read_cluster read_live",
     "inputs.topology": "Topology read_topology",
     "kube.client": "connect",
     "model":

@@ -62,7 +62,7 @@ YES = click.option("--yes", is_flag=True, help="Really do it.")
 
 
 def connect(kubeconfig: Path | None, context: str | None) -> Api:
-    """The API server, which tells when it makes us wait."""
+    """The API server, which reports when it makes us wait."""
     from ..kube.client import connect as connect_to
 
     api = connect_to(kubeconfig, context)

@@ -23,7 +23,7 @@ SOURCE = options(
     click.option("--context", metavar="NAME", help="With --live: the kubeconfig's context [the current one]."),
     click.option("--kubeconfig", type=FILE, help="With --live: the kubeconfig [as kubectl finds it]."),
     click.option("--topology", type=FILE, help="Routers, attachments and failure domains (YAML or JSON)."),
-    click.option("--policy", type=FILE, help="What is asked for (YAML or JSON); the options below go over it."),
+    click.option("--policy", type=FILE, help="What is asked for (YAML or JSON); the options below override it."),
 )
 RULES = options(
     click.option(

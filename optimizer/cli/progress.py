@@ -1,4 +1,4 @@
-"""What a command tells on stderr while it works."""
+"""What a command reports on stderr while it works."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def tell(what: object) -> None:
 
 
 class Progress:
-    """Tells on stderr what is going on: everything with -v, otherwise once a second, from the first second on."""
+    """Reports on stderr what is going on: everything with -v, otherwise once a second, from the first second on."""
 
     def __init__(self, verbose: bool) -> None:
-        self.verbose, self.start, self.told, self.latest = verbose, time.monotonic(), 0.0, ""
-        # A step may take long without a word: then the one that goes on after a second is told.
+        self.verbose, self.start, self.shown, self.latest = verbose, time.monotonic(), 0.0, ""
+        # A step may take long without a word: then the one that goes on after a second is shown.
         self.timer = threading.Timer(1.0, self.tell)
         self.timer.daemon = True
 
@@ -31,12 +31,12 @@ class Progress:
         self.timer.cancel()
 
     def __call__(self, what: object) -> None:
-        """Tell one step."""
+        """Report one step."""
         self.latest = str(what)
-        if self.verbose or time.monotonic() - max(self.start, self.told) > 1:
+        if self.verbose or time.monotonic() - max(self.start, self.shown) > 1:
             self.tell()
 
     def tell(self) -> None:
         """Print the latest step."""
-        self.told = time.monotonic()
-        tell(f"{self.told - self.start:6.1f} s  {self.latest}")
+        self.shown = time.monotonic()
+        tell(f"{self.shown - self.start:6.1f} s  {self.latest}")

@@ -105,7 +105,7 @@ def test_a_label_changed_by_hand(lab: Lab, tmp_path: Path) -> None:
         it.apply()
         it.arrived()
         told = sentence(it.rollback(code=1))
-        assert "all but 1 changes are taken back" in told
+        assert "all but 1 changes were rolled back" in told
         assert f"node {leaving}" in told
         it.kept()
         assert it.node(leaving)["metadata"]["labels"][LABEL] == "mine"

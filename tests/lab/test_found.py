@@ -301,7 +301,7 @@ def finished(it: Scene, *names: str) -> None:
     assert "Traceback" not in result.err
     if result.code:
         told = sentence(result)
-        assert "changes are taken back" in told, result.err
+        assert "changes were rolled back" in told, result.err
         assert any(name in told for name in names), told
 
 

@@ -40,10 +40,15 @@ def read_cluster(
     `product` names the speakers' product, which else the objects say; `expected` is the one that a placement was made
     for. Raises InputError naming file, object and field.
     """
+    return build(read_objects(inputs, tell), daemonset, product, expected)
+
+
+def read_objects(inputs: Sequence[str], tell: Tell = silent) -> Found:
+    """The objects in these files and folders, at least one Node among them. Raises InputError."""
     found = gather(sources(inputs), tell)
     if not found.nodes:
         raise InputError(f"{', '.join(inputs)}: no Node among the objects; dump them with kubectl get nodes -o json")
-    return build(found, daemonset, product, expected)
+    return found
 
 
 class Found(msgspec.Struct):

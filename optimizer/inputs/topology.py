@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 from msgspec import Struct
@@ -14,6 +15,7 @@ from ..kube.names import check_label_key
 from ..kube.objects import Selector
 from ..kube.parse import check_asn, checked, parse_address, read_selector
 from .attachments import check_node_name, check_pairs, check_text, read_attachments
+from .fields import FROM_ONE, FROM_ZERO, about
 from .text import check_keys, check_unique, convert, load_settings
 
 
@@ -24,41 +26,56 @@ class Setting(Struct, frozen=True, rename="camel", omit_defaults=True):
 class AttachedNodes(Setting, frozen=True):
     """The nodes attached to a router: those that the selector, the names or the address ranges give, together."""
 
-    selector: Selector | None = None
-    names: tuple[str, ...] = ()
-    cidrs: tuple[str, ...] = ()
+    selector: Annotated[Selector | None, about("A label selector, as Kubernetes has it.")] = None
+    names: Annotated[tuple[str, ...], about("Names of nodes.")] = ()
+    cidrs: Annotated[tuple[str, ...], about("Ranges of the nodes' internal addresses, such as 10.1.0.0/24.")] = ()
 
 
 class TopologyRouter(Setting, frozen=True):
     """A router as the file describes it."""
 
-    name: str
-    address: str | None = None
-    asn: int | None = None
-    max_sessions: int | None = None
-    min_speakers: int | None = None
-    domains: dict[str, str] = {}
-    nodes: AttachedNodes | None = None
+    name: Annotated[str, about("Its name, also for the attachments.", minLength=1)]
+    address: Annotated[str | None, about("The IP address of the BGP neighbour.")] = None
+    asn: Annotated[int | None, about("Its AS number.", minimum=1, maximum=4_294_967_295)] = None
+    max_sessions: Annotated[
+        int | None, about("The most sessions that it takes, old and new together during a change.", **FROM_ZERO)
+    ] = None
+    min_speakers: Annotated[
+        int | None, about("Sessions that it keeps where that is more than the policy asks for.", **FROM_ONE)
+    ] = None
+    domains: Annotated[dict[str, str], about("The failure domain that it is in, by kind.")] = {}
+    nodes: Annotated[
+        AttachedNodes | None, about("Which nodes are attached to it; where nothing says so, as its BgpPeer selects.")
+    ] = None
 
 
 class FailureDomain(Setting, frozen=True):
     """A kind of failure domain; a node's value is that of the label."""
 
-    kind: str
-    node_label: str
+    kind: Annotated[str, about("What fails as a whole: rack, power, chassis ...", minLength=1)]
+    node_label: Annotated[str, about("The node label whose value is the domain.")]
 
 
 class Topology(Setting, frozen=True):
-    """A topology file. `attachments` are (node, router) pairs, or the path of a CSV file that holds them."""
+    """Routers, which nodes are attached to them, and failure domains."""
 
-    routers: tuple[TopologyRouter, ...] = ()
-    routers_from_label: str | None = None
-    attachments: str | tuple[tuple[str, str], ...] = ()
-    failure_domains: tuple[FailureDomain, ...] = ()
+    routers: Annotated[
+        tuple[TopologyRouter, ...], about("Routers; a BgpPeer with the address, or else the name, is the same one.")
+    ] = ()
+    routers_from_label: Annotated[
+        str | None, about("A node label with a router for each value, attached to the nodes that carry it.")
+    ] = None
+    attachments: Annotated[
+        str | tuple[tuple[str, str], ...], about("(node, router) pairs, or the path of a CSV file that holds them.")
+    ] = ()
+    failure_domains: Annotated[
+        tuple[FailureDomain, ...], about("Kinds of failure domains; zone, region and hostname need not be declared.")
+    ] = ()
 
 
-def read_topology(path: Path) -> Topology:
+def read_topology(path: str | Path) -> Topology:
     """The topology file, checked, with the CSV file of attachments read in. Raises InputError."""
+    path = Path(path)
     topology = parse_topology(load_settings(path), str(path))
     if not isinstance(topology.attachments, str):
         return topology

@@ -35,7 +35,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("command", [["--help"], ["--version"], ["optimize", "--help"], ["export", "--help"]])
+@pytest.mark.parametrize(
+    "command", [["--help"], ["--version"], ["optimize", "--help"], ["export", "--help"], ["schema", "policy"]]
+)
 def test_help_needs_neither_solver_nor_yaml(command: list[str]) -> None:
     assert not imported(*command) & (NEVER | SOLVER | {"yaml", "jsonpatch"})
 

@@ -25,7 +25,9 @@ COMMANDS = {
 
 
 @click.command()
-@click.option("--runs", type=click.IntRange(1), default=10, show_default=True, help="Runs, of which the fastest counts.")
+@click.option(
+    "--runs", type=click.IntRange(1), default=10, show_default=True, help="Runs, of which the fastest counts."
+)
 def main(runs: int) -> None:
     """Measure the main job on examples/2-leaf-routers against importing CP-SAT."""
     least: dict[str, float] = {}

@@ -12,7 +12,7 @@ from ..checks.placement import check_placement
 from ..errors import InputError, InternalError
 from ..model import Cluster, Count, Node, Objective, Placement, Policy, Session, Shortfall
 from ..plan.hazards import hazards
-from ..plan.steps import check_label
+from ..plan.order import check_label
 from ..progress import Tell, silent
 from ..search import graph
 from ..search.goals import goal_names
@@ -32,7 +32,8 @@ def optimize(cluster: Cluster, policy: Policy, progress: Tell = silent) -> Place
     check_names(cluster, policy)
     check_label(cluster, policy)
     if policy.mode == "bgp" and not cluster.routers:
-        raise InputError("no router: the input has no BgpPeer, and no --topology names any")
+        kind = product_named(cluster.product).kinds[0].name
+        raise InputError(f"no router: the input has no {kind}, and no --topology names any")
     progress("reducing")
     problem = reduce(cluster, policy)
     progress(f"solving {len(problem.components)} components")
@@ -84,7 +85,7 @@ def build(
     answers: Sequence[tuple[Component, Answer]],
     goals: tuple[Objective, ...],
 ) -> Placement:
-    """The placement that the answers stand for, with all that is told along with it."""
+    """The placement that the answers stand for, with all that is reported along with it."""
     speakers: list[str] = []
     sessions: list[Session] = []
     missed: list[Shortfall] = []
@@ -108,6 +109,7 @@ def build(
         eligible=len(cluster.nodes) - len(problem.causes),
         ineligible=causes(problem),
         shortfalls=tuple(sorted(missed, key=lambda each: (each.router, each.rule))),
+        product=cluster.product,
         warnings=(*cluster.warnings, *topology_warnings(cluster, problem), *domain_warnings(problem)),
     )
     staying = [name for name in placement.speakers if name in problem.causes]
@@ -134,7 +136,7 @@ def domain_warnings(problem: Problem) -> list[str]:
         if unknown:
             found.append(
                 f"{sum(map(len, unknown))} of {number} eligible nodes are in no known {rule.kind}, such as "
-                f"{min(unknown)[0]}: they are taken to survive whichever {rule.kind} fails"
+                f"{min(unknown)[0]}: assumed to survive the failure of any {rule.kind}"
             )
     return found
 
@@ -146,7 +148,7 @@ def causes(problem: Problem) -> dict[str, int]:
 
 
 def topology_warnings(cluster: Cluster, problem: Problem) -> list[str]:
-    """What the shape of the topology tells, over the candidates."""
+    """What the shape of the topology says, over the candidates."""
     if problem.policy.mode != "bgp":
         return []
     nodes = {node.name: node for node in cluster.nodes}

@@ -49,14 +49,14 @@ def alike_candidates(
     """The names of the candidates, those alike together, and for every other node all that keeps it from being one."""
     running, pinned = set(cluster.today.speakers), set(policy.nodes.pin)
     links_of, judge = links(cluster, running), judgement(cluster, policy)
-    room_of = session_capacity(cluster.speaker, policy)
+    room_of = session_capacity(cluster, policy)
     causes: dict[str, tuple[str, ...]] = {}
     alike: dict[Likeness, list[str]] = {}
     for node in cluster.nodes:
         name = node.name
         to, room, verdict, runs = links_of(name), room_of(node), judge(node), name in running
         degree, stays = len(to.routers), False
-        against = verdict.against + lack(node, cluster.speaker, policy, degree, room)
+        against = verdict.against + lack(node, cluster, policy, degree, room)
         if name in granted:
             room = degree
         elif against:
@@ -79,9 +79,9 @@ def links(cluster: Cluster, running: Collection[str]) -> Callable[[str], Links]:
     """
     alike: dict[tuple[tuple[str, ...], tuple[str, ...] | None], list[str]] = {}
     for router in cluster.routers:
-        now: tuple[str, ...] | None = cluster.today.sessions.get(router.name, ())
-        # Where all speakers hold a session, the reader gives the speakers' own tuple: no need to compare it.
-        key = cluster.attachments[router.name], None if now is cluster.today.speakers else now
+        # Where all speakers hold a session, there is no need to compare them.
+        now = None if cluster.today.everywhere(router.name) else cluster.today.sessions.get(router.name, ())
+        key = cluster.attachments[router.name], now
         alike.setdefault(key, []).append(router.name)
     groups: list[tuple[list[str], bool]] = []
     codes: dict[str, tuple[int, ...]] = {}

@@ -55,7 +55,7 @@ def test_allocatable_is_the_capacity_where_absent_and_without_bound_where_unname
 def test_a_node_is_ready_by_its_condition(tmp_path: Path, status: str | None, ready: bool | None) -> None:
     cluster = read(tmp_path, node("n1", ready=status), node("n2"))
     assert cluster.nodes[0].ready is ready
-    told = "1 of 2 nodes have no Ready condition: they are taken as Ready" in cluster.warnings
+    told = "1 of 2 nodes have no Ready condition: assuming they are Ready" in cluster.warnings
     assert told is (status is None)
 
 
@@ -362,10 +362,10 @@ def test_a_bgp_peer_that_is_being_deleted_is_not_read(tmp_path: Path, held: Obje
 
 def test_only_the_bgp_conf_named_default_counts(tmp_path: Path) -> None:
     cluster = read(tmp_path, node("n1"), conf(asPerRack={"r1": 65001}), conf("other", asPerRack={"r9": 1}))
-    assert cluster.as_per_rack == {"r1": 65001}
+    assert cluster.settings == {"asPerRack": {"r1": 65001}}
     assert any("BgpConf other: OpenELB reads only the BgpConf named default" in told for told in cluster.warnings)
-    assert read(tmp_path, node("n1"), conf("other", asPerRack={"r9": 1})).as_per_rack is None
-    assert read(tmp_path, node("n1"), conf(asPerRack={})).as_per_rack is None
+    assert read(tmp_path, node("n1"), conf("other", asPerRack={"r9": 1})).settings == {}
+    assert read(tmp_path, node("n1"), conf(asPerRack={})).settings == {}
 
 
 def test_a_bgp_conf_with_an_impossible_as_is_refused(tmp_path: Path) -> None:

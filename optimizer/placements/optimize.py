@@ -158,7 +158,7 @@ def topology_warnings(cluster: Cluster, problem: Problem) -> list[str]:
             if not each.traits.retained:
                 attached.setdefault(each.traits.routers, []).extend(map(nodes.__getitem__, each.names))
     return graph.warnings(
-        [graph.AttachedNodes(routers, found) for routers, found in attached.items()],
+        [graph.EquallyAttached(routers, found) for routers, found in attached.items()],
         {router.name: router.domains for router in cluster.routers},
         # All kinds count here, also those that no rule protects.
         sorted(set(chain.from_iterable(node.domains for node in cluster.nodes))),

@@ -60,7 +60,7 @@ def constraints(
         yield from survival(router, held, survive)
         yield from limit(router, held)
     if policy.max_moves is not None:
-        yield moves(component, columns, policy.max_moves)
+        yield budget_of_moves(component, columns, policy.max_moves)
 
 
 def sessions_of_speakers(component: Component, columns: Columns) -> Iterator[Constraint]:
@@ -113,7 +113,7 @@ def limit(router: RouterNeed, held: Held) -> Iterator[Constraint]:
         yield at_most(rule, (column for each, column in held if router.name not in each.traits.today), router.spare)
 
 
-def moves(component: Component, columns: Columns, most: int) -> Constraint:
+def budget_of_moves(component: Component, columns: Columns, most: int) -> Constraint:
     """The budget of moves: at most so many speakers start or stop on candidates."""
     goal = linear_goal("moves", component, columns)
     changing = tuple(column for column, cost in enumerate(goal.costs) if cost)

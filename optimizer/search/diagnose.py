@@ -15,7 +15,7 @@ from .conflict import conflict, least_relief, satisfiable
 from .problem import Component, Problem, shape
 from .reduce import reduce
 from .rules import Rule, soft_rules
-from .what_if import excerpts
+from .what_if import parts_concerned
 
 EASE = (
     "cordoned",
@@ -68,9 +68,9 @@ def diagnose(cluster: Cluster, problem: Problem, infeasible: Sequence[Component]
         model, clash_list = known[key]
         parts.append((component, [renamed(clash, model, component) for clash in clash_list]))
     aside = {rule for _, found_here in parts for clash in found_here for rule in clash.aside}
-    excerpt = excerpts(cluster, problem)
+    part_concerned = parts_concerned(cluster, problem)
     for component, found_here in parts:
-        found += in_words(cluster, problem, component, found_here, aside, excerpt, clock)
+        found += in_words(cluster, problem, component, found_here, aside, part_concerned, clock)
     return tuple(found)
 
 
@@ -108,7 +108,7 @@ def in_words(
     component: Component,
     found: Sequence[Clash],
     aside: Collection[Rule],
-    excerpt: Callable[[Collection[str]], Cluster],
+    part_concerned: Callable[[Collection[str]], Cluster],
     clock: Clock,
 ) -> list[Conflict]:
     """The conflicts of a component in words; `aside` are the rules set aside for any conflict at all."""
@@ -120,7 +120,7 @@ def in_words(
             routers=tuple(sorted({rule.router for rule in clash.rules if rule.router})),
             rules=tuple(rule.sentence() for rule in clash.rules),
             counts=tuple(counts(cluster, problem, component, clash.rules)),
-            change=change(cluster, problem, component, clash, aside, excerpt, clock),
+            change=change(cluster, problem, component, clash, aside, part_concerned, clock),
         )
         for clash in found
     ]
@@ -182,7 +182,7 @@ def change(
     component: Component,
     clash: Clash,
     aside: Collection[Rule],
-    excerpt: Callable[[Collection[str]], Cluster],
+    part_concerned: Callable[[Collection[str]], Cluster],
     clock: Clock,
 ) -> str:
     """The smallest change that would help: the rule that must be relaxed least, all others of the conflict kept."""
@@ -198,7 +198,7 @@ def change(
     least = min(relief.values())
     smallest = sorted((rule for rule in relief if relief[rule] == least), key=lambda rule: (is_soft(rule), rule))
     for rule in filter(is_soft, smallest):
-        nodes = helpful(cluster, problem, rule, least, set(aside) - set(clash.aside), excerpt, clock)
+        nodes = helpful(cluster, problem, rule, least, set(aside) - set(clash.aside), part_concerned, clock)
         if nodes:
             return "make eligible: " + ", ".join(f"{name} ({', '.join(problem.causes[name])})" for name in nodes)
     return relaxed(smallest[0], least, alone=len(clash.rules) == 1)
@@ -239,7 +239,7 @@ def helpful(
     rule: Rule,
     amount: int,
     dropped: Collection[Rule],
-    excerpt: Callable[[Collection[str]], Cluster],
+    part_concerned: Callable[[Collection[str]], Cluster],
     clock: Clock,
 ) -> list[str]:
     """`amount` nodes of the router, the easiest to win first, that are shown to solve the conflict once eligible."""
@@ -255,7 +255,7 @@ def helpful(
         if clock.over:
             break
         nodes = lost[start : start + amount]
-        changed = reduce(excerpt(nodes), problem.policy, granted=set(nodes))
+        changed = reduce(part_concerned(nodes), problem.policy, granted=set(nodes))
         part = next(each for each in changed.components if any(need.name == rule.router for need in each.routers))
         if not changed.refusal and satisfiable(part, problem.policy, changed.survive, dropped, clock):
             return nodes

@@ -13,7 +13,7 @@ from msgspec import Struct
 from ..model import Node
 
 
-class AttachedNodes(Struct, frozen=True):
+class EquallyAttached(Struct, frozen=True):
     """All the nodes that are attached to just these routers; at least one of each."""
 
     routers: tuple[str, ...]
@@ -49,7 +49,7 @@ def components(groups: Sequence[tuple[str, ...]], routers: Iterable[str]) -> lis
 
 
 def warnings(
-    groups: Sequence[AttachedNodes], own_domains: Mapping[str, Mapping[str, str]], kinds: Iterable[str]
+    groups: Sequence[EquallyAttached], own_domains: Mapping[str, Mapping[str, str]], kinds: Iterable[str]
 ) -> list[str]:
     """Sentences about routers that no candidate reaches, or that hang on one node or on one failure domain.
 
@@ -79,7 +79,7 @@ def sentence(cases: Sequence[tuple[str, str]], what: str, kind: str) -> list[str
     return [f"{len(cases)} routers, such as {router}{reason}: each {what}"]
 
 
-def hanging_on_one_node(groups: Sequence[AttachedNodes]) -> list[tuple[str, str]]:
+def hanging_on_one_node(groups: Sequence[EquallyAttached]) -> list[tuple[str, str]]:
     """(node, router) where the only way from the cluster to the router is one node.
 
     The cut points of the graph cluster - nodes - routers, counted: all nodes are next to the cluster, so a node cuts
@@ -92,7 +92,7 @@ def hanging_on_one_node(groups: Sequence[AttachedNodes]) -> list[tuple[str, str]
     return sorted((group.nodes[0].name, router) for group in groups for router in group.routers if number[router] == 1)
 
 
-def hanging_on_domain(groups: Sequence[AttachedNodes], kind: str) -> list[tuple[str, str]]:
+def hanging_on_domain(groups: Sequence[EquallyAttached], kind: str) -> list[tuple[str, str]]:
     """(value, router) where all ways from the cluster to the router lead through one domain of the kind.
 
     The cut points of the graph cluster - domains - nodes - routers, counted likewise: a domain cuts off a router only

@@ -11,7 +11,7 @@ from ..model import Cluster, Node
 from .problem import Problem
 
 
-def excerpts(cluster: Cluster, problem: Problem) -> Callable[[Collection[str]], Cluster]:
+def parts_concerned(cluster: Cluster, problem: Problem) -> Callable[[Collection[str]], Cluster]:
     """A function that gives the part of a cluster that matters where some nodes are granted.
 
     Its reduction has the components that these nodes are in as the reduction of the whole has them. Exact: the granted
@@ -26,7 +26,7 @@ def excerpts(cluster: Cluster, problem: Problem) -> Callable[[Collection[str]], 
     routers_of = routers_by_node(cluster)
     known = domains_by_kind(cluster, [rule.kind for rule in problem.policy.survive])
 
-    def excerpt(granted: Collection[str]) -> Cluster:
+    def part_concerned(granted: Collection[str]) -> Cluster:
         numbers = sorted({component_of[router] for name in granted for router in routers_of.get(name, ())})
         parts = [problem.components[number] for number in numbers]
         names = {name for part in parts for each in part.classes for name in each.names} | set(granted)
@@ -44,7 +44,7 @@ def excerpts(cluster: Cluster, problem: Problem) -> Callable[[Collection[str]], 
             attachments={name: tuple(node for node in cluster.attachments[name] if node in names) for name in inside},
         )
 
-    return excerpt
+    return part_concerned
 
 
 def routers_by_node(cluster: Cluster) -> dict[str, list[str]]:

@@ -19,7 +19,7 @@ from ..clock import Clock
 from ..goals import LinearGoal
 from .greedy import greedy, plain_cover
 from .local_search import LocalSearch
-from .lp_bounds import at_most, even, narrowed, relax
+from .lp_bounds import even, narrowed, relax, with_goal_at_most
 from .neighbourhood import Neighbourhoods, Outcome, Trial
 from .program import Covering, weighed, without_dominated
 
@@ -75,7 +75,7 @@ def cover(
         bounds.append(descent.bound)
         if relaxation.least(goal) < value:
             loose.append(goal)  # nothing but its own rule holds it, which local search does not see
-        covering = at_most(narrowed(covering, goal, relaxation, value) or covering, goal, value)
+        covering = with_goal_at_most(narrowed(covering, goal, relaxation, value) or covering, goal, value)
     return Cover(tuple(x), tuple(min(bound, goal.value(x)) for bound, goal in zip(bounds, goals, strict=True)))
 
 

@@ -221,7 +221,7 @@ def narrowed(covering: Covering, goal: LinearGoal, relaxation: Relaxation, most:
     )
 
 
-def at_most(covering: Covering, goal: LinearGoal, value: int) -> Covering:
+def with_goal_at_most(covering: Covering, goal: LinearGoal, value: int) -> Covering:
     """The program with the goal's value bounded."""
     columns = tuple(column for column, cost in enumerate(goal.costs) if cost)
     rule = Linear(columns, tuple(goal.costs[column] for column in columns), value - goal.constant)

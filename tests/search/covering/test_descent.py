@@ -15,7 +15,7 @@ from optimizer.search.clock import Clock
 from optimizer.search.covering.descent import cover
 from optimizer.search.covering.greedy import greedy, plain_cover
 from optimizer.search.covering.local_search import LocalSearch
-from optimizer.search.covering.lp_bounds import SCALE, Prices, at_most, from_prices, narrowed, relax
+from optimizer.search.covering.lp_bounds import SCALE, Prices, from_prices, narrowed, relax, with_goal_at_most
 from optimizer.search.covering.program import Covering, Linear, Row, weighed, without_dominated
 from optimizer.search.cp_sat_search import CpSatSearch, ProgressCallback
 from optimizer.search.goals import LinearGoal
@@ -95,7 +95,7 @@ def test_a_relaxation_is_below_every_choice_and_narrowing_loses_none(
             core = narrowed(covering, goal, relaxation, most)
             assert core is not None
             assert all(core.keeps(x) for x in choices if goal.value(x) <= most)
-            bounded = at_most(core, goal, most)
+            bounded = with_goal_at_most(core, goal, most)
             assert set(every(bounded)) == {x for x in choices if goal.value(x) <= most}
 
 

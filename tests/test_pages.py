@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -65,9 +64,9 @@ def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="session")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One copy of the checkout for all blocks; each works in files of its own."""
-    yield copy(tmp_path_factory.mktemp("pages") / "checkout")
+    return copy(tmp_path_factory.mktemp("pages") / "checkout")
 
 
 SHELL = [
@@ -148,20 +147,12 @@ def test_every_folder_of_examples_is_told_of() -> None:
         assert not folder.is_dir() or f"({folder.name}" in TEXTS["examples/README.md"], folder.name
 
 
-def test_the_files_named_in_the_package_pages_exist() -> None:
-    """A path in a page below the package is from `optimizer/`, or from the page's own folder."""
-    for page, text in TEXTS.items():
-        if page.startswith("optimizer/"):
-            for name in re.findall(r"`((?:\w+/)*\w+\.(?:py|sh))`", CODE.sub("", text)):
-                places = [ROOT / "optimizer" / name, ROOT / name, (ROOT / page).parent / name]
-                known = any(place.exists() for place in places) or name in WRITTEN
-                assert known, f"{page}: {name}"
-
-
-WRITTEN = {
-    f"{name}.sh" for name in ("apply", "rollback", "before", "after", "nodes-before", "nodes-after", "run", "test")
-}
-"""Scripts that an export writes."""
+@pytest.mark.parametrize("page", TEXTS)
+def test_the_files_that_a_page_names_exist(page: str) -> None:
+    """A path is from the root, from the package, or from the page's own folder."""
+    for name in re.findall(r"`((?:\w+/)*\w+\.py)`", CODE.sub("", TEXTS[page])):
+        places = (ROOT / name, ROOT / "optimizer" / name, (ROOT / page).parent / name)
+        assert any(place.exists() for place in places), name
 
 
 def test_the_topology_shown_is_read() -> None:

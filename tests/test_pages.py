@@ -105,6 +105,13 @@ def test_the_gate_runs_the_second_command() -> None:
     assert 'README.md >"$work/test.sh"' in (ROOT / ".ci" / "run").read_text()
 
 
+def test_the_glossary_is_in_order() -> None:
+    glossary = TEXTS["optimizer/README.md"].partition("\n## Glossary\n")[2]
+    terms = [term.lower() for term in re.findall(r"^\| (.+?) \|", glossary, re.MULTILINE)[2:]]
+    assert len(terms) > 50
+    assert terms == sorted(set(terms))
+
+
 def test_the_readme_is_short() -> None:
     assert len(README.splitlines()) <= 150
 

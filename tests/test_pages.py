@@ -19,7 +19,7 @@ from optimizer.inputs.policy import parse_policy
 from optimizer.inputs.topology import parse_topology
 from optimizer.model import Policy
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 IGNORED = shutil.ignore_patterns(
     ".git", ".venv", "venv", "build", "dist", "out", "*_cache", "__pycache__", ".hypothesis"
 )

@@ -10,6 +10,7 @@ import click
 
 from ..errors import LiveError, StoppedError, ViolationError
 from ..inputs.placement import read_placement
+from ..words import plural
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -91,12 +92,12 @@ def connect(kubeconfig: Path | None, context: str | None) -> Any:
 
 def asked(placement: Path, style: Any, max_parallel: int, allow_break: bool, allow_managed: bool = False) -> Any:
     """What is to be brought about. Raises ViolationError for a file that holds no placement."""
-    from ..rollout.live_plan import Asked
+    from ..rollout.live_plan import Request
 
     chosen, policy, topology = read_placement(placement)
     if chosen.status == "infeasible":
         raise ViolationError((f"{placement} holds no placement: its status is infeasible",))
-    return Asked(chosen, policy, topology, style, max_parallel, allow_break, allow_managed)
+    return Request(chosen, policy, topology, style, max_parallel, allow_break, allow_managed)
 
 
 @click.command(epilog="Example: bgp-speakers plan placement.json --max-parallel 20")
@@ -122,21 +123,21 @@ def plan(
     from ..reports import plan as report_plan
     from ..reports import text as report
     from ..rollout.dry_run import preview
-    from ..rollout.live_plan import read_move
+    from ..rollout.live_plan import plan_live
 
     wanted = asked(placement, style, max_parallel, allow_break)
     api = connect(kubeconfig, context)
-    move = read_move(api, wanted, tell if verbose else lambda _: None)
-    seen = preview(api, move)
-    managed = move.managed
+    live = plan_live(api, wanted, tell if verbose else lambda _: None)
+    seen = preview(api, live)
+    managed = live.managed
     if managed:
         click.echo(report.paragraph("warning", managed), nl=False, err=True)
     if format_ == "json":
-        click.echo(report_plan.plan_json(move, seen, managed).decode(), nl=False)
+        click.echo(report_plan.plan_json(live, seen, managed).decode(), nl=False)
     else:
-        click.echo(report_plan.plan_text(move, seen, verbose), nl=False)
+        click.echo(report_plan.plan_text(live, seen, verbose), nl=False)
     if seen.refused:
-        more = f" (and {len(seen.refused) - 1} changes more)" if len(seen.refused) > 1 else ""
+        more = f" (and {plural(len(seen.refused) - 1, 'more change')})" if len(seen.refused) > 1 else ""
         raise LiveError(f"the server would refuse the change of {seen.refused[0].object}{more}: {seen.refused[0].why}")
 
 
@@ -165,14 +166,15 @@ def apply(
     Stopped or killed at any point, run it again and it goes on; `rollback` with the file that it writes takes it back.
     """
     from ..rollout.apply import apply as bring
-    from ..rollout.runner import Pace
+    from ..rollout.waiting import Pace
 
     if not yes:
         raise click.UsageError("apply changes the cluster; look at it with `plan` first, then give --yes")
     wanted = asked(placement, style, max_parallel, allow_break, allow_managed)
     file = rollback_file or placement.with_suffix(".rollback.json")
-    case = bring(connect(kubeconfig, context), wanted, file, Pace(timeout, interval, allow_silent), tell).case
-    click.echo(f"done: {len(case.placement.speakers)} speakers, {len(case.placement.sessions)} sessions established")
+    live = bring(connect(kubeconfig, context), wanted, file, Pace(timeout, interval, allow_silent), tell)
+    reached = live.plan.placement
+    click.echo(f"done: {len(reached.speakers)} speakers, {len(reached.sessions)} sessions established")
     if file.exists():
         click.echo(f"rollback {file} takes it back")
 
@@ -193,12 +195,12 @@ def rollback(
     yes: bool,
 ) -> None:
     """Take back what `apply` has done, all or a part of it, in an order that loses no route either."""
-    from ..rollout.apply import rollback as take_back
-    from ..rollout.runner import Pace
+    from ..rollout.rollback import rollback as take_back
+    from ..rollout.waiting import Pace
 
     if not yes:
         raise click.UsageError("rollback changes the cluster; give --yes")
     left = take_back(connect(kubeconfig, context), file, Pace(timeout, interval, allow_silent), tell, allow_break)
     if left:
-        raise StoppedError(f"all but {len(left)} changes are taken back: {'; '.join(left)}")
-    click.echo("done: all changes are taken back")
+        raise StoppedError(f"all but {len(left)} changes were rolled back: {'; '.join(left)}")
+    click.echo("done: all changes were rolled back")

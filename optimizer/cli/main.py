@@ -212,15 +212,16 @@ def export(placement: Path, inputs: tuple[str, ...], style: Any, format_: Any, o
     The placement is verified against INPUT first (exit code 4 where it does not hold), and so is what is written.
     """
     from ..exports import export as exporting
+    from ..plan.plan import make_plan
     from ..reports import text as report
 
     chosen, policy, cluster = checked_placement(placement, inputs, verbose)
-    made = exporting.export(cluster, policy, chosen, style, format_)
+    made = exporting.export(make_plan(cluster, policy, chosen, style), format_)
     click.echo(report.notes((), made.hazards, verbose), nl=False, err=True)
     if not made.files:
         click.echo("nothing to change: the cluster is as the placement wants it, and nothing was written")
         return
-    exporting.write(made, output)
+    made.write(output)
     click.echo(f"{len(made.files)} files written to {output}:")
     names = sorted(made.files)
     shown = names if verbose or len(names) <= MOST_LISTED else [name for name in names if "/" not in name][:MOST_LISTED]

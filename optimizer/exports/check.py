@@ -11,65 +11,57 @@ from typing import Any
 
 import yaml
 
-from ..checks.manifests import check_manifests
 from ..errors import InternalError
-from ..kube.changes import EMPTY, Objects, find, json_patch, key_of, merge, with_label, with_taint
+from ..kube.changes import Objects, find, key_of, with_label, with_taint
+from ..kube.patches import EMPTY, json_patch, merge
 from ..model import Taint
-from ..plan.check import check_steps
-from ..plan.plan import Case
+from ..plan.check import check_steps, violations_of
+from ..plan.plan import Plan
 from ..plan.template import pod_spec
+from ..speakers import kinds_of
 
-KINDS = {"bgppeers.network.kubesphere.io": "BgpPeer", "daemonsets.apps": "DaemonSet"}
 
-
-def check_export(case: Case, files: Mapping[str, str]) -> None:
+def check_export(plan: Plan, files: Mapping[str, str]) -> None:
     """Raise InternalError unless the files, of whichever format, lead to exactly the placement."""
-    check_steps(case)
-    objects = dict(case.objects)
+    check_steps(plan)
+    objects = dict(plan.objects)
     if "values.yaml" in files:
-        run_script(objects, files, "before.sh")
-        apply_values(case, objects, files)
-        run_script(objects, files, "after.sh")
+        run_script(plan, objects, files, "before.sh")
+        apply_values(plan, objects, files)
+        run_script(plan, objects, files, "after.sh")
     elif "component/kustomization.yaml" in files:
-        run_script(objects, files, "nodes-before.sh")
+        run_script(plan, objects, files, "nodes-before.sh")
         for folder in ("component-transition/", "component/"):
             # The transition, where there is one, comes before the scripts' end; the component says all anew.
             if f"{folder}kustomization.yaml" in files:
-                apply_component(case, objects, files, folder)
-        run_script(objects, files, "nodes-after.sh")
+                apply_component(plan, objects, files, folder)
+        run_script(plan, objects, files, "nodes-after.sh")
     else:
-        run_script(objects, files, "apply.sh")
-    violations = check_manifests(
-        case.cluster,
-        case.policy,
-        case.placement,
-        {name: found for (kind, _, name), found in objects.items() if kind == "Node"},
-        find(objects, key_of(case.daemonset)),
-        [found for (kind, _, _), found in sorted(objects.items()) if kind == "BgpPeer"],
-    )
+        run_script(plan, objects, files, "apply.sh")
+    violations = violations_of(plan, objects)
     if violations:
         raise InternalError(f"the export fails its own check: {'; '.join(violations[:3])}")
-    check_rollback(case, objects, files)
+    check_rollback(plan, objects, files)
 
 
-def check_rollback(case: Case, objects: Objects, files: Mapping[str, str]) -> None:
+def check_rollback(plan: Plan, objects: Objects, files: Mapping[str, str]) -> None:
     """Raise InternalError unless rollback.sh leads back to exactly today's objects.
 
-    What another tool has made is taken back by that tool: the template, and with Kustomize the BgpPeers that stay.
+    What another tool has made is taken back by that tool: the template, and with Kustomize the peer objects that stay.
     """
-    key = key_of(case.daemonset)
-    if "apply.sh" not in files:
-        spec = {**objects[key]["spec"], "template": case.daemonset["spec"]["template"]}
+    if "apply.sh" not in files and plan.daemonset is not None:
+        key = plan.daemonset_key
+        spec = {**objects[key]["spec"], "template": plan.daemonset["spec"]["template"]}
         objects[key] = {**objects[key], "spec": spec}
     if "component/kustomization.yaml" in files:
-        for name in case.peers.names.values():
-            peer = ("BgpPeer", "", name)
+        for name in plan.peers.names.values():
+            peer = (plan.product.kinds[0].name, "", name)
             objects.pop(peer, None)
-            if peer in case.objects:
-                objects[peer] = case.objects[peer]
-    run_script(objects, files, "rollback.sh")
-    for each in sorted({*objects, *case.objects}):
-        if settled(objects.get(each)) != settled(case.objects.get(each)):
+            if peer in plan.objects:
+                objects[peer] = plan.objects[peer]
+    run_script(plan, objects, files, "rollback.sh")
+    for each in sorted({*objects, *plan.objects}):
+        if settled(objects.get(each)) != settled(plan.objects.get(each)):
             raise InternalError(
                 f"the export fails its own check: rollback.sh does not restore {' '.join(each).strip()}"
             )
@@ -85,8 +77,9 @@ def settled(value: Any) -> Any:
     return value
 
 
-def run_script(objects: Objects, files: Mapping[str, str], script: str) -> None:
+def run_script(plan: Plan, objects: Objects, files: Mapping[str, str], script: str) -> None:
     """Carry out the functions that a script calls; those that wait or print change nothing."""
+    kinds = {kind.resource: kind.name for kind in kinds_of(plan.product).values()}
     for line in files[script].splitlines():
         words = shlex.split(line, comments=True)
         match words:
@@ -107,13 +100,13 @@ def run_script(objects: Objects, files: Mapping[str, str], script: str) -> None:
                 created = yaml.safe_load(files[file])
                 objects[key_of(created)] = created
             case ["patch_json", file, _, resource, name, *namespace]:
-                key3 = (KINDS[resource], "".join(namespace[1:]), name)
+                key3 = (kinds[resource], "".join(namespace[1:]), name)
                 objects[key3] = json_patch(find(objects, key3), yaml.safe_load(files[file]))
             case ["patch_merge", file, resource, name, *namespace]:
-                key3 = (KINDS[resource], "".join(namespace[1:]), name)
+                key3 = (kinds[resource], "".join(namespace[1:]), name)
                 objects[key3] = merge(find(objects, key3), yaml.safe_load(files[file]))
             case ["delete", _, _, resource, name, *_]:
-                objects.pop((KINDS[resource], "", name), None)
+                objects.pop((kinds[resource], "", name), None)
 
 
 def names(files: Mapping[str, str], file: str) -> list[str]:
@@ -121,16 +114,16 @@ def names(files: Mapping[str, str], file: str) -> list[str]:
     return [line for line in files[file].splitlines() if not line.startswith("#")]
 
 
-def apply_values(case: Case, objects: Objects, files: Mapping[str, str]) -> None:
-    """The DaemonSet as OpenELB's chart renders it with these values over today's."""
-    values: Mapping[str, Any] = yaml.safe_load(files["values.yaml"])["speaker"]
-    spec = {**pod_spec(case.daemonset), **values}
-    key = key_of(case.daemonset)
-    template = {**case.daemonset["spec"]["template"], "spec": spec}
-    objects[key] = {**case.daemonset, "spec": {**case.daemonset["spec"], "template": template}}
+def apply_values(plan: Plan, objects: Objects, files: Mapping[str, str]) -> None:
+    """The DaemonSet as the product's chart renders it with these values over today's."""
+    key = plan.daemonset_key
+    today = plan.objects[key]
+    values: Mapping[str, Any] = yaml.safe_load(files["values.yaml"])[plan.product.helm_values]
+    template = {**today["spec"]["template"], "spec": {**pod_spec(today), **values}}
+    objects[key] = {**today, "spec": {**today["spec"], "template": template}}
 
 
-def apply_component(case: Case, objects: Objects, files: Mapping[str, str], folder: str) -> None:
+def apply_component(plan: Plan, objects: Objects, files: Mapping[str, str], folder: str) -> None:
     """The objects as Kustomize renders them with the component: JSON patches, merge patches, resources, deletions."""
     index = yaml.safe_load(files[f"{folder}kustomization.yaml"])
     targets = {f"{folder}{each['path']}": each["target"]["name"].replace("\\", "") for each in index["patches"]}
@@ -139,10 +132,10 @@ def apply_component(case: Case, objects: Objects, files: Mapping[str, str], fold
             continue
         found = yaml.safe_load(text)
         if isinstance(found, list):
-            key = ("BgpPeer", "", targets[file])
+            key = (plan.product.kinds[0].name, "", targets[file])
             objects[key] = json_patch(objects[key], found)
         elif found["kind"] == "DaemonSet":
-            key = key_of(case.daemonset)
+            key = plan.daemonset_key
             objects[key] = merge(objects[key], found)
         elif found.get("$patch") == "delete":
             objects.pop(key_of(found), None)

@@ -1,6 +1,6 @@
-"""The plan as files: kubectl scripts, a Kustomize component, or values for OpenELB's Helm chart.
+"""The plan as files: kubectl scripts, a Kustomize component, or values for the product's Helm chart.
 
-`export` is pure; `write` puts its result into a folder at once or not at all.
+`export` is pure; `Export.write` puts its result into a folder at once or not at all.
 """
 
 from __future__ import annotations
@@ -13,11 +13,9 @@ from msgspec import Struct
 
 from ..errors import OutputError
 from ..files import write_folder
-from ..model import Cluster, Placement, Policy
 from ..plan.hazards import change_hazards
-from ..plan.plan import prepare
+from ..plan.plan import Plan
 from ..plan.steps import Step
-from ..plan.template import Style
 from .check import check_export
 from .helm import helm_files
 from .kubectl import kubectl_files
@@ -43,41 +41,39 @@ class Export(Struct, frozen=True):
     hazards: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()
 
+    def write(self, directory: Path) -> None:
+        """Put the files into `directory`, in the place of an earlier export; on an error nothing has changed.
 
-def export(cluster: Cluster, policy: Policy, placement: Placement, style: Style, format_: Format) -> Export:
-    """The files that bring the cluster to the placement; the same for the same input, byte for byte.
+        Raises OutputError where the folder holds anything else, or cannot be written.
+        """
+        check_replaceable(directory.resolve(), directory)
+        write_folder(directory, self.files, self.executable)
 
-    Raises InputError for what the input lacks, such as the DaemonSet or a router's address, OutputError for an object
-    that is too large for Kubernetes, and InternalError where the files, carried out in memory, do not give exactly the
-    placement.
+
+def export(plan: Plan, format_: Format) -> Export:
+    """The files that bring the cluster to the placement; the same for the same plan, byte for byte.
+
+    Raises InputError for what the input lacks, OutputError for an object that is too large for Kubernetes, and
+    InternalError where the files, carried out in memory, do not give exactly the placement.
     """
-    case = prepare(cluster, policy, placement, style)
-    if not case.steps:
+    if not plan.steps:
         return Export()
-    too_large = check_sizes(case, format_ == "kustomize")
+    too_large = check_sizes(plan, format_ == "kustomize")
     write_format = {"kubectl": kubectl_files, "kustomize": kustomize_files, "helm": helm_files}[format_]
-    files, readme = write_format(case)
-    check_export(case, files)
+    files, readme = write_format(plan)
+    check_export(plan, files)
     listed = "\n".join(f"  {name}" for name in sorted({*files, README}))
+    known = plan.product.helm_hazards
     return Export(
         files=dict(sorted({**files, README: f"{MARK}: {readme.strip()}\n\n{LIST}\n{listed}\n"}.items())),
         executable=frozenset(name for name, text in files.items() if text.startswith("#!")),
         hazards=(
-            *change_hazards(cluster, policy, placement, case.steps, style),
-            *([case.product.helm_hazards[style]] if format_ == "helm" and style in case.product.helm_hazards else []),
+            *change_hazards(plan),
+            *([known[plan.style]] if format_ == "helm" and plan.style in known else []),
             *too_large,
         ),
-        steps=case.steps,
+        steps=plan.steps,
     )
-
-
-def write(result: Export, directory: Path) -> None:
-    """Put the files into `directory`, in the place of an earlier export; on an error nothing has changed.
-
-    Raises OutputError where the folder holds anything else, or cannot be written.
-    """
-    check_replaceable(directory.resolve(), directory)
-    write_folder(directory, result.files, result.executable)
 
 
 def check_replaceable(target: Path, shown: Path) -> None:

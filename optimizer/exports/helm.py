@@ -1,36 +1,37 @@
-"""The plan as values for OpenELB's Helm chart, with scripts for what the chart does not hold: labels and BgpPeers."""
+"""The plan as values for the product's Helm chart, with scripts for what the chart does not hold: node labels and peer
+objects."""
 
 from __future__ import annotations
 
-import json
+from ..errors import InputError
+from ..plan.plan import Plan
+from ..plan.template import edits_template, pod_spec, style_fields
+from .around import Tool, around
+from .script import document
 
-from ..kube.changes import key_of
-from ..plan.plan import Case
-from ..plan.template import pod_spec
-from .kubectl import STYLE_FIELDS, is_template, split_files
-from .script import commented
-
-VALUES = """Values for OpenELB's Helm chart: on which nodes its speaker runs.
+VALUES = """Values for {}'s Helm chart: on which nodes its speaker runs.
 Lists are whole, since Helm replaces them, so what the DaemonSet had before is among them."""
 
+HELM = Tool(
+    edits_template,
+    "",
+    "The DaemonSet is not as values.yaml asks: run helm upgrade with it, then this script again.",
+    "The DaemonSet is still as values.yaml asks: run helm rollback, then this script again.",
+)
 
-def helm_files(case: Case) -> tuple[dict[str, str], str]:
-    """The files, and what README.txt says of them."""
-    files, _ = split_files(
-        case,
-        is_template,
-        "",
-        "The DaemonSet is not as values.yaml asks: run helm upgrade with it, then this script again.",
-        "The DaemonSet is still as values.yaml asks: run helm rollback, then this script again.",
-    )
-    today, after = pod_spec(case.daemonset), pod_spec(case.after[key_of(case.daemonset)])
-    lines = ["speaker:"]
-    for name in ("nodeSelector", "affinity", "tolerations"):
-        if name in STYLE_FIELDS[case.style] or today.get(name) != after.get(name):
-            empty: object = [] if name == "tolerations" else {}
-            body = json.dumps(after.get(name) or empty, indent=2).replace("\n", "\n  ")
-            lines.append(f"  {name}: {body}")
-    return {**files, "values.yaml": commented(VALUES, "\n".join(lines))}, README
+
+def helm_files(plan: Plan) -> tuple[dict[str, str], str]:
+    """The files, and what README.txt says of them. Raises InputError for a product whose DaemonSet stays as it is."""
+    product = plan.product
+    if plan.daemonset is None or not product.restrictable:
+        raise InputError(f"{product.title} runs on every node, so its Helm chart has no values to be changed")
+    files, _ = around(plan, HELM)
+    today, after = pod_spec(plan.daemonset), pod_spec(plan.after[plan.daemonset_key])
+    values = {
+        name: after.get(name) or ([] if name == "tolerations" else {})
+        for name in style_fields(plan.style, today, after)
+    }
+    return {**files, "values.yaml": document(VALUES.format(product.title), {product.helm_values: values})}, README
 
 
 README = """Helm

@@ -6,7 +6,7 @@ import msgspec
 
 from ..errors import OutputError
 from ..kube.changes import Create, Key, Patch, apply_changes, key_of
-from ..plan.plan import Case
+from ..plan.plan import Plan
 
 LARGEST = 3 * 2**19
 """Bytes of an object as JSON: etcd takes requests of 1.5 MiB."""
@@ -15,14 +15,14 @@ LARGEST_ANNOTATION = 2**18
 """Bytes of all annotations of an object; `kubectl apply` keeps a copy of the object, without its status, in one."""
 
 
-def check_sizes(case: Case, applied: bool) -> tuple[str, ...]:
+def check_sizes(plan: Plan, applied: bool) -> tuple[str, ...]:
     """Hazards of objects that the steps make large, where a user applies them; they are less than the API server holds.
 
     Raises OutputError for an object that no API server keeps, whatever the way to it.
     """
     sizes: dict[Key, int] = {}
-    objects = case.objects
-    for step in case.steps:
+    objects = plan.objects
+    for step in plan.steps:
         objects = apply_changes(objects, step.changes)
         for change in step.changes:
             if isinstance(change, Patch | Create):

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-import jsonpatch
-import jsonpointer
 from msgspec import Struct
 
 from ..errors import InternalError
-from ..model import Cluster, Taint, Toleration
+from ..model import Taint, Toleration
+from .patches import json_patch, merge, unmerge, unpatch
 
 Key = tuple[str, str, str]
 Objects = dict[Key, dict[str, Any]]
@@ -29,8 +28,6 @@ SERVER_SET = (
     "selfLink",
     "uid",
 )
-EMPTY: tuple[Any, ...] = (None, {}, [])
-"""Values that the API server leaves out, so a field that holds one counts as absent."""
 
 
 class Label(Struct, frozen=True, tag=True, tag_field="change"):
@@ -95,27 +92,6 @@ def clean(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """The object without its status and without what the API server sets, as it could be created again."""
     metadata = {name: value for name, value in manifest["metadata"].items() if name not in SERVER_SET}
     return {**{name: value for name, value in manifest.items() if name != "status"}, "metadata": metadata}
-
-
-def objects_of(cluster: Cluster) -> Objects:
-    """The nodes (labels and taints), the speaker DaemonSet and the BgpPeers of the input as plain objects."""
-    objects: Objects = {}
-    for node in cluster.nodes:
-        taints = [
-            {"key": taint.key, **({"value": taint.value} if taint.value else {}), "effect": taint.effect}
-            for taint in node.taints
-        ]
-        objects["Node", "", node.name] = {
-            "apiVersion": "v1",
-            "kind": "Node",
-            "metadata": {"name": node.name, "labels": dict(node.labels)},
-            "spec": {"taints": taints},
-        }
-    if cluster.speaker is not None:
-        objects["DaemonSet", cluster.speaker.namespace, cluster.speaker.name] = clean(cluster.speaker.manifest)
-    for peer in cluster.peers:
-        objects["BgpPeer", "", peer.name] = clean(peer.manifest)
-    return objects
 
 
 def apply_changes(objects: Objects, changes: Iterable[Change]) -> Objects:
@@ -231,109 +207,3 @@ def former_taints(objects: Objects, taint: Taint, present: bool, nodes: tuple[st
         TaintNodes(Taint(taint.key, taint.effect, value), had, tuple(groups[had, value]))
         for had, value in sorted(groups)
     )
-
-
-def merge(target: Any, patch: Any) -> Any:
-    """RFC 7386: maps merge by key, null removes, all else is replaced."""
-    if not isinstance(patch, Mapping):
-        return patch
-    result = dict(target) if isinstance(target, Mapping) else {}
-    for name, value in patch.items():
-        if value is None:
-            result.pop(name, None)
-        else:
-            result[name] = merge(result.get(name), value)
-    return result
-
-
-def unmerge(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
-    """The merge patch that takes back `patch`, where `target` is as it was before; an empty map counts as absent.
-
-    It names the keys of `patch` alone, so that keys which somebody else has added meanwhile stay.
-
-    >>> unmerge({"a": {"x": 1}}, {"a": {"x": 2, "y": 3}, "b": 4, "c": {"z": 5}})
-    {'a': {'x': 1, 'y': None}, 'b': None, 'c': {'z': None}}
-    """
-    return {
-        name: unmerge(target.get(name) or {}, value)
-        if isinstance(value, Mapping) and isinstance(target.get(name) or {}, Mapping)
-        else target.get(name)
-        for name, value in patch.items()
-    }
-
-
-def json_patch(target: dict[str, Any], operations: Any) -> dict[str, Any]:
-    """RFC 6902, with a test for null that an absent field passes too, as the API server has it. Raises InternalError
-    for a failed test or a missing path."""
-    absent = object()
-    wanted = [
-        operation
-        for operation in operations
-        if not (
-            operation["op"] == "test"
-            and operation["value"] is None
-            and jsonpointer.resolve_pointer(target, operation["path"], absent) is absent
-        )
-    ]
-    try:
-        patched: dict[str, Any] = jsonpatch.apply_patch(target, wanted)
-    except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException) as error:
-        raise InternalError(f"a patch of {' '.join(key_of(target))} does not fit: {error}") from None
-    return patched
-
-
-def unpatch(target: Mapping[str, Any], operations: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The JSON patch that takes back add, replace and remove operations on paths apart from one another.
-
-    >>> unpatch({"spec": {"a": 1}}, [{"op": "add", "path": "/spec/b", "value": 2}])
-    [{'op': 'test', 'path': '/spec/b', 'value': 2}, {'op': 'remove', 'path': '/spec/b'}]
-    """
-    missing = object()
-    undo: list[dict[str, Any]] = []
-    for operation in operations:
-        path = operation["path"]
-        old = jsonpointer.resolve_pointer(target, path, missing)
-        if operation["op"] == "test":
-            continue
-        if operation["op"] == "remove":
-            undo.append({"op": "test", "path": path, "value": None})
-            undo.append({"op": "add", "path": path, "value": old})
-            continue
-        undo.append({"op": "test", "path": path, "value": operation["value"]})
-        undo.append({"op": "remove", "path": path} if old is missing else {"op": "replace", "path": path, "value": old})
-    return undo
-
-
-def set_field(path: str, old: Any, new: Any) -> list[dict[str, Any]]:
-    """The JSON patch that puts `new` in the place of `old` as a whole, if `old` is still there.
-
-    >>> set_field("/spec/nodeSelector", {"matchLabels": {"rack": "r1"}}, None)  # doctest: +NORMALIZE_WHITESPACE
-    [{'op': 'test', 'path': '/spec/nodeSelector', 'value': {'matchLabels': {'rack': 'r1'}}},
-     {'op': 'remove', 'path': '/spec/nodeSelector'}]
-    """
-    if old == new or (old in EMPTY and new in EMPTY):
-        return []
-    if old is None:
-        # An absent field passes a test for null.
-        return [{"op": "test", "path": path, "value": None}, {"op": "add", "path": path, "value": new}]
-    if old in EMPTY:
-        return [{"op": "add", "path": path, "value": new}]
-    test = {"op": "test", "path": path, "value": old}
-    if new in EMPTY:
-        return [test, {"op": "remove", "path": path}]
-    return [test, {"op": "replace", "path": path, "value": new}]
-
-
-def edit(path: str, old: Any, new: Any) -> list[dict[str, Any]]:
-    """Like `set_field`, but maps are edited by key, so that other keys stay whatever they are by then.
-
-    >>> edit("/nodeSelector", {"os": "linux", "a/b": "c"}, {"os": "linux"})
-    [{'op': 'test', 'path': '/nodeSelector/a~1b', 'value': 'c'}, {'op': 'remove', 'path': '/nodeSelector/a~1b'}]
-    """
-    if old in EMPTY or new in EMPTY or not isinstance(old, Mapping) or not isinstance(new, Mapping):
-        return set_field(path, old, new)
-    return [
-        operation
-        for name in sorted({*old, *new})
-        for operation in edit(f"{path}/{jsonpointer.escape(name)}", old.get(name), new.get(name))
-    ]

@@ -12,7 +12,7 @@ from ..checks.placement import check_placement
 from ..errors import InputError, InternalError
 from ..model import Cluster, Count, Node, Objective, Placement, Policy, Session, Shortfall
 from ..plan.hazards import hazards
-from ..plan.steps import check_label
+from ..plan.order import check_label
 from ..progress import Tell, silent
 from ..search import graph
 from ..search.diagnose import diagnose

@@ -1,84 +1,90 @@
-"""A plan carried out in memory: its end is exactly the placement, and between its steps no session is lost or extra."""
+"""A plan carried out in memory: its end is exactly the placement, and between its steps no session is lost or extra.
+
+The sessions are read from the plain objects as the product reads them, with none of the planner's own code.
+"""
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
-from ..checks.manifests import check_manifests, requirements, running_speakers
+from ..checks.manifests import check_manifests, running_speakers
 from ..errors import InternalError
-from ..kube.changes import Objects, apply_changes, key_of
-from ..model import PARKED_ADDRESS, LabelSelector, Node
-from ..speakers.openelb import peers as openelb
-from .plan import Case
+from ..kube.changes import Objects, apply_changes
+from .plan import Plan
+
+Labels = Mapping[str, str]
 
 
-def check_steps(case: Case) -> None:
+def check_steps(plan: Plan) -> None:
     """Raise InternalError where a state has a session beyond today's and the placement's, or lacks one that is in both.
 
     More sessions are taken where the router's limit, or what it has today, allows them.
     """
-    if case.policy.mode != "bgp":
+    if plan.policy.mode != "bgp":
         return
-    addresses = {router.name: normal(router.address) for router in case.cluster.routers if router.address}
-    limits = {addresses[each.name]: each.max_sessions for each in case.cluster.routers if each.name in addresses}
+    limits = {router.name: router.max_sessions for router in plan.cluster.routers}
     wished: dict[str, set[str]] = {}
-    for session in case.placement.sessions:
-        wished.setdefault(addresses.get(session.router, ""), set()).add(session.node)
-    objects = case.objects
-    today = sessions(case, objects)
-    states = [(step.slug, step.changes) for step in case.steps]
-    states += [(f"{step.slug}, taken back,", step.undo) for step in reversed(case.steps)]
-    for slug, changes in states:
+    for session in plan.placement.sessions:
+        wished.setdefault(session.router, set()).add(session.node)
+    reader = Reader(plan)
+    objects = plan.objects
+    today = reader.sessions(objects)
+    states = [(step.name, step.changes) for step in plan.steps]
+    states += [(f"{step.name}, taken back,", step.undo) for step in reversed(plan.steps)]
+    none = frozenset[str]()
+    for name, changes in states:
         objects = apply_changes(objects, changes)
-        found = sessions(case, objects)
-        for address in sorted({*found, *today, *wished} - {""}):
-            old, new, now = (each.get(address, set()) for each in (today, wished, found))
+        found = reader.sessions(objects)
+        for router in sorted({*found, *today, *wished}):
+            old, new, now = (each.get(router, none) for each in (today, wished, found))
             if lost := sorted((old & new) - now):
-                raise InternalError(f"the plan fails its own check: step {slug} ends {lost[0]} - {address}")
-            more, limit = sorted(now - old - new), limits.get(address)
+                raise InternalError(f"the plan fails its own check: step {name} ends {lost[0]} - {router}")
+            more, limit = sorted(now - old - new), limits.get(router)
             if more and (limit is None or len(now) > max(limit, len(old))):
-                raise InternalError(f"the plan fails its own check: step {slug} opens {more[0]} - {address}")
+                raise InternalError(f"the plan fails its own check: step {name} opens {more[0]} - {router}")
 
 
-def check_end(case: Case) -> None:
+def check_end(plan: Plan) -> None:
     """Raise InternalError unless the steps, carried out in memory, give exactly the placement."""
-    after = case.after
-    violations = check_manifests(
-        case.cluster,
-        case.policy,
-        case.placement,
-        {name: found for (kind, _, name), found in after.items() if kind == "Node"},
-        next(found for (kind, _, _), found in after.items() if kind == "DaemonSet"),
-        [found for (kind, _, _), found in sorted(after.items()) if kind == "BgpPeer"],
-    )
-    if violations:
+    if violations := violations_of(plan, plan.after):
         raise InternalError(f"the plan fails its own check: {'; '.join(violations[:3])}")
 
 
-def sessions(case: Case, objects: Objects) -> dict[str, set[str]]:
-    """The nodes that peer with each address, of today's speakers and the chosen ones."""
-    nodes = {name: each for (kind, _, name), each in objects.items() if kind == "Node"}
-    known = {*case.cluster.today.speakers, *case.placement.speakers}
-    running = dict(running_speakers({name: nodes[name] for name in sorted(known)}, objects[key_of(case.daemonset)]))
-    label = case.policy.speaker.label
-    labelled = frozenset(name for name, labels in running.items() if labels.get(label[0]) == label[1])
-    index = openelb.Nodes([Node(*each) for each in running.items()], label, labelled, frozenset(running))
-    found: dict[str, set[str]] = {}
-    for (kind, _, _), peer in objects.items():
-        if kind == "BgpPeer":
-            address = normal(peer["spec"]["conf"]["neighborAddress"])
-            found.setdefault(address, set()).update(index.select(label_selector(peer["spec"].get("nodeSelector"))))
-    found.pop(PARKED_ADDRESS, None)
-    return found
+def violations_of(plan: Plan, objects: Objects) -> tuple[str, ...]:
+    """What these objects give beyond or short of the placement."""
+    return check_manifests(
+        plan.cluster,
+        plan.policy,
+        plan.placement,
+        {name: found for (kind, _, name), found in objects.items() if kind == "Node"},
+        next((found for (kind, _, _), found in objects.items() if kind == "DaemonSet"), {}),
+        peers_of(plan, objects),
+    )
 
 
-def label_selector(raw: Mapping[str, Any] | None) -> LabelSelector:
-    """A BgpPeer's selector; absent, it selects every node as an empty one does."""
-    return LabelSelector((raw or {}).get("matchLabels") or {}, requirements(raw, "matchExpressions", affinity=False))
+def peers_of(plan: Plan, objects: Objects) -> list[dict[str, Any]]:
+    """The product's peer objects, sorted by name."""
+    kind = plan.product.kinds[0].name
+    return [found for (name, _, _), found in sorted(objects.items(), key=lambda each: each[0]) if name == kind]
 
 
-def normal(address: str) -> str:
-    """An address in its one canonical form."""
-    return str(ipaddress.ip_address(address))
+class Reader:
+    """Reads the sessions of states that follow one another; they are read anew only where something has changed."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.known = sorted({*plan.cluster.today.speakers, *plan.placement.speakers})
+        self.state: tuple[dict[str, Labels], list[dict[str, Any]]] | None = None
+        self.found: dict[str, set[str]] = {}
+
+    def sessions(self, objects: Objects) -> dict[str, set[str]]:
+        """The nodes that peer with each router, of today's speakers and the chosen ones."""
+        nodes = {name: objects["Node", "", name] for name in self.known}
+        daemonset = next((each for (kind, _, _), each in objects.items() if kind == "DaemonSet"), {})
+        state = dict(running_speakers(nodes, daemonset)), peers_of(self.plan, objects)
+        if state != self.state:
+            self.state, self.found = state, {}
+            for node, router in self.plan.product.peerings(self.plan.cluster, *state):
+                self.found.setdefault(router, set()).add(node)
+        return self.found

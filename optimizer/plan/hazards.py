@@ -9,9 +9,11 @@ from ..kube.taints import untolerated
 from ..model import Cluster, Placement, Policy, Taint
 from ..speakers import product_named
 from ..words import plural
-from .restarts import is_held, restart, short_meanwhile, strategy
-from .steps import Step
-from .template import Style, edits_template, pod_spec, restricts
+from .budget import Budget, make_budget
+from .hold import is_held, strategy
+from .plan import Plan
+from .restarts import restart
+from .template import edits_template, pod_spec, restricts
 
 
 def hazards(cluster: Cluster, policy: Policy, placement: Placement) -> tuple[str, ...]:
@@ -22,7 +24,7 @@ def hazards(cluster: Cluster, policy: Policy, placement: Placement) -> tuple[str
         found.append(
             f"{named(cluster)} does not ask for the label {key}={value} yet, so an export changes its template "
             "(in the style taints too: taints alone keep no speaker off the other nodes); "
-            f"{restart_hazard(cluster, policy, placement)}"
+            f"{restart_hazard(cluster, policy, placement, make_budget(cluster, policy, placement))}"
         )
     if cluster.speaker and is_held(cluster.speaker.manifest):
         found.append(
@@ -42,15 +44,16 @@ def named(cluster: Cluster) -> str:
     return f"DaemonSet {cluster.speaker.namespace}/{cluster.speaker.name}" if cluster.speaker else "the DaemonSet"
 
 
-def restart_hazard(cluster: Cluster, policy: Policy, placement: Placement) -> str:
+def restart_hazard(cluster: Cluster, policy: Policy, placement: Placement, budget: Budget) -> str:
     """What an edit of the DaemonSet's template means for the speakers that stay."""
     manifest = cluster.speaker.manifest if cluster.speaker else None
     if manifest is not None and strategy(manifest) == "OnDelete" and not is_held(manifest):
         return "its update strategy is OnDelete, so the speakers that stay keep the old template until their pods go"
-    told = f"its speakers that stay are restarted in {plural(len(restart(cluster, policy, placement).rounds), 'round')}"
+    rounds = restart(cluster, policy, placement, budget).rounds
+    told = f"its speakers that stay are restarted in {plural(len(rounds), 'round')}"
     if policy.mode != "bgp":
         return f"{told}, one at a time"
-    if short := short_meanwhile(cluster, policy, placement):
+    if short := budget.short:
         number = plural(len(short), "router")
         return (
             f"{told}, and {number} with no session to spare, such as {short[0]}, "
@@ -59,19 +62,18 @@ def restart_hazard(cluster: Cluster, policy: Policy, placement: Placement) -> st
     return f"{told} while those that leave still run, and every router has its sessions meanwhile"
 
 
-def change_hazards(
-    cluster: Cluster, policy: Policy, placement: Placement, steps: tuple[Step, ...], style: Style
-) -> tuple[str, ...]:
-    """One sentence for each disturbance that the steps bring about."""
-    changes = [change for step in steps for change in step.changes]
+def change_hazards(plan: Plan) -> tuple[str, ...]:
+    """One sentence for each disturbance that the steps of a plan bring about."""
+    cluster, changes = plan.cluster, [change for step in plan.steps for change in step.changes]
+    edited, restarted = any(map(edits_template, changes)), any(isinstance(change, Restart) for change in changes)
     found = []
-    if any(map(edits_template, changes)):
-        found.append(f"the template of {named(cluster)} changes: {restart_hazard(cluster, policy, placement)}")
-    elif any(isinstance(change, Restart) for change in changes):
-        found.append(f"an earlier change has held {named(cluster)}: {restart_hazard(cluster, policy, placement)}")
-    found += product_named(cluster.product).edit_hazards(changes)
-    if style == "taints":
-        found += taint_hazards(cluster, policy)
+    if edited or restarted:
+        what = "the template of {} changes" if edited else "an earlier change has held {}"
+        hazard = restart_hazard(cluster, plan.policy, plan.placement, plan.budget)
+        found.append(f"{what.format(named(cluster))}: {hazard}")
+    found += plan.product.edit_hazards(changes)
+    if plan.style == "taints":
+        found += taint_hazards(cluster, plan.policy)
     return tuple(found)
 
 

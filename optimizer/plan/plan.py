@@ -1,4 +1,4 @@
-"""All that an export or a move works with: the input, the plan, and the objects as they are today."""
+"""A plan: the steps from today to a placement, and all that they were made from."""
 
 from __future__ import annotations
 
@@ -7,25 +7,34 @@ from typing import Any
 
 from msgspec import Struct
 
-from ..kube.changes import Objects, apply_changes, objects_of
+from ..errors import InputError
+from ..kube.changes import Key, Objects, apply_changes, find, key_of
 from ..model import Cluster, Placement, Policy
 from ..speakers import product_named
 from ..speakers.product import PeerEdits, Product
-from .steps import Step, Wait, daemonset_of, labelled_for_now, make_plan
+from .budget import Budget, make_budget
+from .objects import objects_of
+from .order import check_label, labelled_for_now, peer_steps, sealed, speaker_steps
+from .steps import Needs, Step
 from .template import Style
 
 
-class Case(Struct, frozen=True):
-    """A plan in the given style and what it was made from."""
+class Plan(Struct, frozen=True):
+    """The steps to a placement in the given style; none where nothing is to change.
+
+    `objects` are those of today, `daemonset` the speakers' among them; None where there is none and, as the product's
+    agent runs on every node, none is needed.
+    """
 
     cluster: Cluster
     policy: Policy
     placement: Placement
     style: Style
     peers: PeerEdits
+    budget: Budget
     steps: tuple[Step, ...]
     objects: Objects
-    daemonset: dict[str, Any]
+    daemonset: dict[str, Any] | None
 
     @property
     def product(self) -> Product:
@@ -33,8 +42,15 @@ class Case(Struct, frozen=True):
         return product_named(self.cluster.product)
 
     @property
-    def final_wait(self) -> Wait:
-        """What must hold in the end."""
+    def daemonset_key(self) -> Key:
+        """The key of the speaker DaemonSet. Raises InputError where there is none."""
+        if self.daemonset is None:
+            raise InputError("the input has no speaker DaemonSet, by whose pods the speakers are known")
+        return key_of(self.daemonset)
+
+    @property
+    def goal(self) -> Needs:
+        """What must be up in the end."""
         return "established" if self.policy.mode == "bgp" else "running"
 
     @property
@@ -66,10 +82,37 @@ class Case(Struct, frozen=True):
         return [each for each in self.possible_sessions() if each[1] not in fought]
 
 
-def prepare(cluster: Cluster, policy: Policy, placement: Placement, style: Style) -> Case:
-    """The plan with what it needs. Raises InputError for what the input lacks."""
+def make_plan(cluster: Cluster, policy: Policy, placement: Placement, style: Style) -> Plan:
+    """The steps from today to the placement in the given style, in an order that loses no session.
+
+    Raises InputError where the input has no speaker DaemonSet though one is needed, where the placement names a node
+    that it lacks, where a router lacks what its peer object needs, and where somebody else uses the label or the taint
+    with another value.
+    """
+    product = product_named(cluster.product)
     labelled = labelled_for_now(cluster, policy, placement)
-    peers = product_named(cluster.product).edit_peers(cluster, policy, placement, labelled)
+    peers = product.edit_peers(cluster, policy, placement, labelled)
     objects = objects_of(cluster)
-    steps = make_plan(cluster, policy, placement, style, peers)
-    return Case(cluster, policy, placement, style, peers, steps, objects, daemonset_of(cluster, objects))
+    daemonset = daemonset_of(cluster, objects) if product.restrictable or cluster.speaker else None
+    if lost := sorted(name for name in placement.speakers if ("Node", "", name) not in objects):
+        raise InputError(f"node {lost[0]} of the placement is not in the input")
+    budget = make_budget(cluster, policy, placement)
+    first, last = peer_steps(peers, product, budget)
+    opening, closing = [first], [last]
+    if product.restrictable and daemonset is not None:
+        check_label(cluster, policy)
+        before, after = speaker_steps(cluster, policy, placement, style, budget, daemonset)
+        # The speakers that leave stop before the peer objects are narrowed: they are no peers any more by then.
+        opening, closing = [first, *before], [after[0], last, *after[1:]]
+    steps = sealed((opening, closing), cluster, policy, placement, budget, objects)
+    return Plan(cluster, policy, placement, style, peers, budget, steps, objects, daemonset)
+
+
+def daemonset_of(cluster: Cluster, objects: Objects) -> dict[str, Any]:
+    """The speaker DaemonSet. Raises InputError where the input has none."""
+    if cluster.speaker is None:
+        raise InputError(
+            "the input has no speaker DaemonSet, so there is nothing to export patches for; "
+            "add what `kubectl get daemonsets -A -o json` prints"
+        )
+    return find(objects, ("DaemonSet", cluster.speaker.namespace, cluster.speaker.name))

@@ -1,120 +1,53 @@
-"""Restarts of speakers in rounds, each of which leaves every router most of its sessions.
-
-A DaemonSet that is updated by hand (OnDelete) stops, when its template changes, the pods on nodes that the template
-no longer selects, and leaves all others as they are. So the strategy is changed for the time of the change.
-"""
+"""Restarts of speakers in rounds, each of which leaves every router most of its sessions."""
 
 from __future__ import annotations
 
-import json
-from bisect import bisect_left
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
 
-import msgspec
-
-from ..errors import InputError
-from ..kube.changes import Patch, Restart, unmerge
-from ..model import Cluster, Placement, Policy, Router, Session
-
-HELD = {"type": "OnDelete", "rollingUpdate": None}
-DEFAULT = {"type": "RollingUpdate"}
-ANNOTATION = "bgp-speakers/update-strategy"
-"""Annotation of a DaemonSet that is held: its own update strategy as JSON, so that an interrupted change is known."""
+from ..kube.changes import Restart
+from ..model import Cluster, Placement, Policy
+from .budget import Budget, Groups, groups_of
 
 
-def strategy(daemonset: Mapping[str, Any]) -> str:
-    """The type of the DaemonSet's update strategy."""
-    return (daemonset["spec"].get("updateStrategy") or {}).get("type") or "RollingUpdate"
-
-
-def is_held(daemonset: Mapping[str, Any]) -> bool:
-    """Whether an earlier change has left the DaemonSet held, so that it restarts no pod by itself."""
-    return strategy(daemonset) == "OnDelete" and ANNOTATION in (daemonset["metadata"].get("annotations") or {})
-
-
-def own_strategy(daemonset: Mapping[str, Any]) -> dict[str, Any]:
-    """The update strategy that a DaemonSet which is held had before. Raises InputError where nobody can tell."""
-    metadata = daemonset["metadata"]
-    try:
-        own = msgspec.json.decode(metadata["annotations"][ANNOTATION], type=dict[str, Any])
-    except msgspec.DecodeError:
-        own = {}
-    if own.get("type") != "RollingUpdate":
-        raise InputError(
-            f"DaemonSet {metadata.get('namespace', '')}/{metadata['name']}: the annotation {ANNOTATION} does not say "
-            "which strategy to go back to; give it the spec.updateStrategy that you wish and remove the annotation"
-        )
-    return own
-
-
-def hold_and_resume(daemonset: Mapping[str, Any], edited: bool) -> tuple[tuple[Patch, ...], tuple[Patch, ...]]:
-    """What keeps a DaemonSet whose template is edited from restarting its pods, and the exact inverse.
-
-    Nothing where it never restarts any; one that an earlier change has left held is only to be resumed.
-    """
-    metadata = daemonset["metadata"]
-    place = ("DaemonSet", metadata.get("namespace", ""), metadata["name"])
-    if is_held(daemonset):
-        body = {"metadata": {"annotations": {ANNOTATION: None}}, "spec": {"updateStrategy": own_strategy(daemonset)}}
-        return (), (Patch(*place, "merge", body),)
-    if not edited and strategy(daemonset) != "OnDelete" and ANNOTATION in (metadata.get("annotations") or {}):
-        # Somebody has let it go by hand: what we noted is of no use any more.
-        return (), (Patch(*place, "merge", {"metadata": {"annotations": {ANNOTATION: None}}}),)
-    if not edited or strategy(daemonset) == "OnDelete":
-        return (), ()
-    own = json.dumps(daemonset["spec"].get("updateStrategy") or DEFAULT, sort_keys=True)
-    hold = {"metadata": {"annotations": {ANNOTATION: own}}, "spec": {"updateStrategy": HELD}}
-    back = unmerge(daemonset, hold)
-    back["metadata"]["annotations"][ANNOTATION] = None  # also where an old one was left
-    return (Patch(*place, "merge", hold),), (Patch(*place, "merge", back),)
-
-
-def restart(cluster: Cluster, policy: Policy, placement: Placement) -> Restart:
+def restart(cluster: Cluster, policy: Policy, placement: Placement, budget: Budget) -> Restart:
     """The rounds of the chosen speakers, while today's others still run; without routers one speaker at a time."""
-    return Restart(careful_rounds(cluster, policy, placement.speakers, placement.sessions))
-
-
-def restart_back(cluster: Cluster, policy: Policy, holding: Iterable[Session]) -> Restart:
-    """The rounds of today's speakers on the way back, while these sessions are up besides today's."""
-    return Restart(careful_rounds(cluster, policy, cluster.today.speakers, holding))
-
-
-def short_meanwhile(cluster: Cluster, policy: Policy, placement: Placement) -> tuple[str, ...]:
-    """The routers that have no session to spare while their chosen speakers restart, sorted.
-
-    One that gets another session before the restarts is short of none that it had.
-    """
     if policy.mode != "bgp":
-        return ()
-    added, kept, today = added_sessions(cluster, placement.sessions), kept_by(cluster, policy), cluster.today.sessions
-    return tuple(
-        router
-        for router in sorted({each.router for each in placement.sessions})
-        if 0 < len(today.get(router, ())) <= kept[router] and not added.get(router)
-    )
+        return Restart(one_by_one(placement.speakers))
+    return Restart(careful_rounds(cluster, policy, placement.speakers, budget, budget.added, budget.groups))
+
+
+def restart_back(cluster: Cluster, policy: Policy, budget: Budget, gone: frozenset[str] = frozenset()) -> Restart:
+    """The rounds of today's speakers on the way back, while the new sessions but for those of nodes `gone` are up."""
+    names = cluster.today.speakers
+    if policy.mode != "bgp":
+        return Restart(one_by_one(names))
+    added = {router: tuple(name for name in nodes if name not in gone) for router, nodes in budget.added.items()}
+    added = {router: nodes for router, nodes in added.items() if nodes}
+    return Restart(careful_rounds(cluster, policy, names, budget, added, groups_of(cluster, frozenset(names), added)))
 
 
 def careful_rounds(
-    cluster: Cluster, policy: Policy, names: Iterable[str], new: Iterable[Session]
+    cluster: Cluster,
+    policy: Policy,
+    names: Iterable[str],
+    budget: Budget,
+    added: Mapping[str, tuple[str, ...]],
+    groups: Groups,
 ) -> tuple[tuple[str, ...], ...]:
-    """Rounds in which a router loses at most a tenth of its sessions, today's and `new` together, none that it is to
+    """Rounds in which a router loses at most a tenth of its sessions, today's and `added` together, none that it is to
     keep, and none that it would miss if a failure domain failed meanwhile; one at a time where it has none to spare.
 
-    Routers with the same sessions are looked at as one, so as strictly as the strictest of them needs.
+    A group of routers is as strict as the strictest of them needs.
     """
-    if policy.mode != "bgp":
-        return one_by_one(names)
-    added, kept, chosen = added_sessions(cluster, new), kept_by(cluster, policy), frozenset(names)
-    groups, group_of = groups_of(cluster, chosen, added)
-    levels, lost = levels_meanwhile(cluster, added), lost_with_a_domain(cluster, policy, added, group_of)
+    lost = lost_with_a_domain(cluster, policy, added, groups.of_router)
     at_once: dict[str, int] = {}
-    for router, group in group_of.items():
-        needed = max(kept[router], lost[router])
-        most = max(1, min(levels[router] // 10, levels[router] - needed))
+    for router, group in groups.of_router.items():
+        level = budget.today.get(router, 0) + len(added.get(router, ()))
+        needed = max(budget.kept.get(router, 0), lost[router])
+        most = max(1, min(level // 10, level - needed))
         at_once[group] = min(most, at_once.get(group, most))
-    return rounds(chosen, groups, at_once)
+    return rounds(names, groups.of_node, at_once)
 
 
 def lost_with_a_domain(
@@ -139,57 +72,6 @@ def lost_with_a_domain(
             others = [number for value, number in largest[group] if value is not None and value != mine]
             needed[router] = max(needed[router], others[0] + rule.survivors if others else 0)
     return needed
-
-
-def groups_of(
-    cluster: Cluster, names: frozenset[str], added: Mapping[str, tuple[str, ...]]
-) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """The routers of each of the nodes, one for all that have the same sessions; and which one stands for a router."""
-    today, everyone = cluster.today.sessions, cluster.today.speakers
-    first_of: dict[tuple[tuple[str, ...] | None, tuple[str, ...]], str] = {}
-    groups: defaultdict[str, list[str]] = defaultdict(list)
-    group_of: dict[str, str] = {}
-    for router in {**today, **added}:
-        nodes, more = today.get(router, ()), added.get(router, ())
-        # Where all speakers hold a session, the reader gives the speakers' own tuple: no need to go through it again.
-        group_of[router] = first_of.setdefault((None if nodes is everyone else nodes, more), router)
-        if group_of[router] == router:
-            for name in names.intersection((*nodes, *more)):
-                groups[name].append(router)
-    return dict(groups), group_of
-
-
-def levels_meanwhile(cluster: Cluster, added: Mapping[str, tuple[str, ...]]) -> Counter[str]:
-    """How many sessions each router has while today's and those that are added are up."""
-    levels = Counter({router: len(nodes) for router, nodes in cluster.today.sessions.items()})
-    levels.update({router: len(nodes) for router, nodes in added.items()})
-    return levels
-
-
-def added_sessions(cluster: Cluster, new: Iterable[Session]) -> dict[str, tuple[str, ...]]:
-    """The nodes of the new sessions that each router does not have today, sorted."""
-    today = cluster.today.sessions
-    added: defaultdict[str, set[str]] = defaultdict(set)
-    for each in new:
-        if not holds(today.get(each.router, ()), each.node):
-            added[each.router].add(each.node)
-    return {router: tuple(sorted(nodes)) for router, nodes in added.items()}
-
-
-def holds(nodes: tuple[str, ...], name: str) -> bool:
-    """Whether a name is among sorted names."""
-    index = bisect_left(nodes, name)
-    return index < len(nodes) and nodes[index] == name
-
-
-def kept_by(cluster: Cluster, policy: Policy) -> Counter[str]:
-    """The sessions that each router is to keep."""
-    return Counter({router.name: required(router, policy) for router in cluster.routers})
-
-
-def required(router: Router, policy: Policy) -> int:
-    """The sessions that a router is to keep."""
-    return max(policy.speakers_per_router, router.min_speakers or 0)
 
 
 def one_by_one(names: Iterable[str]) -> tuple[tuple[str, ...], ...]:

@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from ..kube.changes import EMPTY, Change, Patch, edit
+from ..kube.changes import Change, Patch
+from ..kube.patches import EMPTY, edit
 
 Style = Literal["node-selector", "affinity", "taints"]
 STYLES: tuple[Style, ...] = ("node-selector", "affinity", "taints")
+
+STYLE_FIELDS: Mapping[Style, tuple[str, ...]] = {
+    "node-selector": ("nodeSelector",),
+    "affinity": ("affinity",),
+    "taints": ("nodeSelector", "tolerations"),
+}
+"""The fields of the pod spec that each style is made of."""
 
 POD_SPEC = "/spec/template/spec"
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
@@ -25,8 +33,14 @@ def edits_template(change: Change) -> bool:
     if not isinstance(change, Patch) or change.kind != "DaemonSet":
         return False
     if change.type == "merge":
-        return "template" in change.body["spec"]
+        return "template" in change.body.get("spec", {})
     return any(operation["path"].startswith(POD_SPEC) for operation in change.body)
+
+
+def style_fields(style: Style, today: Mapping[str, Any], wished: Mapping[str, Any]) -> list[str]:
+    """The fields of the pod spec that a style is made of, and those that it changes, in a fixed order."""
+    fields = ("nodeSelector", "affinity", "tolerations")
+    return [name for name in fields if name in STYLE_FIELDS[style] or today.get(name) != wished.get(name)]
 
 
 def template_change(daemonset: Mapping[str, Any], label: tuple[str, str], style: Style) -> tuple[Patch, ...]:

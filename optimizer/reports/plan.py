@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 
 from ..kube.changes import Change, Create, Delete, Label, Patch, Restart, TaintNodes, key_of
+from ..plan.steps import Flow, Step
 from ..rollout.dry_run import Edit, Preview
-from ..rollout.live_plan import Move
+from ..rollout.live_plan import LivePlan
 from ..rollout.rollback_file import fingerprint
-from ..rollout.stages import Level, Stage
 from ..words import listed, plural
 from .text import paragraph
 
@@ -24,18 +24,19 @@ WAITS = {
 }
 
 
-def plan_json(move: Move, seen: Preview, advice: str) -> bytes:
+def plan_json(live: LivePlan, seen: Preview, advice: str) -> bytes:
     """The plan as JSON, the same for the same cluster."""
-    placement = move.case.placement
+    placement = live.plan.placement
     data = {
         "apiVersion": "bgp-speakers/v1",
         "kind": "Plan",
-        "style": move.case.style,
+        "style": live.plan.style,
         "placement": fingerprint(placement),
         "hops": [
-            {"closes": msgspec.to_builtins(hop.closes), "opens": msgspec.to_builtins(hop.opens)} for hop in move.hops
+            {"closes": msgspec.to_builtins(each.closes), "opens": msgspec.to_builtins(each.opens)}
+            for each in live.waypoints
         ],
-        "steps": [step_data(stage) for stage in move.stages],
+        "steps": [step_data(step) for step in live.steps],
         "edits": msgspec.to_builtins(seen.edits),
         "refused": msgspec.to_builtins(seen.refused),
         "managedBy": advice,
@@ -43,75 +44,87 @@ def plan_json(move: Move, seen: Preview, advice: str) -> bytes:
     return msgspec.json.format(msgspec.json.encode(data), indent=2) + b"\n"
 
 
-def step_data(stage: Stage) -> dict[str, Any]:
+def step_data(step: Step) -> dict[str, Any]:
     """One step."""
     return {
-        "slug": stage.slug,
-        "why": stage.why,
-        "waitsFor": waits(stage),
-        "disturbs": stage.disturbs,
-        "batches": msgspec.to_builtins(stage.batches),
-        "sessions": msgspec.to_builtins(stage.levels),
+        "name": step.name,
+        "slug": step.name,  # as the name was called first
+        "why": step.why,
+        "waitsFor": waits(step),
+        "disturbs": step.disturbs,
+        "batches": msgspec.to_builtins(step.batches),
+        "sessions": {router: flow_data(flow) for router, flow in step.sessions.items()},
     }
 
 
-def plan_text(move: Move, seen: Preview, verbose: bool = False) -> str:
+def flow_data(flow: Flow) -> dict[str, int | None]:
+    """The sessions of one router."""
+    return {
+        "before": flow.before,
+        "least": flow.least,
+        "most": flow.most,
+        "after": flow.after,
+        "limit": flow.limit,
+    }
+
+
+def plan_text(live: LivePlan, seen: Preview, verbose: bool = False) -> str:
     """The plan as text: a paragraph a step, then what the server says to it."""
-    cluster, placement = move.cluster, move.case.placement
-    if not move.stages:
+    cluster, placement = live.cluster, live.plan.placement
+    if not live.steps:
         return paragraph("plan", "nothing to change: the cluster is as the placement wants it")
     today = sum(len(nodes) for nodes in cluster.today.sessions.values())
     lines = [
         (
             "plan",
-            f"{plural(len(move.stages), 'step')}, {today} sessions of {len(cluster.today.speakers)} speakers -> "
+            f"{plural(len(live.steps), 'step')}, {today} sessions of {len(cluster.today.speakers)} speakers -> "
             f"{len(placement.sessions)} of {len(placement.speakers)}; nothing has been written yet",
         )
     ]
-    lines += hop_lines(move)
-    for number, stage in enumerate(move.stages, 1):
-        lines += step_lines(number, stage, verbose)
+    lines += waypoint_lines(live)
+    for number, step in enumerate(live.steps, 1):
+        lines += step_lines(number, step, verbose)
     lines += server_lines(seen, verbose)
     return "".join(paragraph(label, line) for label, line in lines)
 
 
-def hop_lines(move: Move) -> list[tuple[str, str]]:
+def waypoint_lines(live: LivePlan) -> list[tuple[str, str]]:
     """The placements in between, where limits need them."""
-    told = [("hops", f"{len(move.hops)}, since old and new do not fit together; below are the steps of the first")]
-    for number, hop in enumerate(move.hops, 1):
-        sessions = hop.closes or hop.opens
+    told = [("hops", f"{len(live.waypoints)}, since old and new do not fit together; below are the steps of the first")]
+    for number, waypoint in enumerate(live.waypoints, 1):
+        sessions = waypoint.closes or waypoint.opens
         shown = listed([f"{each.node} - {each.router}" for each in sessions], SHOWN)
-        told.append((f"  hop {number}", f"{'closes' if hop.closes else 'opens'} {shown}"))
-    return told if move.hops else []
+        told.append((f"  hop {number}", f"{'closes' if waypoint.closes else 'opens'} {shown}"))
+    return told if live.waypoints else []
 
 
-def step_lines(number: int, stage: Stage, verbose: bool) -> list[tuple[str, str]]:
+def step_lines(number: int, step: Step, verbose: bool) -> list[tuple[str, str]]:
     """One step: what it changes, waits for and disturbs."""
-    lines = [(f"step {number}", f"{stage.slug}: {stage.why}")]
-    if waited := waits(stage):
+    lines = [(f"step {number}", f"{step.name}: {step.why}")]
+    if waited := waits(step):
         lines.append(("  waits for", waited))
-    lines += [("  changes", change) for change in changes(stage, verbose)]
-    lines.append(("  disturbs", stage.disturbs))
-    if stage.levels:
-        lines.append(("  sessions", levels(stage.levels)))
+    lines += [("  changes", change) for change in changes(step, verbose)]
+    lines.append(("  disturbs", step.disturbs))
+    if step.sessions:
+        lines.append(("  sessions", sessions(step.sessions)))
         if verbose:
-            lines += [("", f"{router}: {level_text(level)}") for router, level in stage.levels.items()]
+            lines += [("", f"{router}: {flow_text(flow)}") for router, flow in step.sessions.items()]
     return lines
 
 
-def waits(stage: Stage) -> str:
+def waits(step: Step) -> str:
     """What a step waits for, before it and between its batches."""
-    if stage.slug == "restart-speakers":
+    if any(isinstance(change, Restart) for change in step.changes):
         return "before each round: all chosen speakers ready, their sessions ESTABLISHED, enough of others to spare"
-    return WAITS[stage.wait]
+    return WAITS[step.needs]
 
 
-def changes(stage: Stage, verbose: bool) -> list[str]:
+def changes(step: Step, verbose: bool) -> list[str]:
     """What a step changes, its batches put together."""
     nodes: dict[str, list[str]] = {}
     batches: Counter[str] = Counter()
     single = []
-    for batch in stage.batches:
+    for batch in step.batches:
         for change in batch:
             if isinstance(change, Label | TaintNodes | Restart):
                 what = of_nodes(change)
@@ -160,7 +173,7 @@ def of_object(change: Change) -> str:
     return ""
 
 
-def levels(found: Mapping[str, Level]) -> str:
+def sessions(found: Mapping[str, Flow]) -> str:
     """The sessions of all routers together, of the one with the most for its limit, and of the one with the least."""
     before, after = (sum(getattr(level, name) for level in found.values()) for name in ("before", "after"))
     low = min(found, key=lambda name: (found[name].least, name))
@@ -175,10 +188,10 @@ def levels(found: Mapping[str, Level]) -> str:
     return told
 
 
-def level_text(level: Level) -> str:
+def flow_text(flow: Flow) -> str:
     """The sessions of one router."""
-    limit = f" of {level.limit}" if level.limit is not None else ""
-    return f"{level.before} -> {level.after}, {level.least} to {level.most}{limit} meanwhile"
+    limit = f" of {flow.limit}" if flow.limit is not None else ""
+    return f"{flow.before} -> {flow.after}, {flow.least} to {flow.most}{limit} meanwhile"
 
 
 def server_lines(seen: Preview, verbose: bool) -> list[tuple[str, str]]:

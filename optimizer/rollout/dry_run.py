@@ -10,14 +10,14 @@ import jsonpointer
 from msgspec import Struct
 
 from ..errors import ConflictError, LiveError, MissingError, RefusedError
-from ..kube.changes import Create, Delete, Key, Label, Patch, Restart, TaintNodes, clean, edit, key_of, make, taint_of
+from ..kube.changes import Create, Delete, Key, Label, Patch, Restart, TaintNodes, clean, key_of, make, taint_of
 from ..kube.client import Api
-from ..kube.kinds import POD, Ref
+from ..kube.kinds import POD, Kind, Ref
 from ..kube.parallel import in_parallel
-from ..speakers import kinds_of, product_named
-from .live_plan import Move
+from ..kube.patches import edit, replace_operations
+from ..speakers import kinds_of
+from .live_plan import LivePlan
 from .watch import Watch
-from .writer import replace_operations
 
 FIELDS = ("labels", "annotations")
 
@@ -45,17 +45,18 @@ class Preview(Struct, frozen=True):
     refused: tuple[Refusal, ...]
 
 
-def preview(api: Api, move: Move) -> Preview:
+def preview(api: Api, live: LivePlan) -> Preview:
     """Ask the server for every change of the plan, each as if those before it had been made."""
-    today, objects = move.case.objects, dict(move.case.objects)
+    today, objects = live.plan.objects, dict(live.plan.objects)
+    kinds = kinds_of(live.plan.product)
     asked: list[tuple[dict[str, Any], dict[str, Any]]] = []
     found: list[Edit | Refusal] = []
     restarted: set[str] = set()
     keys: list[Key]
-    for change in (change for stage in move.stages for batch in stage.batches for change in batch):
+    for change in (change for step in live.steps for change in step.changes):
         match change:
             case Create() | Delete():
-                found += ask_whole(api, change)
+                found += ask_whole(api, kinds, change)
                 keys = []
             case Restart(rounds):
                 restarted.update(name for names in rounds for name in names)
@@ -68,10 +69,10 @@ def preview(api: Api, move: Move) -> Preview:
         # The server knows the object as it is today, so what was changed before comes along; what is created now or
         # again as today needs no question.
         asked += [(today[key], objects[key]) for key in keys if key in today and objects[key] != today[key]]
-    for part in in_parallel(lambda each: ask(api, *each), asked):
+    for part in in_parallel(lambda each: ask(api, kinds, *each), asked):
         found += part
     if restarted:
-        found += ask_restarts(api, move, restarted)
+        found += ask_restarts(api, live, restarted)
     once = list({repr(each): each for each in found}.values())
     return Preview(
         tuple(each for each in once if isinstance(each, Edit)),
@@ -79,10 +80,10 @@ def preview(api: Api, move: Move) -> Preview:
     )
 
 
-def ask(api: Api, today: dict[str, Any], wanted: dict[str, Any]) -> list[Edit | Refusal]:
+def ask(api: Api, kinds: Mapping[str, Kind], today: dict[str, Any], wanted: dict[str, Any]) -> list[Edit | Refusal]:
     """What it would change to patch an object from what it is today to what is wanted."""
     key = key_of(today)
-    path, what = Ref(kinds_of(product_named(""))[key[0]], *key[1:]), " ".join(filter(None, key))
+    path, what = Ref(kinds[key[0]], *key[1:]), " ".join(filter(None, key))
     try:
         # Of nodes, which are many, labels and taints are known; of the others the server may set more.
         if key[0] == "Node" and today["spec"] == wanted["spec"]:
@@ -130,27 +131,27 @@ def edits(what: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> lis
     ]
 
 
-def ask_whole(api: Api, change: Create | Delete) -> list[Edit | Refusal]:
+def ask_whole(api: Api, kinds: Mapping[str, Kind], change: Create | Delete) -> list[Edit | Refusal]:
     """What creating or deleting an object would do."""
     key = key_of(change.manifest) if isinstance(change, Create) else (change.kind, change.namespace, change.name)
     what = " ".join(filter(None, key))
     try:
         if isinstance(change, Create):
-            made = api.create(Ref(kinds_of(product_named(""))[key[0]], *key[1:]), clean(change.manifest), dry_run=True)
+            made = api.create(Ref(kinds[key[0]], *key[1:]), clean(change.manifest), dry_run=True)
             return [Edit(what, "spec", None, made.get("spec"))]
-        api.delete(Ref(kinds_of(product_named(""))[key[0]], *key[1:]), dry_run=True)
+        api.delete(Ref(kinds[key[0]], *key[1:]), dry_run=True)
         return [Edit(what, "", "there", None)]
     except (MissingError, ConflictError, RefusedError) as error:
         return [Refusal(what, str(error))]
 
 
-def ask_restarts(api: Api, move: Move, names: set[str]) -> list[Edit | Refusal]:
+def ask_restarts(api: Api, live: LivePlan, names: set[str]) -> list[Edit | Refusal]:
     """Whether the server would let the pods be deleted."""
-    pods, _ = Watch(api, move.target, with_sessions=False).pods()
+    pods, _ = Watch(api, live.target, live.plan.product, with_sessions=False).pods()
     found: list[Edit | Refusal] = []
     for name in sorted(names & pods.keys())[:1]:
         try:
-            api.delete(Ref(POD, move.target.namespace, pods[name].metadata.name), dry_run=True)
+            api.delete(Ref(POD, live.target.namespace, pods[name].metadata.name), dry_run=True)
         except LiveError as error:
             found.append(Refusal(f"Pod {pods[name].metadata.name}", str(error)))
     return found

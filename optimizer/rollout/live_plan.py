@@ -1,33 +1,35 @@
-"""A placement against a live cluster as it is now: whether it still holds, and the stages that lead there."""
+"""A placement against a live cluster as it is now: whether it still holds, and the steps that lead there."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from ..checks.placement import check_placement
 from ..errors import InputError, ViolationError
 from ..inputs.live import read_live, requested_on
 from ..inputs.topology import Topology, with_topology
-from ..kube.changes import Delete, Patch
+from ..kube.changes import Delete, Patch, Restart
 from ..kube.client import Api
 from ..kube.managers import advice
 from ..kube.selectors import selector_text
 from ..model import Cluster, Placement, Policy
+from ..plan.budget import make_budget
 from ..plan.check import check_end, check_steps
-from ..plan.plan import Case, prepare
-from ..plan.restarts import added_sessions, kept_by, levels_meanwhile, short_meanwhile
-from ..plan.template import Style
+from ..plan.plan import Plan, make_plan
+from ..plan.steps import Step
+from ..plan.template import Style, edits_template
 from ..progress import Tell
+from ..speakers import product_named
+from .belief import Session
 from .revisions import outdated
-from .stages import MAX_PARALLEL, Stage, stages
-from .watch import Target
-from .waypoints import Hop, hops, over_limit
+from .stages import MAX_PARALLEL, stages
+from .watch import Target, Watch
+from .waypoints import Waypoint, over_limit, waypoints
 
 
-class Asked(Struct, frozen=True):
+class Request(Struct, frozen=True):
     """What is to be brought about, and how.
 
     `allow_break`: a router may be short of a session on the way. `allow_managed`: the DaemonSet may be changed where
@@ -43,39 +45,39 @@ class Asked(Struct, frozen=True):
     allow_managed: bool = False
 
 
-class Move(Struct, frozen=True):
-    """The stages from the cluster as it is to the placement; none where it is as wanted.
+class LivePlan(Struct, frozen=True):
+    """A plan for a cluster as it is, with its steps in batches and under tests; none where it is as wanted.
 
-    Where limits need it they lead to a placement in between, that of the first of `hops`; the others follow when the
-    cluster has been read again. `goal` and `today` are the sessions there and today's as (node, peer object); in
+    Where limits need it they lead to a placement in between, that of the first of `waypoints`; the others follow when
+    the cluster has been read again. `goal` and `today` are the sessions there and today's as (node, peer object); in
     `possible` are also those of today that nobody can tell for sure. `kept` says how many sessions each peer object's
     router is to keep on the way, `levels` how many it has while old and new are up.
     """
 
-    case: Case
+    plan: Plan
     target: Target
     daemonset: dict[str, Any]
-    stages: tuple[Stage, ...]
-    hops: tuple[Hop, ...]
-    goal: frozenset[tuple[str, str]]
-    today: frozenset[tuple[str, str]]
-    possible: frozenset[tuple[str, str]]
+    steps: tuple[Step, ...]
+    waypoints: tuple[Waypoint, ...]
+    goal: frozenset[Session]
+    today: frozenset[Session]
+    possible: frozenset[Session]
     kept: dict[str, int]
     levels: dict[str, int]
 
     @property
     def managed(self) -> str:
         """What to do about the first of the objects to be patched that somebody else manages; empty where none is."""
-        changes = (change for stage in self.stages for batch in stage.batches for change in batch)
+        changes = (change for step in self.steps for change in step.changes)
         names = {(change.kind, change.name) for change in changes if isinstance(change, Patch | Delete)}
-        peers = [peer.manifest for peer in self.cluster.peers if ("BgpPeer", peer.name) in names]
+        peers = [peer.manifest for peer in self.cluster.peers if (self.plan.product.kinds[0].name, peer.name) in names]
         daemonsets = [self.daemonset] if ("DaemonSet", self.target.name) in names else []
         return next(filter(None, map(advice, [*daemonsets, *peers])), "")
 
     @property
     def cluster(self) -> Cluster:
         """The cluster as it was read."""
-        return self.case.cluster
+        return self.plan.cluster
 
     @property
     def lost(self) -> frozenset[str]:
@@ -85,53 +87,70 @@ class Move(Struct, frozen=True):
     @property
     def labels(self) -> dict[str, str | None]:
         """The value of the speaker label on every node."""
-        key = self.case.policy.speaker.label[0]
+        key = self.plan.policy.speaker.label[0]
         return {node.name: node.labels.get(key) for node in self.cluster.nodes}
 
 
-def read_move(api: Api, asked: Asked, tell: Tell) -> Move:
+def plan_live(api: Api, request: Request, tell: Tell) -> LivePlan:
     """Read the cluster and plan.
 
     Raises ViolationError where the placement no longer holds in it, InputError for what it lacks, LiveError.
     """
-    policy, placement = asked.policy, asked.placement
-    if asked.allow_break:
-        policy = msgspec.structs.replace(policy, allow_break=True)
-    live = read_live(api, policy.speaker.daemonset, tell)
-    if live.daemonset is None:
-        raise InputError(f"{api.server}: there is no DaemonSet {policy.speaker.daemonset or 'openelb-speaker'}")
-    known = {node.name for node in live.cluster.nodes}
-    requested = requested_on(api, known.intersection(placement.speakers), live.daemonset, tell)
-    cluster = msgspec.structs.replace(
-        live.cluster,
-        nodes=tuple(
-            msgspec.structs.replace(node, requested=requested[node.name]) if node.name in requested else node
-            for node in live.cluster.nodes
-        ),
-    )
-    cluster = with_topology(cluster, asked.topology, policy.survive, layer2=policy.mode != "bgp")
+    policy, placement = request.policy, request.placement
+    if request.allow_break:
+        policy = structs.replace(policy, allow_break=True)
+    cluster, daemonset = read_chosen(api, policy, placement, request.topology, tell)
     tell("checking the placement against the cluster")
     if broken := check_placement(cluster, policy, placement, claims=False):
         raise ViolationError(broken)
-    way = hops(cluster, policy, placement) if asked.allow_break else ()
-    station = way[0].placement if way else placement
-    case = prepare(cluster, policy, station, asked.style)
-    check_steps(case)
-    check_end(case)
-    metadata = live.daemonset["metadata"]
-    selector = selector_text(live.daemonset["spec"]["selector"])
+    way = waypoints(cluster, policy, placement) if request.allow_break else ()
+    plan = make_plan(cluster, policy, way[0].placement if way else placement, request.style)
+    check_steps(plan)
+    check_end(plan)
+    metadata = daemonset["metadata"]
+    selector = selector_text(daemonset["spec"]["selector"])
     target = Target(metadata["namespace"], metadata["name"], metadata["uid"], selector)
-    slugs = {step.slug for step in case.steps}
-    # An earlier change may have been interrupted before or after its restarts.
-    old = outdated(api, target) if "restart-speakers" in slugs and "daemonset" not in slugs else None
-    return Move(
-        case=case,
+    changes = [change for step in plan.steps for change in step.changes]
+    old = None
+    if any(isinstance(change, Restart) for change in changes) and not any(map(edits_template, changes)):
+        # An earlier change may have been interrupted before or after its restarts.
+        old = outdated(Watch(api, target, plan.product, with_sessions=False))
+    breaks = allowed_breaks(cluster, policy, placement) if request.allow_break else frozenset[str]()
+    names = plan.peer_names
+    return LivePlan(
+        plan=plan,
         target=target,
-        daemonset=live.daemonset,
-        stages=stages(cluster, policy, station, case.objects, case.steps, asked.max_parallel, asked.allow_break, old),
-        hops=way,
-        **sessions(case, allowed_breaks(cluster, policy, placement) if asked.allow_break else frozenset()),
+        daemonset=daemonset,
+        steps=stages(plan, request.max_parallel, request.allow_break, old),
+        waypoints=way,
+        goal=frozenset(plan.wanted_sessions()),
+        today=frozenset(plan.todays_sessions()),
+        possible=frozenset(plan.possible_sessions()),
+        kept={
+            names[router]: number - 1 if router in breaks else number
+            for router, number in plan.budget.kept.items()
+            if router in names
+        },
+        levels={names[router]: plan.budget.meanwhile(router) for router in plan.budget.routers if router in names},
     )
+
+
+def read_chosen(
+    api: Api, policy: Policy, placement: Placement, topology: Topology, tell: Tell
+) -> tuple[Cluster, dict[str, Any]]:
+    """The cluster with the room on the nodes of the placement, and its DaemonSet. Raises InputError and LiveError."""
+    live = read_live(api, policy.speaker.daemonset, tell)
+    if live.daemonset is None:
+        named = policy.speaker.daemonset or product_named(live.cluster.product).daemonset
+        raise InputError(f"{api.server}: there is no DaemonSet {named}")
+    known = {node.name for node in live.cluster.nodes}
+    requested = requested_on(api, known.intersection(placement.speakers), live.daemonset, tell)
+    nodes = tuple(
+        structs.replace(node, requested=requested[node.name]) if node.name in requested else node
+        for node in live.cluster.nodes
+    )
+    cluster = structs.replace(live.cluster, nodes=nodes)
+    return with_topology(cluster, topology, policy.survive, layer2=policy.mode != "bgp"), live.daemonset
 
 
 def not_ready(cluster: Cluster) -> frozenset[str]:
@@ -141,18 +160,4 @@ def not_ready(cluster: Cluster) -> frozenset[str]:
 
 def allowed_breaks(cluster: Cluster, policy: Policy, placement: Placement) -> frozenset[str]:
     """The routers that may be one session short on the way, where breaks are allowed."""
-    return frozenset((*over_limit(cluster, placement), *short_meanwhile(cluster, policy, placement)))
-
-
-def sessions(case: Case, breaks: frozenset[str]) -> dict[str, Any]:
-    """The sessions of the placement and of today by peer object, and what each of these is to keep on the way."""
-    names = case.peer_names
-    added = added_sessions(case.cluster, case.placement.sessions)
-    kept, levels = kept_by(case.cluster, case.policy), levels_meanwhile(case.cluster, added)
-    return {
-        "goal": frozenset(case.wanted_sessions()),
-        "today": frozenset(case.todays_sessions()),
-        "possible": frozenset(case.possible_sessions()),
-        "kept": {names[router]: number - (router in breaks) for router, number in kept.items() if router in names},
-        "levels": {names[router]: number for router, number in levels.items() if router in names},
-    }
+    return frozenset((*over_limit(cluster, placement), *make_budget(cluster, policy, placement).short))

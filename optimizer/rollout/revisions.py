@@ -44,10 +44,10 @@ def newest_revision(api: Api, target: Target, timeout: float, interval: float = 
     return max(found)[1]
 
 
-def outdated(api: Api, target: Target) -> frozenset[str]:
+def outdated(watch: Watch) -> frozenset[str]:
     """The nodes whose speakers have an old template."""
-    newest = newest_revision(api, target, SOON)
-    pods, _ = Watch(api, target, with_sessions=False).pods()
+    newest = newest_revision(watch.api, watch.target, SOON)
+    pods, _ = watch.pods()
     return frozenset(name for name, pod in pods.items() if pod.revision != newest)
 
 

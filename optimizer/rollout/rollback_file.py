@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from ..errors import InputError
 from ..files import write_file
 from ..kube.changes import Change, Create, Delete, Patch, key_of
+from ..kube.kinds import DAEMONSET
 from ..model import Placement
-from ..plan.steps import Wait
+from ..plan.inverse import inverse_steps
+from ..plan.steps import Needs, Step
+from ..plan.template import edits_template
+from ..speakers import PRODUCTS, product_named
 from ..words import explain
-from .stages import Stage
+from .belief import Session
 
 
 class Operation(Struct, frozen=True):
@@ -47,31 +52,23 @@ class Created(Struct):
         return {"kind": self.kind, "metadata": {"name": self.metadata.name, "namespace": self.metadata.namespace}}
 
 
-class UndoStep(Struct, frozen=True, omit_defaults=True):
-    """What takes one stage back, and what must hold before."""
-
-    slug: str
-    why: str
-    changes: tuple[Change, ...]
-    wait: Wait = ""
-
-
-class Leg(Struct, frozen=True):
-    """One plan: its stages taken back in the order in which that is to be done, and the speakers that were up before
-    it, and by peer object the nodes with a session.
+class WayBack(Struct, frozen=True):
+    """What takes one plan back: the steps in the order in which they are to be made, and the speakers that were up
+    before the plan, and by peer object the nodes with a session.
 
     `kept` and `levels` are those of its `Goal`: what a restart on the way back leaves each peer object's router.
     """
 
-    steps: tuple[UndoStep, ...]
+    steps: tuple[Step, ...]
     speakers: tuple[str, ...]
     sessions: dict[str, tuple[str, ...]]
     kept: dict[str, int] = {}
     levels: dict[str, int] = {}
 
 
-class Journal(Struct, frozen=True, rename="camel"):
-    """The file format v1. `uid` is that of the DaemonSet, `placement` tells to which placement the plans lead."""
+class Rollback(Struct, frozen=True, rename={"ways": "legs", "api_version": "apiVersion"}):
+    """The file format v1. `uid` is that of the DaemonSet, `placement` tells to which placement the plans lead; `ways`
+    take the plans back, the last one first."""
 
     namespace: str
     daemonset: str
@@ -79,9 +76,64 @@ class Journal(Struct, frozen=True, rename="camel"):
     label: tuple[str, str]
     mode: str
     placement: str
-    legs: tuple[Leg, ...]
+    ways: tuple[WayBack, ...]
+    product: str
     api_version: Literal["bgp-speakers/v1"] = "bgp-speakers/v1"
     kind: Literal["Rollback"] = "Rollback"
+
+
+class Head(Struct):
+    """What tells a file apart from one of the first version, which names no product."""
+
+    product: str | None = None
+
+
+class OldStep(Struct, frozen=True):
+    """A step as the first version has written it."""
+
+    slug: str
+    why: str
+    changes: tuple[Change, ...]
+    wait: Needs = ""
+
+
+class OldWay(Struct, frozen=True):
+    """A way back as the first version has written it."""
+
+    steps: tuple[OldStep, ...]
+    speakers: tuple[str, ...]
+    sessions: dict[str, tuple[str, ...]]
+    kept: dict[str, int] = {}
+    levels: dict[str, int] = {}
+
+    def way_back(self) -> WayBack:
+        """The same as of today: what comes after an edit of the template waits until that is known."""
+        steps, settled = list[Step](), False
+        for old in self.steps:
+            steps.append(Step(old.slug, old.why, (old.changes,), needs=old.wait, settled=settled))
+            settled = any(map(edits_template, old.changes))
+        return WayBack(tuple(steps), self.speakers, self.sessions, self.kept, self.levels)
+
+
+class OldRollback(Struct, frozen=True, rename={"api_version": "apiVersion"}):
+    """The file as the first version has written it."""
+
+    namespace: str
+    daemonset: str
+    uid: str
+    label: tuple[str, str]
+    mode: str
+    placement: str
+    legs: tuple[OldWay, ...]
+    api_version: Literal["bgp-speakers/v1"] = "bgp-speakers/v1"
+    kind: Literal["Rollback"] = "Rollback"
+
+    def rollback(self) -> Rollback:
+        """The same as of today."""
+        ways = chained([old.way_back() for old in self.legs])
+        return Rollback(
+            self.namespace, self.daemonset, self.uid, self.label, self.mode, self.placement, ways, product=""
+        )
 
 
 def fingerprint(placement: Placement) -> str:
@@ -90,28 +142,41 @@ def fingerprint(placement: Placement) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-def leg_of(
-    stages: Iterable[Stage],
+def way_back(
+    steps: Sequence[Step],
     speakers: Iterable[str],
-    sessions: Iterable[tuple[str, str]],
+    sessions: Iterable[Session],
     kept: Mapping[str, int],
     levels: Mapping[str, int],
-) -> Leg:
-    """The way back of a plan."""
-    steps = [UndoStep(each.slug, f"take back: {each.why}", each.undo, each.undo_wait) for each in stages if each.undo]
+) -> WayBack:
+    """What takes the steps of a plan back to these speakers and sessions."""
     by_peer: defaultdict[str, list[str]] = defaultdict(list)
     for node, peer in sorted(sessions):
         by_peer[peer].append(node)
     held = {peer: tuple(nodes) for peer, nodes in sorted(by_peer.items())}
-    return Leg(tuple(reversed(steps)), tuple(sorted(speakers)), held, dict(kept), dict(levels))
+    return WayBack(inverse_steps(steps), tuple(sorted(speakers)), held, dict(kept), dict(levels))
 
 
-def read_journal(path: Path) -> Journal | None:
+def chained(ways: Sequence[WayBack]) -> tuple[WayBack, ...]:
+    """The ways back, where one whose turn comes after an edit of the template begins once that is known."""
+    found = list(ways)
+    for index, (earlier, later) in enumerate(pairwise(ways)):
+        if earlier.steps and later.steps and any(map(edits_template, later.steps[-1].changes)):
+            first = structs.replace(earlier.steps[0], settled=True)
+            found[index] = structs.replace(earlier, steps=(first, *earlier.steps[1:]))
+    return tuple(found)
+
+
+def read_rollback(path: Path) -> Rollback | None:
     """The rollback file; None where there is none. Raises InputError."""
     try:
-        journal = msgspec.json.decode(path.read_bytes(), type=Journal)
-        check_patches(journal)
-        return journal
+        data = path.read_bytes()
+        if msgspec.json.decode(data, type=Head).product is None:
+            found = msgspec.json.decode(data, type=OldRollback).rollback()
+        else:
+            found = msgspec.json.decode(data, type=Rollback)
+        check_changes(found)
+        return found
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -120,11 +185,13 @@ def read_journal(path: Path) -> Journal | None:
         raise InputError(f"{path}: not a rollback file of version bgp-speakers/v1 ({explain(str(error))})") from None
 
 
-def check_patches(journal: Journal) -> None:
+def check_changes(found: Rollback) -> None:
     """Raise msgspec.ValidationError for a change that is none of ours: somebody has edited the file."""
-    changes = [change for leg in journal.legs for step in leg.steps for change in step.changes]
-    daemonset = ("DaemonSet", journal.namespace, journal.daemonset)
-    for change in changes:
+    if found.product not in {"", *PRODUCTS}:
+        raise msgspec.ValidationError(f"its product {found.product!r} is not known")
+    ours = {kind.name: kind for kind in product_named(found.product).kinds}
+    daemonset = (DAEMONSET.name, found.namespace, found.daemonset)
+    for change in (change for way in found.ways for step in way.steps for change in (*step.changes, *step.undo)):
         match change:
             case Patch(kind, namespace, name, _, _) | Delete(kind, namespace, name):
                 target = (kind, namespace, name)
@@ -132,7 +199,8 @@ def check_patches(journal: Journal) -> None:
                 target = key_of(msgspec.convert(manifest, Created).manifest())
             case _:
                 continue
-        if target[:2] != ("BgpPeer", "") and not (target == daemonset and isinstance(change, Patch)):
+        is_peer = target[0] in ours and ours[target[0]].namespaced == bool(target[1])
+        if not is_peer and not (target == daemonset and isinstance(change, Patch)):
             raise msgspec.ValidationError(f"it would change {' '.join(filter(None, target))}")
         if isinstance(change, Patch):
             operations = msgspec.convert(change.body, list[Operation])
@@ -140,6 +208,6 @@ def check_patches(journal: Journal) -> None:
                 raise msgspec.ValidationError(f"a patch of {kind} {name} is not one of ours")
 
 
-def write_journal(path: Path, journal: Journal) -> None:
+def write_rollback(path: Path, found: Rollback) -> None:
     """Write the file whole, and on the disk before this returns. Raises OutputError."""
-    write_file(path, msgspec.json.format(msgspec.json.encode(journal), indent=2) + b"\n")
+    write_file(path, msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")

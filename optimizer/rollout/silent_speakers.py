@@ -7,14 +7,16 @@ from collections import Counter
 from collections.abc import Callable, Collection
 
 from ..errors import StoppedError
+from ..kube.pods import Pod
 from ..progress import Tell
-from .watch import Pod, Seen, Watch
+from .belief import Seen
+from .watch import Watch
 
 TRIES = 5
 """Restarts after which a speaker that still announces nothing is somebody else's to look at."""
 
 
-class Silence:
+class SilentSpeakers:
     """Restarts them by `remove`. One that starts alone seldom meets a conflict, so that a few tries are enough."""
 
     def __init__(self, watch: Watch, remove: Callable[[Pod], object], tell: Tell) -> None:
@@ -23,7 +25,7 @@ class Silence:
         self.since: dict[str, float] = {}
         self.restarted: Counter[str] = Counter()
 
-    def end(self, speakers: Collection[str], seen: Seen) -> bool:
+    def restart_one(self, speakers: Collection[str], seen: Seen) -> bool:
         """Restart one of these speakers that has kept silent, when all of them run; whether one was.
 
         Raises StoppedError where restarts do not help, or where nobody that has started since announces anything: there
@@ -53,6 +55,6 @@ class Silence:
     def announced_since(self, seen: Seen) -> bool:
         """Whether any speaker that has started since the first look announces something."""
         return any(
-            peer in self.watch.announced and seen.pods[node].metadata.uid not in self.watch.known
+            peer in self.watch.memory.announced and seen.pods[node].metadata.uid not in self.watch.known
             for node, peer in seen.sessions
         )

@@ -1,114 +1,18 @@
-"""What a live cluster shows of its speakers: which pods are ready, and which sessions are established since.
-
-A session is believed where its speaker reports it ESTABLISHED and since when, and that is later than the start of the
-speaker's container (both are times of that node): a report can outlive the speaker that wrote it. Where it does not say
-since when, it is believed once a speaker that is ready has had the time to write it anew.
-
-A session alone carries no route. A speaker of OpenELB that meets a conflict when it starts, since another one starts at
-the same moment, begins anew and forgets what it was to announce. So where speakers announce something to a router
-today, a session counts only when its speaker has sent an UPDATE in it.
-"""
+"""Looks at a live cluster's speakers: which pods are ready, and which sessions are up since."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
-from datetime import datetime
-from typing import TypeVar
+from collections.abc import Collection
 
-import msgspec
-from msgspec import Struct, field, structs
+from msgspec import Struct, structs
 
-from ..errors import LiveError
+from ..errors import ConflictError, MissingError
 from ..kube.client import Api
 from ..kube.kinds import POD, Ref
-from ..kube.objects import Condition, Partial
-from ..speakers import product_named
-
-T = TypeVar("T")
-
-
-class Owner(Partial):
-    """Who has made a pod."""
-
-    kind: str = ""
-    uid: str = ""
-
-
-class PodMeta(Partial):
-    """What identifies a pod."""
-
-    name: str = ""
-    uid: str = ""
-    labels: dict[str, str] | None = None
-    owner_references: list[Owner] | None = None
-    deletion_timestamp: str | None = None
-
-
-class PodSpec(Partial):
-    """Where a pod runs."""
-
-    node_name: str = ""
-
-
-class Running(Partial):
-    """Since when a container runs."""
-
-    started_at: str | None = None
-
-
-class ContainerState(Partial):
-    """The state of a container."""
-
-    running: Running | None = None
-
-
-class ContainerStatus(Partial):
-    """How a container is."""
-
-    state: ContainerState | None = None
-
-
-class PodStatus(Partial):
-    """How a pod is."""
-
-    start_time: str | None = None
-    conditions: list[Condition] | None = None
-    container_statuses: list[ContainerStatus] | None = None
-
-
-class Pod(Partial):
-    """The fields of a speaker's pod that tell how it is."""
-
-    metadata: PodMeta
-    spec: PodSpec = field(default_factory=PodSpec)
-    status: PodStatus = field(default_factory=PodStatus)
-
-    @property
-    def ready(self) -> bool:
-        """Whether it is ready and to stay."""
-        conditions = self.status.conditions or ()
-        return self.metadata.deletion_timestamp is None and any(
-            each.type == "Ready" and each.status == "True" for each in conditions
-        )
-
-    @property
-    def started(self) -> float | None:
-        """When the last of its containers started, in seconds; None where that is not said."""
-        states = [each.state for each in self.status.container_statuses or () if each.state]
-        times = [self.status.start_time, *(state.running.started_at for state in states if state.running)]
-        return max(filter(None, map(seconds, times)), default=None)
-
-    @property
-    def revision(self) -> str:
-        """The hash of the template that it was made from."""
-        return (self.metadata.labels or {}).get("controller-revision-hash", "")
-
-
-class Pods(Partial):
-    """A page of pods."""
-
-    items: list[Pod] = field(default_factory=list)
+from ..kube.pods import Pod, Pods, decode
+from ..speakers.product import Product
+from .belief import Memory, Seen, Session, Trust, believe
 
 
 class Target(Struct, frozen=True):
@@ -120,86 +24,39 @@ class Target(Struct, frozen=True):
     selector: str
 
 
-class Seen(Struct, frozen=True):
-    """One look: the speakers' pods by node, those that are being deleted left out, and the sessions that are
-    established, as (node, peer object), of the peer objects that there are; `mute` are those in which nothing is
-    announced though it should be, and that do not count."""
-
-    pods: Mapping[str, Pod]
-    leaving: frozenset[str] = frozenset()
-    sessions: frozenset[tuple[str, str]] = frozenset()
-    mute: frozenset[tuple[str, str]] = frozenset()
-    peers: frozenset[str] = frozenset()
-
-    @property
-    def ready(self) -> frozenset[str]:
-        """The nodes whose speaker is ready."""
-        return frozenset(name for name, pod in self.pods.items() if pod.ready)
-
-
 class Watch:
-    """Looks at the speakers again and again, and remembers since when each pod has been ready."""
+    """Looks at the speakers again and again, and remembers what is needed to believe the next reports."""
 
-    def __init__(self, api: Api, target: Target, with_sessions: bool, allow_silent: bool = False) -> None:
-        self.api, self.target, self.with_sessions, self.product = api, target, with_sessions, product_named("")
-        self.since: dict[str, float] = {}
+    def __init__(
+        self, api: Api, target: Target, product: Product, with_sessions: bool, allow_silent: bool = False
+    ) -> None:
+        self.api, self.target, self.product = api, target, product
+        self.with_sessions, self.allow_silent = with_sessions, allow_silent
         # Seconds until a report without time is believed.
-        self.patience = float(self.product.report_period if with_sessions else 0)
-        # Reports, with the time that they give, of sessions that are closed already: they stay for a while.
-        self.doubted: dict[tuple[str, str], str | None] = {}
-        # The peer objects of routers to which speakers announce something, and the pods of the first look by uid.
-        # Where silence is allowed, sessions count as they are.
-        self.announced: frozenset[str] = frozenset()
+        self.patience = float(product.report_period if with_sessions else 0)
+        self.memory = Memory()
+        # The pods of the first look by uid.
         self.known: frozenset[str] = frozenset()
-        self.allow_silent = allow_silent
 
-    def first_look(self, today: Collection[tuple[str, str]]) -> Seen:
+    def first_look(self, today: Collection[Session]) -> Seen:
         """What the cluster shows before anything is changed: a report without time is believed.
 
         `today` are the sessions that there can be by now. A report of another one is of a session that was closed
         a moment ago: should it open again, only a new report of it is believed.
         """
-        seen = self.look(settled=True)
-        closed = {each: self.doubted[each] for each in self.doubted if each not in today}
-        self.doubted = closed
+        seen = self.look(first=True)
+        closed = {each: since for each, since in self.memory.doubted.items() if each not in today}
+        self.memory = structs.replace(self.memory, doubted=closed)
+        self.known = frozenset(pod.metadata.uid for pod in seen.pods.values())
         return structs.replace(seen, sessions=seen.sessions - closed.keys())
 
-    def look(self, settled: bool = False) -> Seen:
-        """What the cluster shows now; `settled`: nothing has been changed yet, so a report without time is believed."""
+    def look(self, first: bool = False) -> Seen:
+        """What the cluster shows now; `first`: nothing has been changed yet. Raises LiveError."""
         pods, leaving = self.pods()
-        now = time.monotonic()
-        self.since = {pod.metadata.uid: self.since.get(pod.metadata.uid, now) for pod in pods.values() if pod.ready}
-        sessions: set[tuple[str, str]] = set()
-        speaking: set[tuple[str, str]] = set()
-        reported: dict[tuple[str, str], str | None] = {}
-        peers: set[str] = set()
-        if self.with_sessions:
-            for peer in self.product.reports(self.api):
-                peers.add(peer.peer)
-                for node, report in peer.sessions.items():
-                    each = node, peer.peer
-                    if not report.up:
-                        continue
-                    reported[each] = report.since
-                    if each in self.doubted and self.doubted[each] == reported[each]:
-                        continue
-                    pod = pods.get(node)
-                    if pod and pod.ready and self.believed(pod, reported[each], 0 if settled else self.patience):
-                        sessions.add(each)
-                        if report.announces:
-                            speaking.add(each)
-        # What is no longer reported, or with another time, is a new session when it comes.
-        self.doubted = (
-            reported
-            if settled
-            else {each: since for each, since in self.doubted.items() if each in reported and reported[each] == since}
-        )
-        if settled:
-            self.known = frozenset(pod.metadata.uid for pod in pods.values())
-        if not self.allow_silent:
-            self.announced |= {peer for _, peer in speaking}
-        mute = frozenset(each for each in sessions - speaking if each[1] in self.announced)
-        return Seen(pods, leaving, frozenset(sessions) - mute, mute, frozenset(peers))
+        trust = Trust(0.0 if first else self.patience, self.allow_silent, first)
+        reports = self.product.reports(self.api) if self.with_sessions else ()
+        seen, self.memory = believe(reports, pods, self.memory, time.monotonic(), trust)
+        return structs.replace(seen, leaving=leaving)
 
     def pods(self) -> tuple[dict[str, Pod], frozenset[str]]:
         """The DaemonSet's pods by node, and the nodes of those that are being deleted."""
@@ -217,33 +74,11 @@ class Watch:
                     found[pod.spec.node_name] = pod
         return found, frozenset(leaving)
 
-    def believed(self, pod: Pod, uptime: str | None, patience: float) -> bool:
-        """Whether a report that a session is established since `uptime` is not older than its speaker's pod.
 
-        A report without time is believed `patience` seconds after the pod was first seen ready, and so is one of the
-        very second in which the pod was started: times are whole seconds, and it may be that of the pod before.
-        """
-        up = seconds(uptime)
-        if up is None or pod.started is None or up == pod.started:
-            return time.monotonic() - self.since[pod.metadata.uid] >= patience
-        return up > pod.started
-
-
-def seconds(text: str | None) -> float | None:
-    """A time as RFC 3339 has it, in seconds; None for what is none.
-
-    >>> seconds("1970-01-01T00:01:00Z")
-    60.0
-    """
+def delete_pod(watch: Watch, pod: Pod) -> bool:
+    """Delete a speaker's pod, if it is still this one; whether it was. The DaemonSet makes another one."""
     try:
-        return datetime.fromisoformat(text).timestamp() if text else None
-    except ValueError:
-        return None
-
-
-def decode(page: bytes, type_: type[T]) -> T:
-    """A page of a list. Raises LiveError."""
-    try:
-        return msgspec.json.decode(page, type=type_)
-    except msgspec.DecodeError as error:
-        raise LiveError(f"the API server's answer cannot be read ({error})") from None
+        watch.api.delete(Ref(POD, watch.target.namespace, pod.metadata.name), uid=pod.metadata.uid)
+    except (MissingError, ConflictError):
+        return False
+    return True

@@ -18,7 +18,7 @@ Unit = tuple[str, tuple[str, ...]]
 """A speaker and the routers of its sessions that open or close together."""
 
 
-class Hop(Struct, frozen=True):
+class Waypoint(Struct, frozen=True):
     """A placement in between, and the sessions that it closes or opens on the way to it."""
 
     placement: Placement
@@ -44,7 +44,7 @@ def over_limit(cluster: Cluster, placement: Placement) -> dict[str, tuple[int, i
     return found
 
 
-def hops(cluster: Cluster, policy: Policy, placement: Placement) -> tuple[Hop, ...]:
+def waypoints(cluster: Cluster, policy: Policy, placement: Placement) -> tuple[Waypoint, ...]:
     """The placements on the way, the wanted one last; () where old and new sessions fit together.
 
     Raises InputError where no order of closing and opening leads there.
@@ -61,8 +61,8 @@ def hops(cluster: Cluster, policy: Policy, placement: Placement) -> tuple[Hop, .
             raise InputError(
                 f"router {stuck} has no room for a new session, and none of its old ones can be closed first"
             )
-        found.append(Hop(chain.placement(), closes, opens))
-    return (*found[:-1], Hop(placement, found[-1].closes, found[-1].opens))
+        found.append(Waypoint(chain.placement(), closes, opens))
+    return (*found[:-1], Waypoint(placement, found[-1].closes, found[-1].opens))
 
 
 class Chain:

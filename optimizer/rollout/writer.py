@@ -7,28 +7,15 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import jsonpointer
-
 from ..errors import ConflictError, ForeignError, InternalError, LiveError, MissingError, RefusedError
-from ..kube.changes import (
-    Change,
-    Create,
-    Delete,
-    Key,
-    Label,
-    Patch,
-    Restart,
-    TaintNodes,
-    clean,
-    json_patch,
-    key_of,
-    taint_of,
-)
+from ..kube.changes import Change, Create, Delete, Label, Patch, Restart, TaintNodes, clean, key_of, taint_of
 from ..kube.client import MANAGER, Api
 from ..kube.kinds import NODE, Ref
 from ..kube.parallel import in_parallel
+from ..kube.patches import done, failed, label_operations, passes, replace_operations
 from ..model import Taint
-from ..speakers import kinds_of, product_named
+from ..speakers import kinds_of
+from ..speakers.product import Product
 from ..words import plural
 
 TRIES = 5
@@ -37,21 +24,28 @@ TRIES = 5
 LEAVING = 60
 """Seconds, about, to wait for an object that is being deleted: finalizers may hold it."""
 
-ABSENT = object()
 
-
-class Changes:
+class Writer:
     """Makes changes. `labels` are the values of the speaker label, by node, as they were read: these may be replaced,
     and on the way `back` those alone that are ours. There an object that is gone needs nothing, nor does one that is
-    as one of the `later` changes leaves it: that has been made before, or was never taken away.
+    as a later change of it leaves it: that has been made before, or was never taken away.
     """
 
-    def __init__(self, api: Api, label: tuple[str, str], labels: Mapping[str, str | None], back: bool = False) -> None:
-        self.api, self.label, self.labels, self.back = api, label, dict(labels), back
-        self.later: Sequence[Change] = ()
+    def __init__(
+        self,
+        api: Api,
+        product: Product,
+        label: tuple[str, str],
+        labels: Mapping[str, str | None],
+        back: bool = False,
+    ) -> None:
+        self.api, self.product, self.label, self.labels, self.back = api, product, label, dict(labels), back
+        self.kinds = kinds_of(product)
 
-    def make(self, change: Change) -> int:
+    def make(self, change: Change, later: Sequence[Patch] = ()) -> int:
         """Make a change and return how many objects it has changed; those that were so already do not count.
+
+        `later` are the changes of the same object that are still to come.
 
         Raises ForeignError, MissingError, and LiveError for what the server refuses.
         """
@@ -61,9 +55,9 @@ class Changes:
             case TaintNodes(taint, present, nodes):
                 return on_nodes(lambda name: self.set_taint(name, taint, present), nodes)
             case Patch():
-                return self.patch(change)
+                return self.patch(change, later)
             case Create(manifest):
-                return self.create(manifest)
+                return self.create(manifest, later)
             case Delete(kind, namespace, name):
                 return self.delete(kind, namespace, name)
             case Restart():
@@ -102,7 +96,8 @@ class Changes:
             raise ConflictError(f"node {name}: its label {key} cannot be set, the node is changed all the time", 409)
         raise ForeignError(
             "Node",
-            f"node {name}: the label {key} is {'gone' if now is None else repr(now)} by now{whom}; it is left as it is",
+            f"node {name}: the label {key} {'was removed meanwhile' if now is None else f'is {now!r} by now'}{whom}; "
+            "left unchanged",
         )
 
     def set_taint(self, name: str, taint: Taint, present: bool) -> bool:
@@ -125,7 +120,7 @@ class Changes:
                 raise ForeignError(
                     "Node",
                     f"node {name}: the taint {taint.key} is {mine[0].get('value', '')!r} by now"
-                    f"{by_whom(node, 'spec', 'taints')}; it is left as it is",
+                    f"{by_whom(node, 'spec', 'taints')}; left unchanged",
                 )
             new = [each for each in old if each not in mine]
             if present:
@@ -141,9 +136,9 @@ class Changes:
                 refused(error)
         raise ConflictError(f"node {name}: its taints could not be set, they are changed all the time", 409)
 
-    def patch(self, change: Patch) -> bool:
+    def patch(self, change: Patch, later: Sequence[Patch]) -> bool:
         """Patch an object with a JSON patch whose tests say what it is to be before."""
-        path, again = Ref(kinds_of(product_named(""))[change.kind], change.namespace, change.name), 0
+        path, again = Ref(self.kinds[change.kind], change.namespace, change.name), 0
         while True:
             try:
                 if self.back and done(found := self.api.get(path), change.body):
@@ -157,8 +152,7 @@ class Changes:
             except (ConflictError, RefusedError) as error:
                 refused(error)
                 found = self.api.get(path)
-                key = (change.kind, change.namespace, change.name)
-                if done(found, change.body) or self.is_past(key, found, change.body):
+                if done(found, change.body) or is_past(found, later, change.body):
                     return False
                 if passes(found, change.body):
                     again += 1
@@ -170,53 +164,46 @@ class Changes:
                 raise ForeignError(
                     change.kind,
                     f"{change.kind} {change.name}: {named} is not what it was when the plan was made"
-                    f"{by_whom(found, *fields[0])}; it is left as it is",
+                    f"{by_whom(found, *fields[0])}; left unchanged",
                 ) from None
 
-    def create(self, manifest: Mapping[str, Any]) -> bool:
+    def create(self, manifest: Mapping[str, Any], later: Sequence[Patch]) -> bool:
         """Create an object, unless one that says the same is there; one that is being deleted is waited for."""
         kind, namespace, name = key_of(manifest)
         for _ in range(LEAVING):
             try:
-                self.api.create(Ref(kinds_of(product_named(""))[kind], namespace, name), clean(manifest))
+                self.api.create(Ref(self.kinds[kind], namespace, name), clean(manifest))
                 return True
             except ConflictError:
                 try:
-                    found = self.api.get(Ref(kinds_of(product_named(""))[kind], namespace, name))
+                    found = self.api.get(Ref(self.kinds[kind], namespace, name))
                 except MissingError:
                     continue
                 if found["metadata"].get("deletionTimestamp"):
                     time.sleep(1)
                     continue
-                if found.get("spec") == manifest.get("spec") or self.is_past((kind, namespace, name), found):
+                if found.get("spec") == manifest.get("spec") or is_past(found, later):
                     return False
-                raise ForeignError(
-                    kind, f"{kind} {name} exists by now, with another spec; it is left as it is"
-                ) from None
+                raise ForeignError(kind, f"{kind} {name} exists by now, with another spec; left unchanged") from None
         raise ConflictError(f"{kind} {name} cannot be created: the old one is being deleted, but stays", 409)
 
-    def is_past(self, key: Key, found: Mapping[str, Any], operations: Iterable[Mapping[str, Any]] = ()) -> bool:
-        """Whether an object is as a later change of all these fields leaves it."""
-        paths = {each["path"] for each in operations}
-        return any(
-            isinstance(each, Patch)
-            and (each.kind, each.namespace, each.name) == key
-            and paths <= {operation["path"] for operation in each.body}
-            and done(found, each.body)
-            for each in self.later
-        )
-
     def delete(self, kind: str, namespace: str, name: str) -> bool:
-        """Delete an object that we have created or led elsewhere."""
-        path = Ref(kinds_of(product_named(""))[kind], namespace, name)
+        """Delete an object that we have created or parked."""
+        path = Ref(self.kinds[kind], namespace, name)
         try:
             found = self.api.get(path)
-            if not product_named("").removable(found):
+            if not self.product.removable(found):
                 raise ForeignError(kind, f"{kind} {name} is not as this plan leaves it by now; it is not deleted")
             self.api.delete(path, uid=found["metadata"]["uid"])
             return True
         except MissingError:
             return False
+
+
+def is_past(found: Mapping[str, Any], later: Iterable[Patch], operations: Iterable[Mapping[str, Any]] = ()) -> bool:
+    """Whether an object is as a later change of all these fields leaves it."""
+    paths = {each["path"] for each in operations}
+    return any(paths <= {operation["path"] for operation in each.body} and done(found, each.body) for each in later)
 
 
 def on_nodes(rule: Callable[[str], bool], names: Iterable[str]) -> int:
@@ -238,7 +225,7 @@ def on_nodes(rule: Callable[[str], bool], names: Iterable[str]) -> int:
 def raise_first(foreign: Sequence[ForeignError]) -> None:
     """Raise the first of these, if there is one, with the number of the others."""
     if foreign:
-        more = f" (and so {plural(len(foreign) - 1, 'node')} more)" if len(foreign) > 1 else ""
+        more = f" (and {plural(len(foreign) - 1, 'more node')})" if len(foreign) > 1 else ""
         raise ForeignError(foreign[0].kind, f"{foreign[0]}{more}")
 
 
@@ -246,54 +233,6 @@ def refused(error: LiveError) -> None:
     """Raise it again unless it may be a failed test or a conflict."""
     if error.status not in (409, 422):
         raise error
-
-
-def label_operations(
-    old: str | None, key: str, value: str | None, labels: Mapping[str, str] | None
-) -> list[dict[str, Any]]:
-    """The JSON patch of one label; `labels` None says that the node has none at all."""
-    if labels is None:
-        return replace_operations("/metadata/labels", None, {key: value})
-    return replace_operations(f"/metadata/labels/{jsonpointer.escape(key)}", old, value)
-
-
-def replace_operations(path: str, old: Any, new: Any) -> list[dict[str, Any]]:
-    """The JSON patch that puts `new` in the place of `old`, None for absent, under a test.
-
-    >>> replace_operations("/a", None, "b")
-    [{'op': 'test', 'path': '/a', 'value': None}, {'op': 'add', 'path': '/a', 'value': 'b'}]
-    """
-    test = {"op": "test", "path": path, "value": old}
-    return [test, {"op": "remove", "path": path} if new is None else {"op": "add", "path": path, "value": new}]
-
-
-def done(found: Mapping[str, Any], operations: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether an object is as the operations would leave it."""
-    for operation in operations:
-        now = jsonpointer.resolve_pointer(found, operation["path"], ABSENT)
-        if operation["op"] != "test" and now != (ABSENT if operation["op"] == "remove" else operation["value"]):
-            return False
-    return True
-
-
-def passes(found: dict[str, Any], operations: list[dict[str, Any]]) -> bool:
-    """Whether the tests of the operations hold."""
-    try:
-        json_patch(found, operations)
-    except InternalError:
-        return False
-    return True
-
-
-def failed(found: Mapping[str, Any], operations: Iterable[Mapping[str, Any]]) -> list[list[str]]:
-    """The fields whose test fails, each as its path of names."""
-    paths = [
-        operation["path"]
-        for operation in operations
-        if operation["op"] == "test"
-        and jsonpointer.resolve_pointer(found, operation["path"], None) != operation["value"]
-    ]
-    return [list(map(str, jsonpointer.JsonPointer(path).parts)) for path in paths] or [["spec"]]
 
 
 def by_whom(found: Mapping[str, Any], *fields: str) -> str:

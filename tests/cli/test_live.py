@@ -13,8 +13,8 @@ from optimizer.cli.main import main
 from optimizer.inputs.placement import placement_to_json
 from optimizer.inputs.topology import Topology
 from optimizer.model import Policy, Session
-from optimizer.rollout import watch as evidence
-from optimizer.rollout.rollback_file import Journal, write_journal
+from optimizer.rollout.rollback_file import Rollback, write_rollback
+from optimizer.speakers.openelb import OpenELB
 from tests.exports.export_inputs import KEY, POLICY, VALUE, placed
 from tests.live_server import Server, failure, kubeconfig, serving
 from tests.objects import SPEAKER, SYSTEM, daemonset, node, peer, speaker_pod
@@ -105,7 +105,7 @@ def test_a_rollback_file_that_is_missing_or_none(tmp_path: Path, server: Server,
 
 def test_a_rollback_file_of_another_daemonset(tmp_path: Path, server: Server, login: list[object]) -> None:
     file = tmp_path / "old.rollback.json"
-    write_journal(file, Journal(SYSTEM, SPEAKER, "other", (KEY, VALUE), "bgp", "abc", ()))
+    write_rollback(file, Rollback(SYSTEM, SPEAKER, "other", (KEY, VALUE), "bgp", "abc", (), "openelb"))
     told = sentence("rollback", file, "--yes", *login)
     assert told == f"{file}: is of another DaemonSet {SYSTEM}/{SPEAKER} than {server.address} has by now"
     assert {each.method for each in server.requests} == {"GET"}
@@ -121,7 +121,7 @@ def test_a_placement_that_is_missing_or_none(tmp_path: Path, login: list[object]
 def test_a_kubeconfig_that_is_missing_or_broken(tmp_path: Path, placement: Path) -> None:
     file = tmp_path / "kubeconfig"
     rollback = tmp_path / "it.rollback.json"
-    write_journal(rollback, Journal(SYSTEM, SPEAKER, "1", (KEY, VALUE), "bgp", "abc", ()))
+    write_rollback(rollback, Rollback(SYSTEM, SPEAKER, "1", (KEY, VALUE), "bgp", "abc", (), "openelb"))
     for command in (["plan", placement], ["apply", placement, "--yes"], ["rollback", rollback, "--yes"]):
         assert sentence(*command, "--kubeconfig", tmp_path / "none") == f"{tmp_path / 'none'}: no such file"
     file.write_text("[")
@@ -153,7 +153,7 @@ def test_nothing_to_change_is_told_and_writes_no_rollback_file(
     tmp_path: Path, server: Server, login: list[object], placement: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A report may need its time to be believed: that is waited for besides.
-    monkeypatch.setattr(evidence, "STATUS_PERIOD", 0.4)
+    monkeypatch.setattr(OpenELB, "report_period", 0.4)
     told = run("plan", placement, *login)
     assert (told.exit_code, told.stdout) == (
         0,
@@ -164,8 +164,8 @@ def test_nothing_to_change_is_told_and_writes_no_rollback_file(
     pace = ["--timeout", "0.1", "--interval", "0.01"]
     told_of = sentence("apply", placement, "--yes", *login, *pace)
     assert told_of == (
-        "stopped at the last look, in a safe state: after 0.1 s, and 0.4 s that a report may take, there is "
-        "still missing: the speaker on n1, the speaker on n2, the session n1 - leaf, the session n2 - leaf; "
+        "stopped at the last look, in a safe state: still missing after 0.1 s, and 0.4 s that a report may "
+        "take: the speaker on n1, the speaker on n2, the session n1 - leaf, the session n2 - leaf; "
         "nothing was changed"
     )
     for each in server.objects:

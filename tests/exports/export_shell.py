@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 import yaml
 
-from optimizer.exports.export import Export, export, write
-from optimizer.kube.changes import Key, Objects, apply_changes, objects_of
+from optimizer.exports.export import Export, export
+from optimizer.kube.changes import Key, Objects, apply_changes
 from optimizer.model import Cluster, Placement, Policy
+from optimizer.plan.objects import objects_of
+from optimizer.plan.plan import make_plan
 from optimizer.plan.template import Style
 from tests.exports.export_inputs import POLICY, cluster, hostnames, node, peer, placed, rack, router
 
@@ -51,7 +53,7 @@ def moving() -> tuple[Cluster, Placement]:
 
 
 def settled(found: Cluster, placement: Placement, style: Style) -> Objects:
-    steps = export(found, POLICY, placement, style, "kubectl").steps
+    steps = export(make_plan(found, POLICY, placement, style), "kubectl").steps
     return apply_changes(objects_of(found), (change for step in steps for change in step.changes))
 
 
@@ -108,7 +110,7 @@ def real_kubectl(url: str, tmp_path: Path) -> str:
 
 
 def written(tmp_path: Path, result: Export) -> Path:
-    write(result, tmp_path / "out")
+    result.write(tmp_path / "out")
     return tmp_path / "out"
 
 

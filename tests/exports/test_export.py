@@ -11,14 +11,16 @@ import yaml
 from msgspec.structs import replace
 
 from optimizer.errors import OutputError
-from optimizer.exports.export import FORMATS, Export, Format, export, write
-from optimizer.exports.kubectl import WAITED
+from optimizer.exports.export import FORMATS, Export, Format, export
+from optimizer.exports.kubectl import WAITED, watched
 from optimizer.exports.kustomize import overlay
-from optimizer.exports.script import FIELDS, state
-from optimizer.kube.changes import Label, Patch, apply_changes, merge, objects_of
+from optimizer.kube.changes import Label, Patch, apply_changes
+from optimizer.kube.patches import merge
 from optimizer.kube.selectors import selector_text
 from optimizer.model import Policy
-from optimizer.plan.restarts import ANNOTATION
+from optimizer.plan.hold import ANNOTATION
+from optimizer.plan.objects import objects_of
+from optimizer.plan.plan import make_plan
 from optimizer.plan.template import STYLES, Style
 from tests.exports.export_inputs import (
     DAEMONSET,
@@ -53,18 +55,18 @@ def test_nothing_to_change_gives_no_files() -> None:
     found = two_racks()
     nodes = [node(each.name, each.labels["rack"], each.name != "c1") for each in found.nodes]
     same = cluster(nodes, found.routers, found.peers, {"nodeSelector": {KEY: VALUE}}, running=TWO_RACKS.speakers)
-    assert export(same, POLICY, TWO_RACKS, "node-selector", "kubectl") == Export()
+    assert export(make_plan(same, POLICY, TWO_RACKS, "node-selector"), "kubectl") == Export()
 
 
 @pytest.mark.parametrize("format_", FORMATS)
 @pytest.mark.parametrize("style", STYLES)
 def test_same_input_gives_the_same_bytes_and_every_file_says_what_it_is(style: Style, format_: Format) -> None:
     found, placement = moving()
-    result = export(found, POLICY, placement, style, format_)
+    result = export(make_plan(found, POLICY, placement, style), format_)
     shuffled = replace(
         placement, speakers=tuple(reversed(placement.speakers)), sessions=tuple(reversed(placement.sessions))
     )
-    assert export(found, POLICY, shuffled, style, format_).files == result.files
+    assert export(make_plan(found, POLICY, shuffled, style), format_).files == result.files
     for name, text in result.files.items():
         assert text.startswith("An export" if name == "README.txt" else ("# ", "#!/bin/sh\n# ")), name
         assert text.endswith("\n")
@@ -73,13 +75,13 @@ def test_same_input_gives_the_same_bytes_and_every_file_says_what_it_is(style: S
 
 @pytest.mark.parametrize("format_", FORMATS)
 def test_scripts_are_posix_shell(format_: Format, tmp_path: Path) -> None:
-    folder = written(tmp_path, export(*moving_with("taints"), format_))
+    folder = written(tmp_path, export(make_plan(*moving_with("taints")), format_))
     for script in folder.rglob("*.sh"):
         subprocess.run(["sh", "-n", str(script)], check=True)
 
 
 def test_kubectl_files_are_numbered_in_the_order_of_apply_sh() -> None:
-    files = export(*moving_with("taints"), "kubectl").files
+    files = export(make_plan(*moving_with("taints")), "kubectl").files
     used = re.findall(
         r"^(?:create|label|unlabel|taint|untaint|patch_json|patch_merge|restart_speakers) (\S+)",
         files["apply.sh"],
@@ -103,7 +105,8 @@ def test_kubectl_files_are_numbered_in_the_order_of_apply_sh() -> None:
 
 def test_helm_values_hold_whole_lists_and_only_what_the_style_needs() -> None:
     values = {
-        style: yaml.safe_load(export(*moving_with(style), "helm").files["values.yaml"])["speaker"] for style in STYLES
+        style: yaml.safe_load(export(make_plan(*moving_with(style)), "helm").files["values.yaml"])["speaker"]
+        for style in STYLES
     }
     ours = {"key": KEY, "operator": "Equal", "value": VALUE, "effect": "NoSchedule"}
     assert values["node-selector"] == {"nodeSelector": {"kubernetes.io/os": "linux", KEY: VALUE}}
@@ -118,18 +121,29 @@ def test_helm_values_hold_whole_lists_and_only_what_the_style_needs() -> None:
 
 
 def test_hazards_are_those_of_the_export() -> None:
-    told = export(*moving_with("affinity"), "helm").hazards
+    told = export(make_plan(*moving_with("affinity")), "helm").hazards
     assert [("restarted" in told[0]), "edited" in told[1], "old-1 are deleted" in told[2], "template" in told[3]] == [
         True
     ] * 4
 
 
 def test_layer2_waits_for_speakers_alone() -> None:
-    files = export(
-        two_racks(running=["a1"]), Policy(mode="layer2"), placed(speakers=["a1", "b1"]), "affinity", "kubectl"
-    ).files
+    found, placement = two_racks(running=["a1"]), placed(speakers=["a1", "b1"])
+    files = export(make_plan(found, Policy(mode="layer2"), placement, "affinity"), "kubectl").files
     assert "wait_speakers speakers.txt" in files["apply.sh"]
     assert "wait_sessions" not in files["apply.sh"]
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_what_is_noted_of_a_daemonset_that_was_let_go_by_hand_is_removed(format_: Format) -> None:
+    found = two_racks()
+    assert found.speaker is not None
+    manifest = daemonset({"nodeSelector": {KEY: VALUE}}, updateStrategy={"type": "RollingUpdate"})
+    manifest["metadata"]["annotations"] = {ANNOTATION: "x"}
+    noted = replace(found, speaker=replace(found.speaker, manifest=manifest))
+    made = export(make_plan(noted, POLICY, TWO_RACKS, "node-selector"), format_)
+    assert any("patch_merge" in text and "daemonset" in text for text in made.files.values())
+    assert not any("template" in each for each in made.hazards)
 
 
 def test_a_daemonset_that_is_updated_by_hand_is_left_so() -> None:
@@ -138,7 +152,7 @@ def test_a_daemonset_that_is_updated_by_hand_is_left_so() -> None:
     manifest = daemonset({}, updateStrategy={"type": "OnDelete"})
     by_hand = replace(found, speaker=replace(found.speaker, manifest=manifest))
     for case, restarts in ((found, True), (by_hand, False)):
-        files = export(case, POLICY, TWO_RACKS, "taints", "helm").files
+        files = export(make_plan(case, POLICY, TWO_RACKS, "taints"), "helm").files
         assert ("restart_speakers " in files["after.sh"]) == restarts
         assert ("daemonset-openelb-speaker.yaml" in files["before.sh"]) == restarts
 
@@ -146,7 +160,7 @@ def test_a_daemonset_that_is_updated_by_hand_is_left_so() -> None:
 @pytest.mark.parametrize("style", STYLES)
 def test_helm_and_kustomize_hold_restarts_before_and_resume_them_last(style: Style) -> None:
     for format_, prefix in (("helm", ""), ("kustomize", "nodes-")):
-        files = export(*moving_with(style), format_).files  # type: ignore[arg-type]
+        files = export(make_plan(*moving_with(style)), format_).files  # type: ignore[arg-type]
         before, resume = calls_in(files[f"{prefix}before.sh"]), files[f"{prefix}after.sh"]
         # The last change before the tool's edit of the template.
         *earlier, last, settle = before
@@ -171,7 +185,7 @@ def calls_in(script: str) -> list[str]:
 
 @pytest.mark.parametrize("style", STYLES)
 def test_labels_settle_before_the_template_asks_for_them_and_it_settles_before_they_go(style: Style) -> None:
-    files = export(*moving_with(style), "kubectl").files
+    files = export(make_plan(*moving_with(style)), "kubectl").files
     apply, back = calls_in(files["apply.sh"]), calls_in(files["rollback.sh"])
 
     def is_template(line: str) -> bool:
@@ -192,7 +206,7 @@ def test_labels_settle_before_the_template_asks_for_them_and_it_settles_before_t
     assert [line.split()[0] for line in back[at + 1 : letting_go]] == ["wait_speakers"]
 
     for format_, prefix in (("helm", ""), ("kustomize", "nodes-")):
-        files = export(*moving_with(style), format_).files  # type: ignore[arg-type]
+        files = export(make_plan(*moving_with(style)), format_).files  # type: ignore[arg-type]
         before, back = calls_in(files[f"{prefix}before.sh"]), calls_in(files["rollback.sh"])
         assert (before.index("settle"), before.count("settle")) == (len(before) - 1, 1)
         at = back.index("settle")
@@ -208,8 +222,8 @@ def test_labels_alone_need_no_time_to_settle(format_: Format) -> None:
     nodes = [node(each.name, each.labels["rack"], each.name != "a2") for each in found.nodes]
     running = ["a1", "b1", "b2", "c1"]
     asks = cluster(nodes, found.routers, found.peers, {"nodeSelector": {KEY: VALUE}}, running=running)
-    made = export(asks, POLICY, TWO_RACKS, "node-selector", format_)
-    assert [step.slug for step in made.steps] == ["label-speakers", "unlabel-nodes"]
+    made = export(make_plan(asks, POLICY, TWO_RACKS, "node-selector"), format_)
+    assert [step.name for step in made.steps] == ["label-speakers", "unlabel-nodes"]
     assert not any("settle" in calls_in(text) for name, text in made.files.items() if name in made.executable)
 
 
@@ -221,8 +235,8 @@ def test_a_cluster_that_was_left_held_is_exported_in_every_format(format_: Forma
     manifest["metadata"]["annotations"] = {ANNOTATION: '{"type": "RollingUpdate"}'}
     nodes = [replace(each, labels={**each.labels, KEY: VALUE}) for each in found.nodes]
     held = replace(found, nodes=tuple(nodes), speaker=replace(found.speaker, manifest=manifest))
-    made = export(held, POLICY, TWO_RACKS, "node-selector", format_)
-    assert [step.slug for step in made.steps] == ["restart-speakers", "unlabel-nodes", "resume-restarts"]
+    made = export(make_plan(held, POLICY, TWO_RACKS, "node-selector"), format_)
+    assert [step.name for step in made.steps] == ["restart-speakers", "unlabel-nodes", "resume-restarts"]
     (told,) = made.hazards
     assert told.startswith("an earlier change has held DaemonSet openelb-system/openelb-speaker: its speakers that")
     # A restart waits for sessions, which the second of three steps may open: so it is not in the first.
@@ -250,8 +264,8 @@ def test_an_overlay_works_over_the_old_value_and_over_nothing() -> None:
 
 
 def test_write_makes_the_folder_with_executable_scripts(tmp_path: Path) -> None:
-    result = export(*moving_with("taints"), "kubectl")
-    write(result, tmp_path / "deep" / "out")
+    result = export(make_plan(*moving_with("taints")), "kubectl")
+    result.write(tmp_path / "deep" / "out")
     found = {
         str(path.relative_to(tmp_path / "deep/out")): path
         for path in (tmp_path / "deep/out").rglob("*")
@@ -264,9 +278,9 @@ def test_write_makes_the_folder_with_executable_scripts(tmp_path: Path) -> None:
 
 def test_write_replaces_an_earlier_export_and_an_empty_folder(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    write(export(*moving_with("taints"), "kubectl"), tmp_path / "out")
-    second = export(*moving_with("affinity"), "helm")
-    write(second, tmp_path / "out")
+    export(make_plan(*moving_with("taints")), "kubectl").write(tmp_path / "out")
+    second = export(make_plan(*moving_with("affinity")), "helm")
+    second.write(tmp_path / "out")
     assert {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()} == set(
         second.files
     )
@@ -274,25 +288,25 @@ def test_write_replaces_an_earlier_export_and_an_empty_folder(tmp_path: Path) ->
 
 @pytest.mark.parametrize("foreign", ["notes.txt", "README.txt", "component/extra.yaml"])
 def test_write_refuses_a_folder_with_anything_else(tmp_path: Path, foreign: str) -> None:
-    result = export(*moving_with("taints"), "kustomize")
+    result = export(make_plan(*moving_with("taints")), "kustomize")
     if foreign.startswith("component"):
-        write(result, tmp_path)
+        result.write(tmp_path)
     (tmp_path / foreign).write_text("mine\n")
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     with pytest.raises(OutputError, match=re.escape(str(tmp_path))):
-        write(result, tmp_path)
+        result.write(tmp_path)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_write_refuses_a_file_and_leaves_nothing_where_it_fails(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine\n")
     with pytest.raises(OutputError, match="is not a folder"):
-        write(export(*moving_with("taints"), "kubectl"), tmp_path / "file")
+        export(make_plan(*moving_with("taints")), "kubectl").write(tmp_path / "file")
     with pytest.raises(OutputError, match="cannot be"):
-        write(export(*moving_with("taints"), "kubectl"), tmp_path / "file" / "out")
+        export(make_plan(*moving_with("taints")), "kubectl").write(tmp_path / "file" / "out")
     broken = Export({"a": "1\n", "a/b": "2\n"})
     with pytest.raises(OutputError, match="cannot be written"):
-        write(broken, tmp_path / "out")
+        broken.write(tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
@@ -304,7 +318,8 @@ def test_write_refuses_a_file_and_leaves_nothing_where_it_fails(tmp_path: Path) 
 @pytest.mark.parametrize("undo", [False, True])
 def test_kubectl_patch_agrees_with_the_application_in_memory(style: Style, undo: bool, tmp_path: Path) -> None:
     found, placement = moving()
-    steps = export(found, POLICY, placement, style, "kubectl").steps
+    plan = make_plan(found, POLICY, placement, style)
+    steps, scripts = export(plan, "kubectl").steps, watched(plan)
     objects = settled(found, placement, style) if undo else objects_of(found)
     seen = set()
     for change in (
@@ -327,9 +342,8 @@ def test_kubectl_patch_agrees_with_the_application_in_memory(style: Style, undo:
             ]
             assert json.loads(local(tmp_path, *command, "-o", "json")) == changed[key]
             # What the scripts compare to see whether a patch has been made.
-            assert local(tmp_path, *command, "-o", f"jsonpath={FIELDS[change.kind]}") == state(
-                changed[key], change.kind
-            )
+            fields = scripts.fields(change.kind)
+            assert local(tmp_path, *command, "-o", f"jsonpath={fields}") == scripts.state(changed[key])
             seen.add(change.kind)
         objects = changed
     assert seen == {"DaemonSet", "BgpPeer"}
@@ -351,7 +365,7 @@ def test_kubectl_label_agrees_with_the_application_in_memory(tmp_path: Path) -> 
 @pytest.mark.parametrize("style", STYLES)
 def test_kustomize_renders_the_wished_daemonset_and_bgppeers(style: Style, tmp_path: Path) -> None:
     found, placement = moving()
-    out = written(tmp_path, export(found, POLICY, placement, style, "kustomize"))
+    out = written(tmp_path, export(make_plan(found, POLICY, placement, style), "kustomize"))
     base = without_nodes(objects_of(found))
     wished = without_nodes(settled(found, placement, style))
     assert plain(rendered(tmp_path, base, out, "component")) == plain(wished)
@@ -386,6 +400,6 @@ def test_a_component_says_all_that_is_wished_to_the_base_of_the_first_day(
         running=placement.speakers,
     )
     moved = placed(("a1", "leaf-1"), ("a2", "leaf-1"), ("b1", "leaf-2"), ("b2", "leaf-2"))
-    out = written(tmp_path, export(second, POLICY, moved, style, "kustomize"))
+    out = written(tmp_path, export(make_plan(second, POLICY, moved, style), "kustomize"))
     base = without_nodes(objects_of(replace(found, peers=found.peers[:1])))
     assert plain(rendered(tmp_path, base, out, "component")) == plain(without_nodes(settled(second, moved, style)))

@@ -7,8 +7,10 @@ import pytest
 import yaml
 
 from optimizer.exports.export import export
-from optimizer.kube.changes import merge, objects_of
-from optimizer.plan.restarts import strategy
+from optimizer.kube.patches import merge
+from optimizer.plan.hold import strategy
+from optimizer.plan.objects import objects_of
+from optimizer.plan.plan import make_plan
 from optimizer.plan.template import STYLES, Style
 from tests.api_server import World, serving
 from tests.exports.export_inputs import (
@@ -64,7 +66,7 @@ def calls_of(recorder: Path) -> list[str]:
 
 
 def test_apply_sh_calls_kubectl_in_order(tmp_path: Path, recorder: Path) -> None:
-    folder = written(tmp_path, export(*moving_with("taints"), "kubectl"))
+    folder = written(tmp_path, export(make_plan(*moving_with("taints")), "kubectl"))
     Shell(folder, str(recorder)).ok("apply.sh", TIMEOUT="0")
     calls = calls_of(recorder)
     # This kubectl says that old-1 is not as the script has led it, so old-1 is not deleted.
@@ -93,7 +95,7 @@ def test_between_the_labels_and_the_template_the_scripts_sleep(
     sleep.chmod(0o755)
     path = f"{sleep.parent}:{os.environ['PATH']}"
     found, placement = moving()
-    folder = written(tmp_path, export(found, POLICY, placement, "node-selector", "kubectl"))
+    folder = written(tmp_path, export(make_plan(found, POLICY, placement, "node-selector"), "kubectl"))
     Shell(folder, str(recorder)).ok("apply.sh", TIMEOUT="0", SETTLE=setting, PATH=path)
     calls = [line.split()[0] if line.startswith(("label", "patch")) else line for line in calls_of(recorder)]
     at = calls.index(f"sleep {seconds}")
@@ -104,7 +106,7 @@ def test_between_the_labels_and_the_template_the_scripts_sleep(
 def test_nodes_go_to_kubectl_a_hundred_at_a_time(tmp_path: Path, recorder: Path) -> None:
     names = [f"node-{number:05d}.example.com" for number in range(10_000)]
     found = cluster([node(name) for name in names])
-    folder = written(tmp_path, export(found, POLICY, placed(speakers=names), "node-selector", "kubectl"))
+    folder = written(tmp_path, export(make_plan(found, POLICY, placed(speakers=names), "node-selector"), "kubectl"))
     Shell(folder, str(recorder)).ok("apply.sh", TIMEOUT="0")
     calls = [line.split() for line in calls_of(recorder) if line.startswith("label")]
     assert (len(calls), {len(call) for call in calls}) == (100, {104})
@@ -112,7 +114,7 @@ def test_nodes_go_to_kubectl_a_hundred_at_a_time(tmp_path: Path, recorder: Path)
 
 
 def test_a_failure_of_kubectl_ends_the_script(tmp_path: Path) -> None:
-    folder = written(tmp_path, export(*moving_with("taints"), "kubectl"))
+    folder = written(tmp_path, export(make_plan(*moving_with("taints")), "kubectl"))
     assert Shell(folder, "false").run("apply.sh", TIMEOUT="0").returncode != 0
 
 
@@ -128,7 +130,7 @@ def fewest(world: World, address: str) -> int:
 @pytest.mark.parametrize("style", STYLES)
 def test_apply_sh_brings_the_placement_and_rollback_sh_takes_it_back(style: Style, tmp_path: Path) -> None:
     found, placement = moving()
-    out = written(tmp_path, export(found, POLICY, placement, style, "kubectl"))
+    out = written(tmp_path, export(make_plan(found, POLICY, placement, style), "kubectl"))
     world = World(objects_of(found))
     start, wished = plain(world.objects), plain(World(settled(found, placement, style)).objects)
     with serving(world) as url:
@@ -151,7 +153,7 @@ def test_apply_sh_brings_the_placement_and_rollback_sh_takes_it_back(style: Styl
 @needs_kubectl
 def test_a_round_waits_until_the_sessions_of_the_one_before_are_up(tmp_path: Path) -> None:
     found = two_racks()
-    out = written(tmp_path, export(found, POLICY, TWO_RACKS, "node-selector", "kubectl"))
+    out = written(tmp_path, export(make_plan(found, POLICY, TWO_RACKS, "node-selector"), "kubectl"))
     world = World(objects_of(found))
     with serving(world) as url:
         shell = Shell(out, real_kubectl(url, tmp_path))
@@ -165,7 +167,7 @@ def test_a_round_waits_until_the_sessions_of_the_one_before_are_up(tmp_path: Pat
 @needs_kubectl
 def test_a_bgppeer_of_the_same_name_that_is_another_one_is_not_taken_for_ours(tmp_path: Path) -> None:
     found, placement = moving()
-    out = written(tmp_path, export(found, POLICY, placement, "node-selector", "kubectl"))
+    out = written(tmp_path, export(make_plan(found, POLICY, placement, "node-selector"), "kubectl"))
     world = World(objects_of(found))
     world.objects["BgpPeer", "", "leaf-2"] = dict(peer("leaf-2", "10.9.9.9").manifest)
     foreign = world.objects["BgpPeer", "", "leaf-2"]
@@ -185,7 +187,7 @@ def test_a_bgppeer_of_the_same_name_that_is_another_one_is_not_taken_for_ours(tm
 @needs_kubectl
 def test_rollback_sh_leaves_out_a_node_that_is_gone(tmp_path: Path) -> None:
     found, placement = moving()
-    out = written(tmp_path, export(found, POLICY, placement, "taints", "kubectl"))
+    out = written(tmp_path, export(make_plan(found, POLICY, placement, "taints"), "kubectl"))
     world = World(objects_of(found))
     start = plain(world.objects)
     with serving(world) as url:
@@ -202,7 +204,7 @@ def test_rollback_sh_leaves_out_a_node_that_is_gone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("allowed", [1, 3, 9, 10, 12, 14, 17, 21])
 def test_after_an_interruption_apply_sh_goes_on_and_rollback_sh_goes_back(allowed: int, tmp_path: Path) -> None:
     found, placement = moving()
-    out = written(tmp_path, export(found, POLICY, placement, "taints", "kubectl"))
+    out = written(tmp_path, export(make_plan(found, POLICY, placement, "taints"), "kubectl"))
     wished = plain(World(settled(found, placement, "taints")).objects)
     for script, goal in (("apply.sh", wished), ("rollback.sh", None)):
         world = World(objects_of(found))
@@ -220,7 +222,7 @@ def test_after_an_interruption_apply_sh_goes_on_and_rollback_sh_goes_back(allowe
 @needs_kubectl
 def test_apply_sh_stops_before_anything_is_removed_while_a_session_is_missing(tmp_path: Path) -> None:
     found, placement = moving()
-    out = written(tmp_path, export(found, POLICY, placement, "node-selector", "kubectl"))
+    out = written(tmp_path, export(make_plan(found, POLICY, placement, "node-selector"), "kubectl"))
     world = World(objects_of(found))
     world.down = {("a3", "10.0.0.1")}
     with serving(world) as url:
@@ -243,7 +245,7 @@ def test_apply_sh_stops_before_anything_is_removed_while_a_session_is_missing(tm
 def test_nodes_that_are_gone_need_no_removal(tmp_path: Path) -> None:
     nodes = [node("a1", chosen=True, taints=[OURS]), node("a2", chosen=True, taints=[OURS]), node("a3", chosen=True)]
     found = cluster(nodes, pod={"nodeSelector": {KEY: VALUE}})
-    out = written(tmp_path, export(found, POLICY, placed(speakers=["a1"]), "node-selector", "kubectl"))
+    out = written(tmp_path, export(make_plan(found, POLICY, placed(speakers=["a1"]), "node-selector"), "kubectl"))
     world = World(objects_of(found))
     del world.objects["Node", "", "a2"]
     with serving(world) as url:
@@ -256,7 +258,7 @@ def test_nodes_that_are_gone_need_no_removal(tmp_path: Path) -> None:
 @pytest.mark.parametrize("style", STYLES)
 def test_helm_scripts_around_an_upgrade_and_a_rollback(style: Style, tmp_path: Path) -> None:
     found, placement = moving()
-    out = written(tmp_path, export(found, POLICY, placement, style, "helm"))
+    out = written(tmp_path, export(make_plan(found, POLICY, placement, style), "helm"))
     values = yaml.safe_load((out / "values.yaml").read_text())["speaker"]
     world = World(objects_of(found))
     start = plain(world.objects)
@@ -283,7 +285,7 @@ def test_helm_scripts_around_an_upgrade_and_a_rollback(style: Style, tmp_path: P
 @pytest.mark.parametrize("style", STYLES)
 def test_kustomize_scripts_around_the_component(style: Style, tmp_path: Path) -> None:
     found, placement = moving()
-    out = written(tmp_path, export(found, POLICY, placement, style, "kustomize"))
+    out = written(tmp_path, export(make_plan(found, POLICY, placement, style), "kustomize"))
     world = World(objects_of(found))
     base, start = without_nodes(objects_of(found)), plain(world.objects)
 

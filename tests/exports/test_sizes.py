@@ -16,7 +16,7 @@ from optimizer.exports.kubectl import kubectl_files
 from optimizer.exports.kustomize import kustomize_files
 from optimizer.exports.sizes import LARGEST, LARGEST_ANNOTATION, check_sizes
 from optimizer.model import Cluster, Placement, Policy
-from optimizer.plan.plan import Case, prepare
+from optimizer.plan.plan import Plan, make_plan
 from optimizer.plan.template import STYLES, Style
 from tests.exports.export_inputs import cluster, node, peer, placed, router
 
@@ -35,9 +35,9 @@ def route_servers(speakers: int) -> tuple[Cluster, Placement]:
 
 
 @cache
-def prepared(style: Style) -> Case:
+def prepared(style: Style) -> Plan:
     given, placement = route_servers(10_000)
-    return prepare(given, SELECTED, placement, style)
+    return make_plan(given, SELECTED, placement, style)
 
 
 @pytest.mark.parametrize("format_", FORMATS)
@@ -80,7 +80,7 @@ def test_an_object_that_no_api_server_keeps_is_refused(format_: Format, monkeypa
     monkeypatch.setattr("optimizer.exports.sizes.LARGEST_ANNOTATION", 1024)
     monkeypatch.setattr("optimizer.exports.sizes.LARGEST", 1024)
     with pytest.raises(OutputError) as caught:
-        export(given, SELECTED, placement, "node-selector", format_)
+        export(make_plan(given, SELECTED, placement, "node-selector"), format_)
     assert str(caught.value).startswith(
         "BgpPeer leaf-3 would be 1 KiB, and Kubernetes keeps objects of at most 1 KiB: "
     )
@@ -90,6 +90,6 @@ def test_one_label_needs_no_list_however_many_the_speakers() -> None:
     given, _ = route_servers(200)
     names = [each.name for each in given.nodes]
     placement = placed(*((name, f"leaf-{number}") for number in (1, 2, 3) for name in names))
-    made = export(replace(given, peers=()), Policy(), placement, "node-selector", "kubectl")
+    made = export(make_plan(replace(given, peers=()), Policy(), placement, "node-selector"), "kubectl")
     created = [yaml.safe_load(text) for name, text in made.files.items() if "create-bgppeer" in name]
     assert [each["spec"].get("nodeSelector") for each in created] == [None, None, None]

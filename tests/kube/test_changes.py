@@ -6,24 +6,10 @@ import pytest
 from msgspec.structs import replace
 
 from optimizer.errors import InternalError
-from optimizer.kube.changes import (
-    Create,
-    Delete,
-    Label,
-    Objects,
-    Patch,
-    TaintNodes,
-    apply_changes,
-    edit,
-    inverse,
-    json_patch,
-    merge,
-    objects_of,
-    set_field,
-    unmerge,
-    unpatch,
-)
+from optimizer.kube.changes import Create, Delete, Label, Objects, Patch, TaintNodes, apply_changes, inverse
+from optimizer.kube.patches import edit, json_patch, merge, set_field, unmerge, unpatch
 from optimizer.model import Taint
+from optimizer.plan.objects import objects_of
 from tests.exports.export_inputs import KEY, OURS, VALUE, cluster, node, two_racks
 
 

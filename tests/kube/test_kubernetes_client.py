@@ -16,7 +16,7 @@ from optimizer.inputs.topology import Topology, with_topology
 from optimizer.kube.quantities import parse_quantity
 from optimizer.model import Policy
 from optimizer.placements.optimize import optimize
-from optimizer.plan.plan import prepare
+from optimizer.plan.plan import make_plan
 from optimizer.plan.template import STYLES, Style
 
 with warnings.catch_warnings():
@@ -31,7 +31,7 @@ STORIES = Path(__file__).parents[2] / "examples"
 @pytest.mark.parametrize("story", ["5-node-affinity", "6-taints"])
 def test_the_patched_objects_are_of_the_types_that_the_api_has(style: Style, story: str) -> None:
     cluster = with_topology(read_cluster([str(STORIES / story / "cluster.yaml")]), Topology())
-    after = prepare(cluster, Policy(), optimize(cluster, Policy()), style).after
+    after = make_plan(cluster, Policy(), optimize(cluster, Policy()), style).after
     models: dict[str, Any] = {"DaemonSet": client.V1DaemonSet, "Node": client.V1Node}
     read = {key: models[key[0]].from_dict(found) for key, found in after.items() if key[0] in models}
     (daemonset,) = (found for key, found in read.items() if key[0] == "DaemonSet" and key[2] == "openelb-speaker")

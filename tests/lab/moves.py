@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from optimizer.plan.restarts import ANNOTATION
+from optimizer.plan.hold import ANNOTATION
 from tests.lab import warm
 from tests.lab.client import MERGE, Object
 from tests.lab.cluster import Lab

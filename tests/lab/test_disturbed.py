@@ -99,13 +99,13 @@ def test_a_label_changed_by_hand(lab: Lab, tmp_path: Path) -> None:
         rule = mid_apply(it, lambda: it.by_hand(f"{NODES}/{leaving}", mine, HAND))
         told = sentence(it.apply(code=1))
         assert rule.done
-        assert f"node {leaving}: the label {LABEL} is 'mine' by now, set by {HAND}; it is left as it is" in told
+        assert f"node {leaving}: the label {LABEL} is 'mine' by now, set by {HAND}; left unchanged" in told
         assert "in a safe state" in told
         it.kept()
         it.apply()
         it.arrived()
         told = sentence(it.rollback(code=1))
-        assert "all but 1 changes are taken back" in told
+        assert "all but 1 changes were rolled back" in told
         assert f"node {leaving}" in told
         it.kept()
         assert it.node(leaving)["metadata"]["labels"][LABEL] == "mine"
@@ -120,7 +120,7 @@ def test_a_selector_changed_by_hand(lab: Lab, tmp_path: Path) -> None:
         mid_apply(it, lambda: it.by_hand(f"{PEERS}/leaf-a", {"spec": selector}, HAND))
         told = sentence(it.apply(code=1))
         assert "BgpPeer leaf-a: spec.nodeSelector is not what it was when the plan was made" in told
-        assert f"set by {HAND}; it is left as it is" in told
+        assert f"set by {HAND}; left unchanged" in told
         assert it.peer("leaf-a")["spec"]["nodeSelector"] == selector["nodeSelector"]
         it.kept()
         # Asked for once more, it plans with what is there now.
@@ -194,7 +194,7 @@ def test_a_new_speaker_that_does_not_come_up(lab: Lab, tmp_path: Path, obstacle:
             lab.kubelets(never_ready=[new])
         told = sentence(it.apply("--timeout", "3", code=1))
         assert "after 3 s, and" in told
-        assert "there is still missing" in told
+        assert "still missing after" in told
         assert f"the session {new} - leaf-r1" in told
         assert ("the speaker on" in told) == (obstacle == "never ready")
         assert it.works.sessions() == {ONE: {"r1-n1", "r1-n2"}}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from optimizer.plan.restarts import ANNOTATION
+from optimizer.plan.hold import ANNOTATION
 from optimizer.plan.template import STYLES
 from tests.exports.export_shell import Shell
 from tests.lab.cluster import Lab

@@ -266,7 +266,7 @@ def test_a_selector_of_all_that_somebody_changes_on_the_way(lab: Lab, tmp_path: 
         told = sentence(it.apply(code=1))
         assert rule.done
         assert "BgpPeer leaf-a: spec.nodeSelector" in told
-        assert f"set by {HAND}; it is left as it is" in told
+        assert f"set by {HAND}; left unchanged" in told
         assert it.peer("leaf-a")["spec"]["nodeSelector"] == theirs
         it.kept()
 
@@ -301,7 +301,7 @@ def finished(it: Scene, *names: str) -> None:
     assert "Traceback" not in result.err
     if result.code:
         told = sentence(result)
-        assert "changes are taken back" in told, result.err
+        assert "changes were rolled back" in told, result.err
         assert any(name in told for name in names), told
 
 

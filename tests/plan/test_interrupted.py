@@ -15,9 +15,11 @@ from msgspec.structs import replace
 from optimizer.errors import InputError
 from optimizer.inputs.cluster import read_cluster
 from optimizer.inputs.topology import Topology, with_topology
-from optimizer.kube.changes import Patch, Restart, merge, objects_of
+from optimizer.kube.changes import Patch, Restart
+from optimizer.kube.patches import merge
 from optimizer.model import Cluster, Placement, Router
-from optimizer.plan.restarts import ANNOTATION, strategy
+from optimizer.plan.hold import ANNOTATION, strategy
+from optimizer.plan.objects import objects_of
 from optimizer.plan.template import STYLES, Style
 from tests.api_server import World
 from tests.exports.export_inputs import DAEMONSET, KEY, TWO_RACKS, VALUE, daemonset, placed, two_racks
@@ -40,11 +42,11 @@ def read_again(world: World, routers: Iterable[Router]) -> Cluster:
     return replace(found, speaker=replace(found.speaker, manifest=world.objects[DAEMONSET]))
 
 
-def interrupted(found: Cluster, placement: Placement, slug: str, style: Style = "node-selector") -> World:
+def interrupted(found: Cluster, placement: Placement, name: str, style: Style = "node-selector") -> World:
     """A cluster where the steps before this one have been made."""
     steps = plan(found, placement, style)
     world = World(objects_of(found))
-    for step in steps[: [step.slug for step in steps].index(slug)]:
+    for step in steps[: [step.name for step in steps].index(name)]:
         carry_out(world, step.changes)
     return world
 
@@ -56,7 +58,7 @@ def test_a_cluster_that_was_left_held_is_brought_to_the_end(style: Style) -> Non
     assert strategy(world.objects[DAEMONSET]) == "OnDelete"
     held, start = read_again(world, found.routers), canonical(world.objects)
     steps = plan(held, TWO_RACKS, style)
-    assert [(step.slug, step.wait) for step in steps] == [
+    assert [(step.name, step.needs) for step in steps] == [
         ("restart-speakers", ""),
         ("unlabel-nodes", "established"),
         *([("taint-nodes", "")] if style == "taints" else []),
@@ -103,7 +105,7 @@ def test_wherever_a_change_stops_a_new_plan_ends_it(
         carry_out(world, step.undo)
     assert (canonical(world.objects), world.speakers()) == (start, speakers)
     # What the rest of the change has brought to the new template has the old one again, if it was the old one.
-    if any(step.slug == "daemonset" for step in rest):
+    if any(step.name == "daemonset" for step in rest):
         assert not any(map(world.outdated, world.pods))
 
 
@@ -119,7 +121,7 @@ def test_what_is_noted_of_a_daemonset_that_was_let_go_by_hand_is_removed_last(st
     world.change(DAEMONSET, {**noted, "spec": {**noted["spec"], "updateStrategy": own}})
     before, start = read_again(world, found.routers), canonical(world.objects)
     steps = plan(before, TWO_RACKS, style)
-    assert steps[-1].slug == "resume-restarts"
+    assert steps[-1].name == "resume-restarts"
     (change,) = steps[-1].changes
     assert isinstance(change, Patch)
     assert change.body == {"metadata": {"annotations": {ANNOTATION: None}}}
@@ -144,7 +146,7 @@ def test_a_dump_of_a_held_daemonset_is_read(tmp_path: Path) -> None:
     found = with_topology(read_cluster([str(tmp_path / "dump.json")]), Topology())
     assert found.today.speakers == ("a1", "a2", "b1", "b2", "c1")
     steps = plan(found, TWO_RACKS)
-    assert [step.slug for step in steps] == ["restart-speakers", "unlabel-nodes", "resume-restarts"]
+    assert [step.name for step in steps] == ["restart-speakers", "unlabel-nodes", "resume-restarts"]
     assert after(found, steps)[DAEMONSET]["spec"]["updateStrategy"] == OWN
 
 
@@ -152,7 +154,7 @@ def test_the_template_of_a_held_daemonset_may_not_be_edited_yet() -> None:
     found = with_strategy(two_racks(), OWN)
     world = interrupted(found, TWO_RACKS, "daemonset")
     steps = plan(read_again(world, found.routers), TWO_RACKS)
-    assert [step.slug for step in steps if step.changes] == [
+    assert [step.name for step in steps if step.changes] == [
         "daemonset",
         "restart-speakers",
         "unlabel-nodes",

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from optimizer.model import Cluster, Policy, Session, Survive, Today
-from optimizer.plan.restarts import (
-    added_sessions,
-    careful_rounds,
-    groups_of,
-    levels_meanwhile,
-    restart,
-    restart_back,
-    short_meanwhile,
-)
+from optimizer.model import Cluster, Placement, Policy, Session, Survive, Today
+from optimizer.plan.budget import Budget, added_sessions, groups_of, make_budget
+from optimizer.plan.restarts import restart, restart_back
 from tests.exports.export_inputs import POLICY, cluster, node, peer, placed, router
 
 NAMES = tuple(f"n{number:02d}" for number in range(60))
@@ -29,6 +20,16 @@ def with_sessions(today: dict[str, tuple[str, ...]], **more: int) -> Cluster:
     routers = [replace(router(number), name=name) for number, name in enumerate(today, 1)]
     routers = [replace(each, min_speakers=more.get(each.name.replace("-", "_"))) for each in routers]
     return replace(cluster([node(name) for name in NAMES], routers), today=Today(NAMES, today))
+
+
+def rounds_of(found: Cluster, placement: Placement) -> tuple[tuple[str, ...], ...]:
+    """The rounds of the chosen speakers."""
+    return restart(found, POLICY, placement, make_budget(found, POLICY, placement)).rounds
+
+
+def all_again(found: Cluster, policy: Policy) -> tuple[tuple[str, ...], ...]:
+    """The rounds of all of today's speakers, with today's sessions alone."""
+    return restart_back(found, policy, make_budget(found, policy, placed())).rounds
 
 
 @st.composite
@@ -50,9 +51,10 @@ def test_a_round_takes_a_tenth_and_nothing_that_a_router_is_to_keep(
     policy = Policy(speakers_per_router=keep)
     placement = placed(*((name, at) for at, names in wished.items() for name in names), speakers=NAMES[:3])
     names = NAMES if back else placement.speakers
-    made = restart_back(found, policy, placement.sessions) if back else restart(found, policy, placement)
+    budget = make_budget(found, policy, placement)
+    made = restart_back(found, policy, budget) if back else restart(found, policy, placement, budget)
     assert sorted(name for part in made.rounds for name in part) == sorted(names)
-    short = short_meanwhile(found, policy, placement)
+    short = budget.short
     for at in {**today, **wished}:
         has = {*today.get(at, ()), *wished.get(at, ())}
         kept = max(keep, more if at == "leaf-1" else 0)
@@ -67,19 +69,19 @@ def test_a_round_takes_a_tenth_and_nothing_that_a_router_is_to_keep(
 def test_levels_count_a_session_of_today_and_of_the_placement_once() -> None:
     found = with_sessions({"leaf-1": NAMES[:3], "leaf-2": ()})
     new = [Session("n01", "leaf-1"), Session("n07", "leaf-1"), Session("n07", "leaf-2"), Session("n08", "leaf-3")]
-    added = added_sessions(found, new)
-    assert added == {"leaf-1": ("n07",), "leaf-2": ("n07",), "leaf-3": ("n08",)}
-    assert levels_meanwhile(found, added) == Counter({"leaf-1": 4, "leaf-2": 1, "leaf-3": 1})
+    assert added_sessions(found, new) == {"leaf-1": ("n07",), "leaf-2": ("n07",), "leaf-3": ("n08",)}
+    budget = make_budget(found, POLICY, placed(*((each.node, each.router) for each in new)))
+    assert {name: budget.meanwhile(name) for name in budget.added} == {"leaf-1": 4, "leaf-2": 1, "leaf-3": 1}
 
 
 def test_routers_with_the_same_sessions_share_a_group_as_strict_as_the_strictest() -> None:
     found = with_sessions({"leaf-1": NAMES, "leaf-2": NAMES, "leaf-3": NAMES[:20], "leaf-4": NAMES[:20]})
-    groups, group_of = groups_of(found, frozenset(NAMES), {})
-    assert group_of == {"leaf-1": "leaf-1", "leaf-2": "leaf-1", "leaf-3": "leaf-3", "leaf-4": "leaf-3"}
-    assert (sorted(groups["n00"]), groups["n59"]) == (["leaf-1", "leaf-3"], ["leaf-1"])
+    groups = groups_of(found, frozenset(NAMES), {})
+    assert groups.of_router == {"leaf-1": "leaf-1", "leaf-2": "leaf-1", "leaf-3": "leaf-3", "leaf-4": "leaf-3"}
+    assert (sorted(groups.of_node["n00"]), groups.of_node["n59"]) == (["leaf-1", "leaf-3"], ["leaf-1"])
     for kept, most in ((2, 6), (57, 3), (60, 1)):
         strict = with_sessions({"leaf-1": NAMES, "leaf-2": NAMES}, leaf_2=kept)
-        assert [len(part) for part in careful_rounds(strict, POLICY, NAMES, ())] == [most] * (60 // most)
+        assert [len(part) for part in all_again(strict, POLICY)] == [most] * (60 // most)
 
 
 @pytest.mark.parametrize("today", [(), NAMES[:2]])
@@ -87,7 +89,7 @@ def test_routers_that_will_have_other_sessions_are_not_looked_at_as_one(today: t
     # All racks share two speakers today, or have none; then each has two of its own.
     found = with_sessions({f"leaf-{number:02d}": today for number in range(29)})
     pairs = [(NAMES[2 + 2 * number + side], f"leaf-{number:02d}") for number in range(29) for side in (0, 1)]
-    assert [len(part) for part in restart(found, POLICY, placed(*pairs)).rounds] == [29, 29]
+    assert [len(part) for part in rounds_of(found, placed(*pairs))] == [29, 29]
 
 
 def test_whichever_protected_domain_fails_during_a_round_enough_sessions_are_left() -> None:
@@ -96,24 +98,25 @@ def test_whichever_protected_domain_fails_during_a_round_enough_sessions_are_lef
     nodes = [replace(each, domains={"zone": "z1" if index < 2 else "z0"}) for index, each in enumerate(found.nodes)]
     uneven = replace(found, nodes=tuple(nodes))
     policy = Policy(survive=(Survive("zone"),))
-    assert {len(part) for part in careful_rounds(uneven, policy, NAMES, ())} == {1}
+    assert {len(part) for part in all_again(uneven, policy)} == {1}
     # A router in z0 need not survive it; of the rest it has two in one zone.
     inside = replace(uneven, routers=tuple(replace(each, domains={"zone": "z0"}) for each in uneven.routers))
-    assert [len(part) for part in careful_rounds(inside, policy, NAMES, ())] == [6] * 10
+    assert [len(part) for part in all_again(inside, policy)] == [6] * 10
     even = replace(found, nodes=tuple(replace(each, domains={"zone": each.name[-1]}) for each in found.nodes))
-    assert [len(part) for part in careful_rounds(even, policy, NAMES, ())] == [6] * 10
+    assert [len(part) for part in all_again(even, policy)] == [6] * 10
 
 
 def test_ten_thousand_speakers_of_one_route_server_restart_in_ten_rounds() -> None:
     names = [f"node-{number:05d}" for number in range(10_000)]
     found = cluster([node(name) for name in names], [router(1, "rs")], [peer("rs", "10.0.0.1")])
     for chosen in (names, names[:9_000]):
-        made = restart(found, POLICY, placed(*((name, "leaf-1") for name in chosen)))
-        assert [len(part) for part in made.rounds] == [1_000] * (len(chosen) // 1_000)
-    assert [len(part) for part in restart_back(found, POLICY, ()).rounds] == [1_000] * 10
+        made = rounds_of(found, placed(*((name, "leaf-1") for name in chosen)))
+        assert [len(part) for part in made] == [1_000] * (len(chosen) // 1_000)
+    assert [len(part) for part in all_again(found, POLICY)] == [1_000] * 10
 
 
 def test_without_routers_one_speaker_restarts_at_a_time() -> None:
     found = with_sessions({"leaf-1": NAMES})
-    assert careful_rounds(found, Policy(mode="layer2"), ["b", "a"], ()) == (("a",), ("b",))
-    assert short_meanwhile(found, Policy(mode="vip"), placed(("n00", "leaf-1"))) == ()
+    layer2, some = Policy(mode="layer2"), placed(speakers=["b", "a"])
+    assert restart(found, layer2, some, make_budget(found, layer2, some)).rounds == (("a",), ("b",))
+    assert make_budget(found, Policy(mode="vip"), placed(("n00", "leaf-1"))) == Budget()

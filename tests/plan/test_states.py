@@ -13,10 +13,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from optimizer.errors import InputError
-from optimizer.kube.changes import Change, Delete, Objects, Patch, Restart, apply_changes, inverse, objects_of
+from optimizer.kube.changes import Change, Delete, Objects, Patch, Restart, apply_changes, inverse
 from optimizer.model import Cluster, Placement, Taint
-from optimizer.plan.restarts import ANNOTATION, restart_back, short_meanwhile
-from optimizer.plan.steps import check_label
+from optimizer.plan.budget import make_budget
+from optimizer.plan.hold import ANNOTATION
+from optimizer.plan.objects import objects_of
+from optimizer.plan.order import check_label
+from optimizer.plan.restarts import restart_back
 from optimizer.plan.template import STYLES, Style, wished_pod_spec
 from tests.api_server import World
 from tests.exports.export_inputs import (
@@ -103,7 +106,7 @@ def filled(part: dict[str, Any]) -> dict[str, Any]:
 def test_a_template_edit_restarts_nothing_by_itself_and_the_speakers_in_rounds() -> None:
     found = two_racks()
     steps = plan(found, TWO_RACKS)
-    hold, resume = (next(step for step in steps if step.slug == slug) for slug in ("hold-restarts", "resume-restarts"))
+    hold, resume = (next(step for step in steps if step.name == name) for name in ("hold-restarts", "resume-restarts"))
     (held_patch,), (resumed,) = hold.changes, resume.changes
     assert isinstance(held_patch, Patch)
     assert held_patch.body == {
@@ -112,11 +115,11 @@ def test_a_template_edit_restarts_nothing_by_itself_and_the_speakers_in_rounds()
     }
     assert inverse(objects_of(found), held_patch) == (resumed,)
     # Both speakers of a leaf are never in one round; those of two leaves are.
-    (renewed,) = (step for step in steps if step.slug == "restart-speakers")
+    (renewed,) = (step for step in steps if step.name == "restart-speakers")
     assert (renewed.changes, renewed.undo) == ((Restart((("a1", "b1"), ("a2", "b2"))),), ())
     assert hold.undo == (resumed,)
     # Back with the old template come all of today's speakers, while those of the placement still hold the routers.
-    (edited,) = (step for step in steps if step.slug == "daemonset")
+    (edited,) = (step for step in steps if step.name == "daemonset")
     assert edited.undo[1:] == (Restart((("a1", "b1"), ("a2", "b2"), ("c1",))),)
 
 
@@ -125,13 +128,13 @@ def test_a_daemonset_that_is_updated_by_hand_is_not_held() -> None:
     assert found.speaker is not None
     manifest = daemonset({}, updateStrategy={"type": "OnDelete"})
     by_hand = replace(found, speaker=replace(found.speaker, manifest=manifest))
-    assert [step.slug for step in plan(by_hand, TWO_RACKS)] == ["label-speakers", "daemonset", "unlabel-nodes"]
+    assert [step.name for step in plan(by_hand, TWO_RACKS)] == ["label-speakers", "daemonset", "unlabel-nodes"]
 
 
 def test_on_the_way_back_a_router_loses_a_tenth_of_many_sessions_at_once() -> None:
     names = [f"n{number:02d}" for number in range(40)]
     found = cluster([node(name) for name in names], [router(1, "p")], [peer("p", "10.0.0.1")])
-    assert [len(each) for each in restart_back(found, POLICY, ()).rounds] == [4] * 10
+    assert [len(each) for each in restart_back(found, POLICY, make_budget(found, POLICY, placed())).rounds] == [4] * 10
 
 
 def test_the_label_must_not_contradict_the_daemonset() -> None:
@@ -164,7 +167,7 @@ def test_the_steps_give_the_wished_state_once_and_their_undo_today(
 ) -> None:
     found, placement = state
     steps = plan(found, placement, style)
-    assert all(step.changes and (step.undo or step.slug == "restart-speakers") for step in steps)
+    assert all(step.changes and (step.undo or step.name == "restart-speakers") for step in steps)
     objects = after(found, steps)
     world = World(objects)
     assert world.speakers() == sorted(placement.speakers)
@@ -216,7 +219,7 @@ def test_no_session_that_stays_is_lost_and_none_opens_beside_today_and_the_place
     objects = objects_of(found)
     today = World(objects).sessions()
     for step in steps:
-        if step.wait:
+        if step.needs:
             # Before anything closes, all of today and all of the placement is up.
             world = World(objects)
             assert set(world.speakers()) >= {*placement.speakers}
@@ -226,7 +229,7 @@ def test_no_session_that_stays_is_lost_and_none_opens_beside_today_and_the_place
             sessions = World(objects).sessions()
             assert today & wanted(placement) <= sessions <= today | wanted(placement)
     for step in reversed(steps):
-        if step.undo_wait:
+        if step.needs_back:
             assert World(objects).sessions() >= today
         for change in step.undo:
             objects = apply_changes(objects, [change])
@@ -269,8 +272,8 @@ def test_at_every_moment_each_router_has_all_but_one_of_its_sessions(
     steps = plan(found, placement, style, policy)
     world = World(objects_of(found))
     today, wished = by_address(world.sessions()), by_address(wanted(placement))
-    edits = any(step.slug == "daemonset" for step in steps)
-    short = {f"10.0.0.{name[-1]}" for name in short_meanwhile(found, policy, placement)} if edits else set()
+    edits = any(step.name == "daemonset" for step in steps)
+    short = {f"10.0.0.{name[-1]}" for name in make_budget(found, policy, placement).short} if edits else set()
     for back in (False, True):
         world.moments.clear()
         for step in reversed(steps) if back else steps:

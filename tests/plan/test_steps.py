@@ -7,9 +7,11 @@ import pytest
 from msgspec.structs import replace
 
 from optimizer.errors import InputError
-from optimizer.kube.changes import Label, Objects, Patch, Restart, apply_changes, objects_of
+from optimizer.kube.changes import Label, Objects, Patch, Restart, apply_changes
 from optimizer.model import Cluster, Placement, Policy, Router, SpeakerNeeds, Taint
-from optimizer.plan.steps import Step, labelled_for_now, make_plan
+from optimizer.plan.objects import objects_of
+from optimizer.plan.plan import make_plan
+from optimizer.plan.steps import Step
 from optimizer.plan.template import REQUIRED, STYLES, Style, wished_pod_spec
 from optimizer.speakers.openelb import peers as openelb
 from tests.exports.export_inputs import (
@@ -41,8 +43,7 @@ def required(*terms: dict[str, Any]) -> dict[str, Any]:
 def plan(
     found: Cluster, placement: Placement, style: Style = "node-selector", policy: Policy = POLICY
 ) -> tuple[Step, ...]:
-    labelled = labelled_for_now(found, policy, placement)
-    return make_plan(found, policy, placement, style, openelb.edit_peers(found, policy, placement, labelled))
+    return make_plan(found, policy, placement, style).steps
 
 
 def after(found: Cluster, steps: Iterable[Step]) -> Objects:
@@ -128,7 +129,7 @@ def test_an_alternative_term_that_does_not_ask_for_the_label_is_left_alone() -> 
 
 
 def test_only_the_node_selector_is_a_merge_patch_by_key() -> None:
-    (change,) = next(step for step in plan(two_racks(), TWO_RACKS) if step.slug == "daemonset").changes
+    (change,) = next(step for step in plan(two_racks(), TWO_RACKS) if step.name == "daemonset").changes
     assert isinstance(change, Patch)
     assert (change.type, change.body) == ("merge", {"spec": {"template": {"spec": {"nodeSelector": {KEY: VALUE}}}}})
 
@@ -137,7 +138,7 @@ def test_a_style_is_left_in_one_patch_so_that_speakers_restart_once() -> None:
     found = two_racks()
     tainted = again(after(found, plan(found, TWO_RACKS, "taints")), TWO_RACKS, found.routers)
     steps = plan(tainted, TWO_RACKS, "affinity")
-    assert slugs(steps) == held("untaint-speakers")
+    assert names(steps) == held("untaint-speakers")
     (change,) = steps[2].changes
     assert isinstance(change, Patch)
     assert [operation["op"] for operation in change.body] == ["test", "add", "test", "remove", "test", "remove"]
@@ -146,26 +147,26 @@ def test_a_style_is_left_in_one_patch_so_that_speakers_restart_once() -> None:
 # The order.
 
 
-def slugs(steps: Iterable[Step]) -> list[tuple[str, str]]:
-    return [(step.slug, step.wait) for step in steps]
+def names(steps: Iterable[Step]) -> list[tuple[str, str]]:
+    return [(step.name, step.needs) for step in steps]
 
 
 def held(*opening: str, closing: Iterable[str] = (), wait: str = "established") -> list[tuple[str, str]]:
     """The steps around an edit of the template: what stays has restarted before the first of those that wait."""
     first, *rest = (*closing, "resume-restarts")
     before = (*opening, "hold-restarts", "daemonset", "restart-speakers")
-    return [*((slug, "") for slug in before), (first, wait), *((slug, "") for slug in rest)]
+    return [*((name, "") for name in before), (first, wait), *((name, "") for name in rest)]
 
 
 @pytest.mark.parametrize("running", [["a1", "a2", "b1", "b2", "c1"], ["a1", "c1", "b1", "b2"]])
 def test_the_others_stop_when_the_chosen_speakers_run_and_have_restarted(running: list[str]) -> None:
     steps = plan(two_racks(running=running), TWO_RACKS)
-    assert slugs(steps) == held("label-speakers", closing=["unlabel-nodes"])
+    assert names(steps) == held("label-speakers", closing=["unlabel-nodes"])
     # Those that leave are labelled as well, so the edit of the template stops nobody.
     assert steps[0].changes == (Label(KEY, VALUE, ("a1", "a2", "b1", "b2", "c1")),)
     assert steps[4].changes == (Label(KEY, None, ("c1",)),)
     # On the way back the wait comes before anything is let go: the DaemonSet, and then the labels.
-    assert [(step.slug, step.undo_wait) for step in steps if step.undo_wait] == [("hold-restarts", "established")]
+    assert [(step.name, step.needs_back) for step in steps if step.needs_back] == [("hold-restarts", "established")]
 
 
 def test_on_reoptimization_only_labels_change() -> None:
@@ -173,34 +174,34 @@ def test_on_reoptimization_only_labels_change() -> None:
     first = again(after(found, plan(found, TWO_RACKS)), TWO_RACKS, found.routers)
     moved = placed(("a1", "leaf-1"), ("c1", "leaf-1"), ("b1", "leaf-2"), ("b2", "leaf-2"))
     steps = plan(first, moved)
-    assert slugs(steps) == [("label-speakers", ""), ("unlabel-nodes", "established")]
+    assert names(steps) == [("label-speakers", ""), ("unlabel-nodes", "established")]
     assert (steps[0].changes, steps[1].changes) == ((Label(KEY, VALUE, ("c1",)),), (Label(KEY, None, ("a2",)),))
-    assert (steps[0].undo_wait, steps[1].undo_wait) == ("established", "")
+    assert (steps[0].needs_back, steps[1].needs_back) == ("established", "")
 
 
 def test_a_stale_label_goes_before_the_daemonset_asks_for_it() -> None:
     nodes = [node("a1"), node("a2"), node("a3", chosen=True)]
     steps = plan(cluster(nodes, running=["a1", "a2"]), placed(speakers=["a1", "a2"]))
-    assert slugs(steps) == held("label-speakers")
+    assert names(steps) == held("label-speakers")
     assert steps[0].changes == (Label(KEY, VALUE, ("a1", "a2")), Label(KEY, None, ("a3",)))
 
 
 def test_the_taint_comes_after_the_toleration_and_goes_before_it() -> None:
     found = two_racks()
     steps = plan(found, TWO_RACKS, "taints")
-    assert slugs(steps) == held("label-speakers", closing=["unlabel-nodes", "taint-nodes"])
+    assert names(steps) == held("label-speakers", closing=["unlabel-nodes", "taint-nodes"])
     back = plan(again(after(found, steps), TWO_RACKS, found.routers), TWO_RACKS)
-    assert slugs(back) == held("untaint-speakers")
+    assert names(back) == held("untaint-speakers")
 
 
 def test_layer2_waits_for_speakers_alone_and_leaves_bgppeers() -> None:
     found = two_racks(running=["a1"])
     steps = plan(found, placed(speakers=["a1", "b1"]), policy=Policy(mode="layer2"))
-    assert slugs(steps) == held("label-speakers", wait="running")
+    assert names(steps) == held("label-speakers", wait="running")
     assert steps[-2].changes == (Restart((("a1",), ("b1",))),)
     found = two_racks(running=["a1", "a2"])
     steps = plan(found, placed(speakers=["a1", "b1"]), policy=Policy(mode="layer2"))
-    assert slugs(steps) == held("label-speakers", closing=["unlabel-nodes"], wait="running")
+    assert names(steps) == held("label-speakers", closing=["unlabel-nodes"], wait="running")
 
 
 def test_no_daemonset_says_what_to_dump() -> None:

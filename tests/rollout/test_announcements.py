@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from optimizer.errors import StoppedError
 from optimizer.kube.client import Api
-from optimizer.rollout.runner import Goal, missing
-from optimizer.rollout.silent_speakers import TRIES, Silence
-from optimizer.rollout.watch import Seen, Target, Watch
+from optimizer.rollout.belief import Seen
+from optimizer.rollout.goal import Goal, missing
+from optimizer.rollout.silent_speakers import TRIES, SilentSpeakers
+from optimizer.rollout.watch import Target, Watch
+from optimizer.speakers import product_named
 from tests.live_server import Server
 from tests.objects import SPEAKER, SYSTEM, Object, peer, speaker_pod
 
@@ -42,7 +45,7 @@ def leaf(name: str = "leaf", /, **reports: Any) -> Object:
 
 def first_look(server: Server, api: Api, *objects: Object) -> tuple[Watch, Seen]:
     server.objects = list(objects)
-    watch = Watch(api, TARGET, True)
+    watch = Watch(api, TARGET, product_named(""), True)
     watch.patience = 0
     return watch, watch.first_look({ONE, TWO, ("n2", "other")})
 
@@ -57,7 +60,7 @@ def test_a_session_without_an_update_does_not_count_where_others_have_some(
 ) -> None:
     pods = speaker("n1"), speaker("n2")
     watch, seen = first_look(server, api, *pods, leaf(n1=told(some), n2=none))
-    assert watch.announced == {"leaf"}
+    assert watch.memory.announced == {"leaf"}
     assert set(seen.sessions) == {ONE}
     assert set(seen.mute) == {TWO}
     assert missing(BOTH, seen) == ["an announcement in the session n2 - leaf"]
@@ -69,7 +72,7 @@ def test_a_session_without_an_update_does_not_count_where_others_have_some(
 def test_where_nobody_announces_anything_sessions_count_as_they_are(server: Server, api: Api, none: Object) -> None:
     pods = speaker("n1"), speaker("n2")
     watch, seen = first_look(server, api, *pods, leaf(n1=none, n2=none), leaf("other", n1=none))
-    assert not watch.announced
+    assert not watch.memory.announced
     assert not seen.mute
     assert seen.sessions >= {ONE, TWO}
 
@@ -77,35 +80,35 @@ def test_where_nobody_announces_anything_sessions_count_as_they_are(server: Serv
 def test_each_router_is_held_to_what_it_is_told_itself(server: Server, api: Api) -> None:
     pods = speaker("n1"), speaker("n2")
     watch, seen = first_look(server, api, *pods, leaf(n1=told(), n2=told()), leaf("other", n1=told("2"), n2=told("2")))
-    assert watch.announced == {"other"}
+    assert watch.memory.announced == {"other"}
     assert {ONE, TWO} <= seen.sessions
 
 
 def test_a_session_that_is_down_announces_nothing_whatever_is_reported(server: Server, api: Api) -> None:
     watch, seen = first_look(server, api, speaker("n1"), speaker("n2"), leaf(n1=told("3", "ACTIVE"), n2=told()))
-    assert not watch.announced
+    assert not watch.memory.announced
     assert seen.sessions == {TWO}
 
 
 # What is restarted
 
 
-def silence(server: Server, api: Api, *objects: Object) -> tuple[Silence, list[str], list[object]]:
+def silence(server: Server, api: Api, *objects: Object) -> tuple[SilentSpeakers, list[str], list[object]]:
     """One that has had its first look, the nodes of the pods that it removes, and what it tells."""
     watch, _ = first_look(server, api, *objects)
     removed: list[str] = []
     lines: list[object] = []
-    return Silence(watch, lambda pod: removed.append(pod.spec.node_name), lines.append), removed, lines
+    return SilentSpeakers(watch, lambda pod: removed.append(pod.spec.node_name), lines.append), removed, lines
 
 
-def end(it: Silence, *nodes: str) -> bool:
-    return it.end(frozenset(nodes or ("n1", "n2")), it.watch.look())
+def end(it: SilentSpeakers, *nodes: str) -> bool:
+    return it.restart_one(frozenset(nodes or ("n1", "n2")), it.watch.look())
 
 
 def test_one_speaker_at_a_time_is_restarted(server: Server, api: Api) -> None:
     pods = [speaker(name) for name in ("n1", "n2", "n3")]
     it, removed, lines = silence(server, api, *pods, leaf(n1=told("1"), n2=told(), n3=told()))
-    it.watch.doubted.clear()
+    it.watch.memory = replace(it.watch.memory, doubted={})
     assert end(it, "n1", "n2", "n3")
     assert removed == ["n2"]
     assert lines == ["  the speaker on n2 has its sessions but announces nothing to leaf: restarting it"]
@@ -142,8 +145,7 @@ def test_where_others_announce_each_has_its_own_tries(server: Server, api: Api) 
     pods = [speaker(name) for name in ("n1", "n2", "n3")]
     it, removed, _ = silence(server, api, pods[0], leaf(n1=told("1")))
     server.objects = [*pods, leaf(n1=told("1"), n2=told("4"), n3=told())]
-    for node in ("n2", "n3"):
-        it.watch.doubted.pop((node, "leaf"), None)
+    it.watch.memory = replace(it.watch.memory, doubted={})
     for _ in range(TRIES):
         assert end(it, "n1", "n2", "n3")
     assert removed == ["n3"] * TRIES
@@ -153,7 +155,7 @@ def test_where_others_announce_each_has_its_own_tries(server: Server, api: Api) 
 
 def test_silence_may_be_allowed(server: Server, api: Api) -> None:
     server.objects = [speaker("n1"), speaker("n2"), leaf(n1=told("1"), n2=told())]
-    watch = Watch(api, TARGET, True, allow_silent=True)
+    watch = Watch(api, TARGET, product_named(""), True, allow_silent=True)
     assert watch.first_look({ONE, TWO}).sessions == {ONE, TWO}
     assert watch.look().sessions == {ONE, TWO}
 

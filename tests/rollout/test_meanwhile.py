@@ -82,7 +82,7 @@ def test_one_that_comes_back_with_another_spec_is_somebody_else_s(
         store.objects.append(peer("leaf", "10.0.0.7"))
 
     naps[:] = [replaced, lambda: pytest.fail("waits on")]
-    with pytest.raises(ForeignError, match="BgpPeer leaf exists by now, with another spec; it is left as it is"):
+    with pytest.raises(ForeignError, match="BgpPeer leaf exists by now, with another spec; left unchanged"):
         make(api, Create(peer("leaf", "10.0.0.1", RACK)))
     assert store.find("BgpPeer", "leaf")["spec"]["conf"]["neighborAddress"] == "10.0.0.7"
 
@@ -132,7 +132,7 @@ def test_the_template_is_edited_only_while_held_and_what_is_in_the_way_is_named(
         make(api, change, back=back)
     assert caught.value.kind == "DaemonSet"
     assert str(caught.value) == (
-        f"DaemonSet {SPEAKER}: {named} is not what it was when the plan was made, set by {whom}; it is left as it is"
+        f"DaemonSet {SPEAKER}: {named} is not what it was when the plan was made, set by {whom}; left unchanged"
     )
     assert template.get("nodeSelector") == selector
     template.pop("nodeSelector", None)

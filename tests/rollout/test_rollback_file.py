@@ -13,8 +13,15 @@ from msgspec.structs import replace
 
 from optimizer.errors import InputError, OutputError
 from optimizer.kube.changes import Create, Delete, Label, Patch, Restart, TaintNodes
-from optimizer.rollout.rollback_file import Journal, Leg, UndoStep, fingerprint, leg_of, read_journal, write_journal
-from optimizer.rollout.stages import Stage
+from optimizer.plan.steps import Step
+from optimizer.rollout.rollback_file import (
+    Rollback,
+    WayBack,
+    fingerprint,
+    read_rollback,
+    way_back,
+    write_rollback,
+)
 from tests.exports.export_inputs import KEY, OURS, VALUE, placed
 
 CHANGES = (
@@ -39,25 +46,28 @@ CHANGES = (
     Delete("BgpPeer", "", "leaf"),
     Restart((("n1", "n2"), ("n3",))),
 )
-STEPS = (UndoStep("open-peers", "take back: it", CHANGES, "established"), UndoStep("hold-restarts", "", CHANGES[:1]))
-LEG = Leg(STEPS, ("n1",), {"leaf": ("n1",), "two": ("n1", "n2")}, {"leaf": 2}, {"leaf": 3})
-JOURNAL = Journal("ns", "speaker", "uid", (KEY, VALUE), "bgp", "abc", (LEG, Leg((), (), {})))
+STEPS = (
+    Step("open-peers", "take back: it", (CHANGES,), needs="established"),
+    Step("hold-restarts", "", (CHANGES[:1],), settled=True),
+)
+WAY = WayBack(STEPS, ("n1",), {"leaf": ("n1",), "two": ("n1", "n2")}, {"leaf": 2}, {"leaf": 3})
+SAVED = Rollback("ns", "speaker", "uid", (KEY, VALUE), "bgp", "abc", (WAY, WayBack((), (), {})), "openelb")
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     file = tmp_path / "deep" / "down" / "it.rollback.json"
-    write_journal(file, JOURNAL)
-    assert read_journal(file) == JOURNAL
+    write_rollback(file, SAVED)
+    assert read_rollback(file) == SAVED
     data = json.loads(file.read_text())
     assert (data["apiVersion"], data["kind"]) == ("bgp-speakers/v1", "Rollback")
-    assert [each["change"] for each in data["legs"][0]["steps"][0]["changes"]] == [
+    assert [each["change"] for each in data["legs"][0]["steps"][0]["batches"][0]] == [
         type(each).__name__ for each in CHANGES
     ]
     assert [each.name for each in file.parent.iterdir()] == [file.name]
 
 
 def test_where_there_is_none(tmp_path: Path) -> None:
-    assert read_journal(tmp_path / "none.json") is None
+    assert read_rollback(tmp_path / "none.json") is None
 
 
 def patching(*operations: Any, **fields: Any) -> bytes:
@@ -66,6 +76,15 @@ def patching(*operations: Any, **fields: Any) -> bytes:
     change = made | {"body": list(operations)} | fields
     legs = [{"steps": [{"slug": "a", "why": "b", "changes": [change]}], "speakers": [], "sessions": {}}]
     return changed(lambda data: data.update(legs=legs))
+
+
+def of_today(content: bytes) -> bytes:
+    """A file of the first version as it is written today, as far as it can be read."""
+    data = json.loads(content)
+    for leg in data["legs"]:
+        for step in leg["steps"]:
+            step |= {"name": step.pop("slug"), "batches": [step.pop("changes")]}
+    return json.dumps(data | {"product": "openelb"}).encode()
 
 
 def changed(change: Callable[[dict[str, Any]], object]) -> bytes:
@@ -126,16 +145,66 @@ def test_what_is_no_rollback_file_is_refused_in_one_sentence(tmp_path: Path, con
     file = tmp_path / "bad.json"
     file.write_bytes(content)
     with pytest.raises(InputError) as caught:
-        read_journal(file)
+        read_rollback(file)
     sentence = str(caught.value)
     assert sentence.startswith(f"{file}: not a rollback file of version bgp-speakers/v1 (")
     assert sentence.isprintable()
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        patching(type="merge", body={"spec": {"nodeSelector": None}}),
+        patching({"op": "remove", "path": "spec"}),
+        patching({"op": "move", "path": "/a", "from": "/b"}),
+        patching(kind="Node"),
+        patching(kind="BgpPeer", namespace="ns"),
+        patching(kind="DaemonSet", namespace="ns", name="other"),
+    ],
+)
+def test_a_changed_file_of_today_is_refused_too(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "bad.json"
+    for data in (of_today(content), of_today(content).replace(b'"batches"', b'"undo"').replace(b"[[", b"[")):
+        file.write_bytes(data)
+        with pytest.raises(InputError, match="not a rollback file of version bgp-speakers/v1"):
+            read_rollback(file)
+
+
+def test_a_product_that_is_not_known_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "it.json"
+    write_rollback(file, replace(SAVED, product="other"))
+    with pytest.raises(InputError, match="its product 'other' is not known"):
+        read_rollback(file)
+
+
+def test_a_file_of_the_first_version_is_read() -> None:
+    found = read_rollback(Path(__file__).parent / "data" / "first-version.rollback.json")
+    assert found is not None
+    assert (found.product, found.daemonset, len(found.ways)) == ("", "openelb-speaker", 2)
+    first, second = found.ways
+    assert [(each.name, each.needs, each.settled) for each in first.steps] == [
+        # The second plan, which is taken back first, ends with an edit of the template.
+        ("resume-restarts", "", True),
+        ("taint-nodes", "", False),
+        ("close-peers", "", False),
+        ("unlabel-nodes", "", False),
+        ("daemonset", "", False),
+        ("hold-restarts", "established", True),
+        ("label-speakers", "", False),
+        ("open-peers", "", False),
+    ]
+    assert [each.name for each in second.steps] == ["daemonset"]
+    template = first.steps[4]
+    assert [type(change) for change in template.changes] == [Patch, Restart]
+    assert {type(change) for step in first.steps for change in step.changes} == {
+        *(Label, Patch, Create, Delete, Restart, TaintNodes)
+    }
+
+
 def test_the_plain_one_is_read(tmp_path: Path) -> None:
     file = tmp_path / "good.json"
     file.write_text(json.dumps(BASE))
-    assert read_journal(file) == Journal("ns", "speaker", "1", ("a", "b"), "bgp", "abc", ())
+    assert read_rollback(file) == Rollback("ns", "speaker", "1", ("a", "b"), "bgp", "abc", (), "")
 
 
 def test_patches_of_the_daemonset_and_of_bgppeers_are_read(tmp_path: Path) -> None:
@@ -143,16 +212,16 @@ def test_patches_of_the_daemonset_and_of_bgppeers_are_read(tmp_path: Path) -> No
     operation = {"op": "add", "path": "/spec/a", "value": None}
     for place in (("BgpPeer", "", "any"), ("DaemonSet", "ns", "speaker")):
         file.write_bytes(patching(operation, kind=place[0], namespace=place[1], name=place[2]))
-        journal = read_journal(file)
-        assert journal is not None
-        assert journal.legs[0].steps[0].changes == (Patch(*place, "json", [operation]),)
+        found = read_rollback(file)
+        assert found is not None
+        assert found.ways[0].steps[0].changes == (Patch(*place, "json", [operation]),)
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot be read \(Is a directory\)"):
-        read_journal(tmp_path)
+        read_rollback(tmp_path)
     with pytest.raises(OutputError, match=r"cannot be written \(Is a directory\)"):
-        write_journal(tmp_path, JOURNAL)
+        write_rollback(tmp_path, SAVED)
     assert list(tmp_path.iterdir()) == []
     assert [each.name for each in tmp_path.parent.iterdir() if each.name.startswith(f".{tmp_path.name}")] == []
 
@@ -160,44 +229,44 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
 def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
-        write_journal(tmp_path / "file" / "it.json", JOURNAL)
+        write_rollback(tmp_path / "file" / "it.json", SAVED)
 
 
 def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     file = tmp_path / "it.json"
-    write_journal(file, JOURNAL)
+    write_rollback(file, SAVED)
     before = file.read_bytes()
 
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
     try:
         with pytest.raises(OutputError, match=r"cannot be written \(File too large\)"):
-            write_journal(file, replace(JOURNAL, legs=()))
+            write_rollback(file, replace(SAVED, ways=()))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert file.read_bytes() == before
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_the_way_back_is_the_stages_in_reverse() -> None:
-    def stage(slug: str, *undo: Any) -> Stage:
-        return Stage(slug, f"do {slug}", (), undo, "", "running", "")
+def test_the_way_back_is_the_steps_in_reverse() -> None:
+    def step(name: str, *undo: Any, settled: bool = False) -> Step:
+        return Step(name, f"do {name}", (), undo, needs_back="running", settled=settled)
 
-    leg = leg_of(
-        [stage("a", CHANGES[0]), stage("b"), stage("c", *CHANGES[1:3])],
+    way = way_back(
+        [step("a", CHANGES[0]), step("b"), step("c", *CHANGES[1:3], settled=True)],
         ["n2", "n1"],
         [("n2", "p"), ("n3", "a"), ("n1", "p")],
         {},
         {},
     )
-    assert [(each.slug, each.why, each.wait) for each in leg.steps] == [
-        ("c", "take back: do c", "running"),
-        ("a", "take back: do a", "running"),
+    assert [(each.name, each.why, each.needs, each.settled) for each in way.steps] == [
+        ("c", "take back: do c", "running", False),
+        ("a", "take back: do a", "running", True),
     ]
-    assert leg.steps[0].changes == CHANGES[1:3]
-    assert (leg.speakers, leg.sessions) == (("n1", "n2"), {"a": ("n3",), "p": ("n1", "n2")})
+    assert way.steps[0].changes == CHANGES[1:3]
+    assert (way.speakers, way.sessions) == (("n1", "n2"), {"a": ("n3",), "p": ("n1", "n2")})
     # So that the same plan gives the same file.
-    assert [*leg.sessions] == ["a", "p"]
+    assert [*way.sessions] == ["a", "p"]
 
 
 def test_the_fingerprint_tells_speakers_and_sessions() -> None:

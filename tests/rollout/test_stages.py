@@ -12,21 +12,14 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from optimizer.errors import InputError, InternalError
-from optimizer.kube.changes import (
-    Change,
-    Create,
-    Label,
-    Patch,
-    Restart,
-    TaintNodes,
-    apply_changes,
-    inverse,
-    merge,
-    objects_of,
-)
+from optimizer.kube.changes import Change, Create, Label, Patch, Restart, TaintNodes, apply_changes, inverse
+from optimizer.kube.patches import merge
 from optimizer.model import Cluster, Placement, Policy, Survive
+from optimizer.plan.objects import objects_of
+from optimizer.plan.plan import make_plan
+from optimizer.plan.steps import Flow, Step
 from optimizer.plan.template import STYLES, Style
-from optimizer.rollout.stages import Level, Stage, stages, under_test
+from optimizer.rollout.stages import stages, under_test
 from tests.api_server import World
 from tests.exports.export_inputs import (
     DAEMONSET,
@@ -63,9 +56,8 @@ def staged(
     policy: Policy = POLICY,
     most: int = 100,
     allow_break: bool = True,
-) -> tuple[Stage, ...]:
-    steps = plan(found, placement, style, policy)
-    return stages(found, policy, placement, objects_of(found), steps, most, allow_break)
+) -> tuple[Step, ...]:
+    return stages(make_plan(found, policy, placement, style), most, allow_break)
 
 
 def plain(value: Any) -> Any:
@@ -168,7 +160,7 @@ def test_every_patch_and_its_way_back_test_what_they_replace_and_the_template_on
                     assert each["path"] in tested
             # As POD_SPEC says it, but for what the product code calls it.
             edits = any(each["path"].startswith("/spec/template") for each in change.body)
-            assert edits == (stage.slug == "daemonset")
+            assert edits == (stage.name == "daemonset")
             if edits:
                 assert change.body[0] == operation("test", STRATEGY, "OnDelete")
 
@@ -176,7 +168,7 @@ def test_every_patch_and_its_way_back_test_what_they_replace_and_the_template_on
 @pytest.mark.parametrize("style", STYLES)
 def test_the_template_of_a_daemonset_that_somebody_lets_go_is_not_edited_in_either_direction(style: Style) -> None:
     found = with_strategy(two_racks())
-    made = {stage.slug: stage for stage in staged(found, TWO_RACKS, style)}
+    made = {stage.name: stage for stage in staged(found, TWO_RACKS, style)}
     held = apply_changes(objects_of(found), *made["hold-restarts"].batches)
     ((edit,),) = made["daemonset"].batches
     assert isinstance(edit, Patch)
@@ -193,7 +185,7 @@ def test_the_template_of_a_daemonset_that_somebody_lets_go_is_not_edited_in_eith
 
 def test_a_patch_under_test_does_not_overwrite_what_somebody_else_has_changed() -> None:
     found = two_racks()
-    (stage,) = (each for each in staged(found, TWO_RACKS) if each.slug == "hold-restarts")
+    (stage,) = (each for each in staged(found, TWO_RACKS) if each.name == "hold-restarts")
     ((hold,),) = stage.batches
     objects = objects_of(found)
     changed = merge(objects[DAEMONSET], {"spec": {"updateStrategy": {"type": "OnDelete"}}})
@@ -225,15 +217,15 @@ def test_batches_are_small_and_stop_one_failure_domain_of_a_router_at_a_time(
     found = replace(found, nodes=tuple(replace(each, domains={"zone": zones[each.name]}) for each in found.nodes))
     policy = replace(POLICY, survive=(Survive("zone"),))
     leaving = set(found.today.speakers) - set(placement.speakers)
-    given_steps = {step.slug: step for step in plan(found, placement, style, policy)}
+    given_steps = {step.name: step for step in plan(found, placement, style, policy)}
     for stage in staged(found, placement, style, policy, most):
         made = [change for batch in stage.batches for change in batch]
-        assert Counter(nodes_of(made)) == Counter(nodes_of(given_steps[stage.slug].changes))
+        assert Counter(nodes_of(made)) == Counter(nodes_of(given_steps[stage.name].changes))
         for batch in stage.batches:
             assert len(nodes_of(batch)) <= most
-        if stage.slug != "unlabel-nodes":
+        if stage.name != "unlabel-nodes":
             # The order is kept, in which all rounds of a restart are one after another.
-            assert nodes_of(made) == nodes_of(given_steps[stage.slug].changes)
+            assert nodes_of(made) == nodes_of(given_steps[stage.name].changes)
             continue
         for batch in stage.batches:
             stopping = leaving.intersection(name for _, name in nodes_of(batch))
@@ -250,7 +242,7 @@ def test_the_levels_are_what_happens(state: tuple[Cluster, Placement], style: St
         world.moments = [world.sessions()]
         for batch in stage.batches:
             carry_out(world, batch)
-        assert_levels(stage.levels, world.moments, [each.name for each in found.routers])
+        assert_levels(stage.sessions, world.moments, [each.name for each in found.routers])
 
 
 @settings(deadline=None, max_examples=200)
@@ -280,7 +272,7 @@ def assert_levels(levels: Any, moments: list[set[tuple[str, str]]], routers: lis
     """Compare the levels of a stage with the sessions at each of its moments."""
     for name in routers:
         counts = [sum(address[-1] == name[-1] for _, address in moment) for moment in moments]
-        told = levels.get(name) or Level(counts[0], counts[0], counts[0], counts[0])
+        told = levels.get(name) or Flow(counts[0])
         assert (told.before, told.after) == (counts[0], counts[-1])
         assert told.least <= min(counts) <= max(counts) <= told.most
 
@@ -288,13 +280,13 @@ def assert_levels(levels: Any, moments: list[set[tuple[str, str]]], routers: lis
 def test_levels_batches_and_words_of_a_plan() -> None:
     found = two_racks()
     label, hold, edit, restart, unlabel, resume = staged(found, TWO_RACKS, most=2)
-    assert [each.slug for each in (label, hold, edit, restart, unlabel, resume)] == [
+    assert [each.name for each in (label, hold, edit, restart, unlabel, resume)] == [
         *("label-speakers", "hold-restarts", "daemonset", "restart-speakers", "unlabel-nodes", "resume-restarts")
     ]
     assert [len(nodes_of(batch)) for batch in label.batches] == [2, 2, 1]
-    assert (restart.levels["leaf-1"], restart.levels["leaf-2"]) == (Level(3, 2, 3, 3), Level(2, 1, 2, 2))
-    assert unlabel.levels == {"leaf-1": Level(3, 2, 3, 2)}
-    assert (hold.levels, edit.levels) == ({}, {})
+    assert restart.sessions == {"leaf-1": Flow(3, reset=1), "leaf-2": Flow(2, reset=1)}
+    assert unlabel.sessions == {"leaf-1": Flow(3, closed=1)}
+    assert (hold.sessions, edit.sessions) == ({}, {})
     assert (label.disturbs, unlabel.disturbs) == ("0 speakers start, none stops", "1 speaker stops")
     # What takes the edit back restarts, in rounds, those that may have the new template.
     assert [isinstance(change, Restart) for change in edit.undo] == [False, True]
@@ -302,14 +294,14 @@ def test_levels_batches_and_words_of_a_plan() -> None:
 
 def test_only_speakers_with_an_old_template_are_restarted_where_they_are_known() -> None:
     found = two_racks()
-    steps, objects = plan(found, TWO_RACKS), objects_of(found)
-    some = stages(found, POLICY, TWO_RACKS, objects, steps, allow_break=True, outdated={"a2", "b1", "c1"})
-    (restart,) = (each for each in some if each.slug == "restart-speakers")
+    whole = make_plan(found, POLICY, TWO_RACKS, "node-selector")
+    some = stages(whole, allow_break=True, outdated={"a2", "b1", "c1"})
+    (restart,) = (each for each in some if each.name == "restart-speakers")
     assert [name for _, name in nodes_of(change for batch in restart.batches for change in batch)] == ["b1", "a2"]
-    assert restart.levels == {"leaf-1": Level(3, 2, 3, 3), "leaf-2": Level(2, 1, 2, 2)}
+    assert restart.sessions == {"leaf-1": Flow(3, reset=1), "leaf-2": Flow(2, reset=1)}
     # Where none has, no router is short of a session, so that nothing is to be allowed.
-    none = stages(found, POLICY, TWO_RACKS, objects, steps, outdated=())
-    assert "restart-speakers" not in [each.slug for each in none]
+    none = stages(whole, outdated=())
+    assert "restart-speakers" not in [each.name for each in none]
 
 
 def test_a_router_over_its_limit_meanwhile_is_refused_and_the_remedy_is_named() -> None:
@@ -340,4 +332,4 @@ def test_outside_bgp_there_are_no_levels_and_nothing_is_refused() -> None:
     policy = replace(POLICY, mode="layer2")
     found = staged(two_racks(), placed(speakers=["a1", "b1"]), policy=policy, allow_break=False)
     assert found
-    assert not any(each.levels for each in found)
+    assert not any(each.sessions for each in found)

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from optimizer.errors import LiveError
 from optimizer.kube.client import Api
-from optimizer.rollout import watch as evidence
-from optimizer.rollout.runner import Goal, superfluous
-from optimizer.rollout.watch import Seen, Target, Watch
+from optimizer.kube.pods import Pod
+from optimizer.rollout.belief import Memory, Seen, Trust, believe
+from optimizer.rollout.goal import Goal, superfluous
+from optimizer.rollout.watch import Target, Watch
+from optimizer.speakers import product_named
+from optimizer.speakers.product import PeerReport, SessionReport
 from tests.live_server import Answer, Server, serving
 from tests.objects import SPEAKER, SYSTEM, Object, peer, speaker_pod
 
@@ -37,6 +41,10 @@ def speaker(node: str, started: str | None = START, ready: str = "True", **metad
     return made
 
 
+def watching(api: Api) -> Watch:
+    return Watch(api, TARGET, product_named(""), True)
+
+
 def told(state: Any = "ESTABLISHED", **timers: Any) -> Object:
     """What a speaker tells of a session."""
     return {"peerState": {"neighborAddress": "10.0.0.1", "sessionState": state}, "timersState": timers}
@@ -48,7 +56,7 @@ def leaf(**reports: Any) -> Object:
 
 def look(server: Server, api: Api, *objects: Object, settled: bool = False, with_sessions: bool = True) -> Seen:
     server.objects = list(objects)
-    return Watch(api, TARGET, with_sessions).look(settled)
+    return Watch(api, TARGET, product_named(""), with_sessions).look(settled)
 
 
 @pytest.mark.parametrize(
@@ -83,12 +91,12 @@ def test_a_session_is_believed_where_it_is_younger_than_its_pod(
     ],
 )
 def test_a_report_without_a_time_or_of_the_same_second_is_believed_once_its_pod_has_been_ready_for_so_long(
-    server: Server, api: Api, report: Object, monkeypatch: pytest.MonkeyPatch
+    server: Server, api: Api, report: Object
 ) -> None:
     assert look(server, api, speaker("n1"), leaf(n1=report), settled=True).sessions
-    monkeypatch.setattr(evidence, "STATUS_PERIOD", UNTIMED)
-    watch = Watch(api, TARGET, True)
-    assert watch.patience == UNTIMED
+    watch = watching(api)
+    assert watch.patience == product_named("").report_period
+    watch.patience = UNTIMED
     assert not watch.look().sessions
     watch.patience = 0
     assert watch.look().sessions == {("n1", "leaf")}
@@ -97,10 +105,10 @@ def test_a_report_without_a_time_or_of_the_same_second_is_believed_once_its_pod_
     watch.patience = UNTIMED
     assert not watch.look().sessions
     # One that is not ready begins anew.
-    assert set(watch.since) == {"another"}
+    assert set(watch.memory.since) == {"another"}
     server.objects[0]["status"]["conditions"] = []
-    assert not watch.look(settled=True).sessions
-    assert not watch.since
+    assert not watch.look(first=True).sessions
+    assert not watch.memory.since
 
 
 def test_a_pod_that_does_not_say_since_when_it_runs(server: Server, api: Api) -> None:
@@ -160,7 +168,7 @@ def test_without_sessions_the_bgppeers_are_not_asked_for(server: Server, api: Ap
     assert not seen.sessions
     assert not seen.peers
     # There is no report to wait for.
-    assert Watch(api, TARGET, False).patience == 0
+    assert Watch(api, TARGET, product_named(""), False).patience == 0
     assert not server.asked("bgppeers")
 
 
@@ -180,7 +188,7 @@ ONE = ("n1", "leaf")
 
 def first_look(server: Server, api: Api, today: Collection[tuple[str, str]], *objects: Object) -> tuple[Watch, Seen]:
     server.objects = list(objects)
-    watch = Watch(api, TARGET, True)
+    watch = watching(api)
     watch.patience = 0
     return watch, watch.first_look(today)
 
@@ -195,7 +203,7 @@ def report(server: Server, watch: Watch, **reports: Any) -> frozenset[tuple[str,
 def test_a_session_of_today_is_believed_from_the_first_look_on(server: Server, api: Api, old: Object) -> None:
     watch, seen = first_look(server, api, {ONE}, speaker("n1"), leaf(n1=old))
     assert (set(seen.sessions), set(seen.ready), set(seen.peers)) == ({ONE}, {"n1"}, {"leaf"})
-    assert not watch.doubted
+    assert not watch.memory.doubted
     assert watch.look().sessions == {ONE}
 
 
@@ -204,10 +212,10 @@ def test_a_report_of_a_session_that_was_closed_a_moment_ago_is_not_believed_unti
     server: Server, api: Api, old: Object
 ) -> None:
     watch, seen = first_look(server, api, {("n1", "other"), ("n2", "leaf")}, speaker("n1"), leaf(n1=old))
-    assert (seen.sessions, [*watch.doubted]) == (frozenset(), [ONE])
+    assert (seen.sessions, [*watch.memory.doubted]) == (frozenset(), [ONE])
     assert not any(report(server, watch, n1=old) for _ in range(3))
     assert report(server, watch, n1=told(uptime=LATER)) == {ONE}
-    assert not watch.doubted
+    assert not watch.memory.doubted
     # It is looked at as any other from now on.
     assert report(server, watch, n1=old) == {ONE}
 
@@ -243,7 +251,7 @@ def test_reports_of_a_speaker_that_is_not_up_are_doubted_too(server: Server, api
     """It starts while the report of the one before it still stands."""
     up = told(uptime=AFTER)
     watch, seen = first_look(server, api, (), leaf(n1=up))
-    assert (seen.pods, [*watch.doubted]) == ({}, [ONE])
+    assert (seen.pods, [*watch.memory.doubted]) == ({}, [ONE])
     server.objects.insert(0, speaker("n1"))
     assert not report(server, watch, n1=up)
     assert report(server, watch, n1=told(uptime=LATER)) == {ONE}
@@ -256,7 +264,7 @@ def test_speakers_that_are_not_to_be_are_named_on_all_nodes_or_on_these(server: 
     leaving = speaker("n4", deletionTimestamp=AFTER)
     seen = look(server, api, speaker("n1"), speaker("n2"), speaker("n3", ready="False"), leaving)
     goal = Goal(frozenset({"n1"}), frozenset())
-    ends = [f"the end of the speaker on {name}" for name in ("n2", "n3", "n4")]
+    ends = [f"speaker on {name} to stop" for name in ("n2", "n3", "n4")]
     assert superfluous(goal, seen) == superfluous(goal, seen, ("n1", "n2", "n3", "n4", "n5")) == ends
     assert superfluous(goal, seen, {"n4", "n2"}) == [ends[0], ends[2]]
     assert superfluous(goal, seen, ("n1", "n5")) == superfluous(goal, seen, ()) == []
@@ -280,9 +288,41 @@ def test_all_pages_are_looked_at(server: Server, api: Api) -> None:
 def test_garbage_is_an_error_in_one_sentence(server: Server, api: Api, items: Any) -> None:
     server.ordered.append(Answer(200, {"metadata": {}, "items": items}))
     with pytest.raises(LiveError, match="the API server's answer cannot be read"):
-        Watch(api, TARGET, True).look()
+        watching(api).look()
 
 
 def test_garbage_in_a_status_is_an_error_too(server: Server, api: Api) -> None:
     with pytest.raises(LiveError, match="cannot be read"):
         look(server, api, speaker("n1"), leaf(n1=[]))
+
+
+# The belief alone, without a cluster.
+
+
+def pod_of(node: str, started: str = START) -> Pod:
+    return msgspec.convert(speaker(node, started), Pod)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 34.0, 36.0])
+def test_belief_goes_from_one_memory_to_the_next(seconds: float) -> None:
+    pods = {"n1": pod_of("n1"), "n2": pod_of("n2")}
+    old = [PeerReport("leaf", {"n1": SessionReport(True), "n2": SessionReport(True, AFTER)})]
+    seen, memory = believe(old, pods, Memory(), 100.0, Trust(35.0))
+    assert seen.sessions == {("n2", "leaf")}
+    assert memory == Memory({"uid-n1": 100.0, "uid-n2": 100.0})
+    seen, after = believe(old, pods, memory, 100.0 + seconds, Trust(35.0))
+    assert (("n1", "leaf") in seen.sessions) == (seconds > 35)
+    assert after == memory
+
+
+def test_what_is_reported_at_first_is_remembered_and_what_is_announced_binds_all() -> None:
+    pods = {"n1": pod_of("n1"), "n2": pod_of("n2")}
+    reports = {"n1": SessionReport(True, AFTER, announces=True), "n2": SessionReport(True, LATER)}
+    seen, memory = believe([PeerReport("leaf", reports)], pods, Memory(), 0.0, Trust(0.0, first=True))
+    assert [*seen.sessions, *seen.mute] == [("n1", "leaf"), ("n2", "leaf")]
+    assert memory.doubted == {("n1", "leaf"): AFTER, ("n2", "leaf"): LATER}
+    assert memory.announced == {"leaf"}
+    again, after = believe([PeerReport("leaf", reports)], pods, memory, 1.0, Trust(0.0))
+    assert (again.sessions, after) == (frozenset(), memory)
+    silent, _ = believe([PeerReport("leaf", reports)], pods, Memory(), 0.0, Trust(0.0, allow_silent=True))
+    assert silent.sessions == {("n1", "leaf"), ("n2", "leaf")}

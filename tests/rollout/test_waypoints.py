@@ -1,4 +1,4 @@
-"""Hops: placements in between, where old and new sessions do not fit together."""
+"""Waypoints: placements in between, where old and new sessions do not fit together."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from optimizer.errors import InputError
 from optimizer.model import Cluster, Placement, Policy, Session, Today
-from optimizer.rollout.waypoints import Hop, hops, over_limit
+from optimizer.rollout.waypoints import Waypoint, over_limit, waypoints
 from tests.exports.export_inputs import POLICY, cluster, node, placed, router
 
 SELECTED = replace(POLICY, peering="selected")
@@ -59,10 +59,10 @@ def moves(draw: st.DrawFn) -> tuple[Cluster, Placement, Policy]:
     return with_today(today, limits), placement, policy
 
 
-def check_hop(before: Sessions, hop: Hop, limits: Mapping[str, int | None], last: bool) -> Sessions:
-    """Check one hop; the sessions after it."""
-    opens, closes = sessions_of(hop.opens), sessions_of(hop.closes)
-    assert bool(hop.opens) != bool(hop.closes)
+def check_waypoint(before: Sessions, point: Waypoint, limits: Mapping[str, int | None], last: bool) -> Sessions:
+    """Check one waypoint; the sessions after it."""
+    opens, closes = sessions_of(point.opens), sessions_of(point.closes)
+    assert bool(point.opens) != bool(point.closes)
     after = {}
     for name in ROUTERS:
         limit = limits[name]
@@ -74,21 +74,21 @@ def check_hop(before: Sessions, hop: Hop, limits: Mapping[str, int | None], last
             assert len(after[name]) <= limit
         if closes[name] and not after[name]:
             assert limit == 1 or last
-    reached = sessions_of(hop.placement.sessions)
+    reached = sessions_of(point.placement.sessions)
     assert all(reached[name] <= after[name] if last else reached[name] == after[name] for name in ROUTERS)
-    assert set(hop.placement.speakers) >= {each.node for each in hop.placement.sessions}
+    assert set(point.placement.speakers) >= {each.node for each in point.placement.sessions}
     return after
 
 
 @settings(deadline=None, max_examples=600)
 @given(moves())
-def test_each_hop_is_small_and_the_last_one_is_the_placement(move: tuple[Cluster, Placement, Policy]) -> None:
+def test_each_waypoint_is_small_and_the_last_one_is_the_placement(move: tuple[Cluster, Placement, Policy]) -> None:
     found, placement, policy = move
     limits = {each.name: each.max_sessions for each in found.routers}
     now = {name: frozenset(nodes) for name, nodes in found.today.sessions.items()}
     fits = not over_limit(found, placement)
     try:
-        way = hops(found, policy, placement)
+        way = waypoints(found, policy, placement)
     except InputError:
         assert not fits
         return
@@ -96,8 +96,8 @@ def test_each_hop_is_small_and_the_last_one_is_the_placement(move: tuple[Cluster
     wanted = sessions_of(placement.sessions)
     # A router is short of one session at a time, below what it has today or gets, whichever is less.
     least = {name: min(len(now[name]), len(wanted[name]), limits[name] or 99) for name in ROUTERS}
-    for number, hop in enumerate(way, 1):
-        now = check_hop(now, hop, limits, number == len(way))
+    for number, point in enumerate(way, 1):
+        now = check_waypoint(now, point, limits, number == len(way))
         for name in ROUTERS:
             assert len(now[name]) >= least[name] - 1
     if way:
@@ -106,12 +106,12 @@ def test_each_hop_is_small_and_the_last_one_is_the_placement(move: tuple[Cluster
 
 @settings(deadline=None, max_examples=400)
 @given(moves())
-def test_planned_again_after_each_hop_it_ends_at_the_placement(move: tuple[Cluster, Placement, Policy]) -> None:
+def test_planned_again_after_each_waypoint_it_ends_at_the_placement(move: tuple[Cluster, Placement, Policy]) -> None:
     found, placement, policy = move
     limits = {each.name: each.max_sessions for each in found.routers if each.max_sessions is not None}
     for _ in range(50):
         try:
-            way = hops(found, policy, placement)
+            way = waypoints(found, policy, placement)
         except InputError:
             return
         station = way[0].placement if way else placement
@@ -127,7 +127,7 @@ def test_a_swap_at_the_limit_goes_session_by_session() -> None:
     found = with_today({"leaf-1": ["n0", "n1"]}, {"leaf-1": 2})
     placement = placed(("n2", "leaf-1"), ("n3", "leaf-1"))
     assert over_limit(found, placement) == {"leaf-1": (4, 2)}
-    way = hops(found, POLICY, placement)
+    way = waypoints(found, POLICY, placement)
     assert [(each.closes, each.opens) for each in way] == [
         ((Session("n0", "leaf-1"),), ()),
         ((), (Session("n2", "leaf-1"),)),
@@ -139,22 +139,22 @@ def test_a_swap_at_the_limit_goes_session_by_session() -> None:
 
 def test_a_router_that_takes_one_session_is_without_any_for_a_while() -> None:
     found = with_today({"leaf-1": ["n0"]}, {"leaf-1": 1})
-    first, second = hops(found, POLICY, placed(("n1", "leaf-1")))
+    first, second = waypoints(found, POLICY, placed(("n1", "leaf-1")))
     assert (first.placement.sessions, second.placement.sessions) == ((), (Session("n1", "leaf-1"),))
 
 
 def test_outside_bgp_and_where_there_is_room_there_are_none() -> None:
     found = with_today({"leaf-1": ["n0", "n1"]}, {"leaf-1": 2})
-    assert hops(found, replace(POLICY, mode="layer2"), placed(("n2", "leaf-1"))) == ()
-    assert hops(with_today({"leaf-1": ["n0"]}, {"leaf-1": 2}), POLICY, placed(("n1", "leaf-1"))) == ()
+    assert waypoints(found, replace(POLICY, mode="layer2"), placed(("n2", "leaf-1"))) == ()
+    assert waypoints(with_today({"leaf-1": ["n0"]}, {"leaf-1": 2}), POLICY, placed(("n1", "leaf-1"))) == ()
 
 
 def test_what_cannot_be_opened_is_an_error_that_names_the_router() -> None:
     # n1 keeps its session with leaf-1, which is full without it being able to give any.
     found = with_today({"leaf-1": ["n0", "n1"], "leaf-2": ["n0"]}, {"leaf-1": 2, "leaf-2": 5})
     placement = placed(("n1", "leaf-1"), ("n2", "leaf-1"), ("n0", "leaf-2"))
-    assert [each.closes for each in hops(found, SELECTED, placement)] == [(Session("n0", "leaf-1"),), ()]
+    assert [each.closes for each in waypoints(found, SELECTED, placement)] == [(Session("n0", "leaf-1"),), ()]
     # Together with leaf-2's only session n0 cannot leave.
     alone = placed(("n1", "leaf-1"), ("n2", "leaf-1"))
     with pytest.raises(InputError, match="router leaf-1 has no room for a new session, and none of its old ones"):
-        hops(found, POLICY, alone)
+        waypoints(found, POLICY, alone)

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from optimizer.errors import ConflictError, ForeignError, InternalError, LiveError, MissingError, RefusedError
-from optimizer.kube.changes import Change, Create, Delete, Label, Patch, Restart, TaintNodes, json_patch
+from optimizer.kube.changes import Change, Create, Delete, Label, Patch, Restart, TaintNodes
 from optimizer.kube.client import Api, connect
+from optimizer.kube.patches import json_patch
 from optimizer.model import PARKED_ADDRESS, Taint
-from optimizer.rollout.writer import TRIES, Changes
+from optimizer.rollout.writer import TRIES, Writer
+from optimizer.speakers import product_named
 from optimizer.speakers.openelb.peers import CREATED
 from tests.live_server import PLURALS, Answer, Request, Server, failure, kubeconfig, serving
 from tests.objects import SPEAKER, SYSTEM, Object, daemonset, node, peer
@@ -99,7 +101,7 @@ def api(store: Store, tmp_path: Path) -> Iterator[Api]:
 
 def make(api: Api, change: Change, labels: Mapping[str, str | None] | None = None, back: bool = False) -> int:
     """Make a change; `labels` are those that were read."""
-    return Changes(api, (KEY, VALUE), labels or {}, back).make(change)
+    return Writer(api, product_named(""), (KEY, VALUE), labels or {}, back).make(change)
 
 
 def label_of(store: Store, name: str) -> str | None:
@@ -145,10 +147,10 @@ def test_a_label_that_somebody_else_has_changed_is_left(store: Store, api: Api) 
     ]
     with pytest.raises(ForeignError) as caught:
         make(api, Label(KEY, VALUE, ("n3",)), {"n3": None})
-    assert str(caught.value) == f"node n3: the label {KEY} is 'theirs' by now, set by them; it is left as it is"
+    assert str(caught.value) == f"node n3: the label {KEY} is 'theirs' by now, set by them; left unchanged"
     assert (caught.value.kind, label_of(store, "n3")) == ("Node", "theirs")
     assert make(api, Label(KEY, None, ("n2",)), {"n2": VALUE}) == 0
-    with pytest.raises(ForeignError, match=f"node n2: the label {KEY} is gone by now; it is left as it is"):
+    with pytest.raises(ForeignError, match=f"node n2: the label {KEY} was removed meanwhile; left unchanged"):
         make(api, Label(KEY, "other", ("n2",)), {"n2": VALUE})
 
 
@@ -199,8 +201,8 @@ def test_nodes_that_somebody_else_has_changed_keep_no_other_from_being_changed(
     with pytest.raises(ForeignError) as caught:
         make(api, Label(KEY, None, ("n1", "n2", "n3")), dict.fromkeys(("n1", "n2", "n3"), VALUE), back)
     # What was read of n2 is old, and so nothing is left to do there.
-    sentence = f"node n1: the label {KEY} is 'theirs' by now; it is left as it is"
-    assert (str(caught.value), caught.value.kind) == (f"{sentence} (and so 1 node more)", "Node")
+    sentence = f"node n1: the label {KEY} is 'theirs' by now; left unchanged"
+    assert (str(caught.value), caught.value.kind) == (f"{sentence} (and 1 more node)", "Node")
     set_label(store, "n2", KEY, VALUE)
     store.objects.append(node("n4", {KEY: VALUE}))
     with pytest.raises(ForeignError) as caught:
@@ -235,7 +237,7 @@ def test_taints_are_set_and_taken_away_beside_others(store: Store, api: Api) -> 
 def test_a_taint_of_somebody_else_is_left(store: Store, api: Api) -> None:
     store.find("Node", "n1")["spec"]["taints"] = [RAW | {"value": "theirs"}]
     for present in (True, False):
-        with pytest.raises(ForeignError, match=f"node n1: the taint {KEY} is 'theirs' by now; it is left as it is"):
+        with pytest.raises(ForeignError, match=f"node n1: the taint {KEY} is 'theirs' by now; left unchanged"):
             make(api, TaintNodes(TAINT, present, ("n1",)))
     assert taints(store, "n1") == [RAW | {"value": "theirs"}]
 
@@ -246,7 +248,7 @@ def test_taints_of_somebody_else_keep_no_other_from_being_set(store: Store, api:
         store.find("Node", name)["spec"]["taints"] = [RAW | {"value": "theirs"}]
     with pytest.raises(ForeignError) as caught:
         make(api, TaintNodes(TAINT, True, ("n1", "n2", "n3")), back=back)
-    sentence = f"node n1: the taint {KEY} is 'theirs' by now; it is left as it is (and so 1 node more)"
+    sentence = f"node n1: the taint {KEY} is 'theirs' by now; left unchanged (and 1 more node)"
     assert (str(caught.value), caught.value.kind) == (sentence, "Node")
     assert [taints(store, name) for name in ("n1", "n2", "n3")] == [
         *([RAW | {"value": "theirs"}], [RAW], [RAW | {"value": "theirs"}])
@@ -304,7 +306,7 @@ def test_a_patch_of_what_somebody_else_has_changed_is_not_made(store: Store, api
     with pytest.raises(ForeignError) as caught:
         make(api, PATCH, back=back)
     assert str(caught.value) == (
-        "BgpPeer leaf: spec.nodeSelector is not what it was when the plan was made, set by them; it is left as it is"
+        "BgpPeer leaf: spec.nodeSelector is not what it was when the plan was made, set by them; left unchanged"
     )
     assert leaf["spec"]["nodeSelector"] == {}
 
@@ -329,22 +331,21 @@ def test_a_patch_of_what_is_gone(store: Store, api: Api) -> None:
 
 
 def test_what_a_later_change_of_the_way_back_has_done_needs_no_earlier_one(store: Store, api: Api) -> None:
-    changes = Changes(api, (KEY, VALUE), {}, back=True)
+    writer = Writer(api, product_named(""), (KEY, VALUE), {}, back=True)
     first, last = (
         Patch("BgpPeer", "", "leaf", "json", selector(OTHER, {})),
         Patch("BgpPeer", "", "leaf", "json", selector({}, RACK)),
     )
     with pytest.raises(ForeignError):
-        changes.make(first)
-    changes.later = (last,)
-    assert (changes.make(first), changes.make(last)) == (0, 0)
-    assert changes.make(Create(peer("leaf", "10.0.0.1", OTHER))) == 0
+        writer.make(first)
+    assert (writer.make(first, [last]), writer.make(last)) == (0, 0)
+    assert writer.make(Create(peer("leaf", "10.0.0.1", OTHER)), [last]) == 0
     store.find("BgpPeer", "leaf")["spec"]["nodeSelector"] = OTHER
-    assert (changes.make(first), changes.make(last)) == (1, 1)
+    assert (writer.make(first, [last]), writer.make(last)) == (1, 1)
     # A later change of another field says nothing.
-    changes.later = (Patch("BgpPeer", "", "leaf", "json", [{"op": "remove", "path": "/spec/other"}]),)
+    other = Patch("BgpPeer", "", "leaf", "json", [{"op": "remove", "path": "/spec/other"}])
     with pytest.raises(ForeignError):
-        changes.make(first)
+        writer.make(first, [other])
 
 
 def test_an_object_is_created_once(store: Store, api: Api) -> None:
@@ -353,7 +354,7 @@ def test_an_object_is_created_once(store: Store, api: Api) -> None:
     assert (make(api, Create(new)), make(api, Create(new))) == (1, 0)
     assert store.find("BgpPeer", "new")["metadata"] == {"name": "new"}
     assert "status" not in store.find("BgpPeer", "new")
-    with pytest.raises(ForeignError, match="BgpPeer new exists by now, with another spec; it is left as it is"):
+    with pytest.raises(ForeignError, match="BgpPeer new exists by now, with another spec; left unchanged"):
         make(api, Create(peer("new", "10.0.0.3")))
 
 

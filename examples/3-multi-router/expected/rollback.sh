@@ -1,5 +1,6 @@
 #!/bin/sh
 # Takes back what apply.sh has done, all or a part of it; nothing is removed before what was there is up again.
+# shellcheck disable=SC1091,SC2016,SC2034 # what is set here is for functions.sh, and the templates for kubectl
 set -eu
 cd -- "$(dirname -- "$0")"
 namespace=openelb-system
@@ -41,4 +42,4 @@ patch_json rollback/70-1-patch-bgppeer-leaf-1.yaml '{.spec.conf.neighborAddress}
 patch_json rollback/70-2-patch-bgppeer-leaf-1-old.yaml '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-1-old
 delete 70-3-delete-bgppeer-leaf-2 '{.spec.conf.neighborAddress} {.spec.conf.peerAs} {.spec.nodeSelector}' bgppeers.network.kubesphere.io leaf-2
 
-say 'done: all changes are taken back'
+say 'done: all changes were rolled back'

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Finishes the change once README.txt's second step is done.
+# shellcheck disable=SC1091,SC2016,SC2034 # what is set here is for functions.sh, and the templates for kubectl
 set -eu
 cd -- "$(dirname -- "$0")"
 namespace=openelb-system

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Prepares the nodes; see README.txt for what comes next.
+# shellcheck disable=SC1091,SC2016,SC2034 # what is set here is for functions.sh, and the templates for kubectl
 set -eu
 cd -- "$(dirname -- "$0")"
 namespace=openelb-system

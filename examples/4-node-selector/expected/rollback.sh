@@ -1,5 +1,6 @@
 #!/bin/sh
 # Takes back what the scripts have done; see README.txt.
+# shellcheck disable=SC1091,SC2016,SC2034 # what is set here is for functions.sh, and the templates for kubectl
 set -eu
 cd -- "$(dirname -- "$0")"
 namespace=openelb-system
@@ -34,4 +35,4 @@ patch_merge rollback/40-patch-daemonset-openelb-speaker.yaml daemonsets.apps ope
 say 'take back: label the nodes of the chosen speakers and, for now, of those that leave'
 unlabel rollback/50-unlabel-nodes.txt bgp-speakers/speaker
 
-say 'done: all changes of the scripts are taken back'
+say 'done: all changes of the scripts were rolled back'

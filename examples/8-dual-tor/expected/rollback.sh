@@ -1,5 +1,6 @@
 #!/bin/sh
 # Takes back what apply.sh has done, all or a part of it; nothing is removed before what was there is up again.
+# shellcheck disable=SC1091,SC2016,SC2034 # what is set here is for functions.sh, and the templates for kubectl
 set -eu
 cd -- "$(dirname -- "$0")"
 namespace=openelb-system
@@ -39,4 +40,4 @@ patch_merge rollback/50-patch-daemonset-openelb-speaker.yaml daemonsets.apps ope
 say 'take back: label the nodes of the chosen speakers and, for now, of those that leave'
 unlabel rollback/60-unlabel-nodes.txt bgp-speakers/speaker
 
-say 'done: all changes are taken back'
+say 'done: all changes were rolled back'

@@ -33,7 +33,13 @@ def peerings(
         selector = selector_of(spec.get("nodeSelector") or {})
         fits = matcher(selector)
         # A label that is asked for leaves few nodes to look at.
-        for name in min((by_label[label] for label in selector.match_labels.items()), key=len, default=running):
+        asked = [by_label[label] for label in selector.match_labels.items()]
+        asked += [
+            [name for value in set(part.values) for name in by_label.get((part.key, value), ())]
+            for part in selector.match_expressions
+            if part.operator == "In"
+        ]
+        for name in min(asked, key=len, default=running):
             if fits(running[name]):
                 yield name, router
 

@@ -14,7 +14,8 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from ...errors import InputError
-from ...kube.changes import Change, Create, Delete, Patch, set_field
+from ...kube.changes import Change, Create, Delete, Patch
+from ...kube.patches import set_field
 from ...kube.selectors import matcher
 from ...model import (
     PARKED_ADDRESS,

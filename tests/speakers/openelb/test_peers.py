@@ -6,24 +6,18 @@ import pytest
 from msgspec.structs import replace
 
 from optimizer.errors import InputError
-from optimizer.kube.changes import Create, Delete, Patch, apply_changes, objects_of
+from optimizer.kube.changes import Create, Delete, Patch, apply_changes
 from optimizer.kube.selectors import selects
-from optimizer.model import RACK_LABEL, Cluster, LabelSelector, Paths, Placement, Policy
-from optimizer.plan.hazards import change_hazards, hazards
-from optimizer.plan.restarts import ANNOTATION
-from optimizer.plan.steps import labelled_for_now, make_plan
-from optimizer.speakers import PRODUCTS
-from optimizer.speakers.openelb import OpenELB
+from optimizer.model import Cluster, LabelSelector, Placement, Policy
+from optimizer.plan.objects import objects_of
+from optimizer.plan.order import labelled_for_now
 from optimizer.speakers.openelb import peers as openelb
-from optimizer.speakers.openelb.paths import paths
-from optimizer.speakers.product import PeerEdits, Product
+from optimizer.speakers.product import PeerEdits
 from tests.exports.export_inputs import (
     HOSTNAME,
     KEY,
     POLICY,
-    TWO_RACKS,
     cluster,
-    daemonset,
     hostnames,
     node,
     peer,
@@ -52,54 +46,6 @@ def selectors(found: Cluster, result: PeerEdits) -> tuple[Any, Any]:
     late = apply_changes(early, result.late)
     name = result.names["leaf-1"]
     return tuple(each["BgpPeer", "", name]["spec"].get("nodeSelector") for each in (early, late))
-
-
-def test_openelb_is_a_product() -> None:
-    product: Product = OpenELB()
-    assert PRODUCTS[product.name].title == "OpenELB"
-    assert product.paths(two_racks(), placed()) == paths(two_racks(), placed())
-
-
-def test_hazard_of_a_template_that_an_export_edits() -> None:
-    (sentence,) = hazards(two_racks(), POLICY, TWO_RACKS)
-    assert f"openelb-speaker does not ask for the label {KEY}=true yet, so an export changes its template" in sentence
-    assert "taints alone keep no speaker off" in sentence
-    assert sentence.endswith(
-        "restarted in 2 rounds, and 1 router with no session to spare, such as leaf-2, is one short meanwhile"
-    )
-    both = hazards(two_racks(running=["a1", "a2", "b1", "b2"]), POLICY, TWO_RACKS)[0]
-    assert both.endswith("and 2 routers with no session to spare, such as leaf-1, are one short meanwhile")
-    spare = hazards(two_racks(), Policy(speakers_per_router=1), TWO_RACKS)[0]
-    assert spare.endswith("in 2 rounds while those that leave still run, and every router has its sessions meanwhile")
-    asking = cluster(NODES, pod={"nodeSelector": {KEY: "true"}})
-    assert hazards(asking, POLICY, placed(speakers=["a1"])) == ()
-
-
-def test_hazard_of_layer2_beside_bgppeers() -> None:
-    edit, peers = hazards(two_racks(), Policy(mode="layer2"), placed(speakers=["a1", "b1"]))
-    assert edit.endswith("restarted in 2 rounds, one at a time")
-    assert peers.endswith("2 BgpPeers: to stop speakers for the mode layer2 also closes their BGP sessions")
-
-
-def test_hazard_of_a_daemonset_that_is_updated_by_hand() -> None:
-    found = two_racks()
-    assert found.speaker is not None
-    manifest = daemonset({}, updateStrategy={"type": "OnDelete"})
-    by_hand = replace(found, speaker=replace(found.speaker, manifest=manifest))
-    assert "keep the old template until their pods go" in hazards(by_hand, POLICY, TWO_RACKS)[0]
-
-
-@pytest.mark.parametrize("edited", [False, True])
-def test_hazard_of_a_daemonset_that_an_earlier_change_has_left_held(edited: bool) -> None:
-    found = two_racks()
-    assert found.speaker is not None
-    manifest = daemonset({"nodeSelector": {KEY: "true"}} if edited else {}, updateStrategy={"type": "OnDelete"})
-    manifest["metadata"]["annotations"] = {ANNOTATION: '{"type": "RollingUpdate"}'}
-    held = replace(found, speaker=replace(found.speaker, manifest=manifest))
-    *more, sentence = hazards(held, POLICY, TWO_RACKS)
-    assert sentence.startswith("DaemonSet openelb-system/openelb-speaker was left held by an earlier change")
-    # It is no DaemonSet that somebody updates by hand: its speakers are restarted.
-    assert ["restarted in 2 rounds" in each for each in more] == ([] if edited else [True])
 
 
 def test_a_selector_that_gives_the_sessions_is_left_alone() -> None:
@@ -256,64 +202,6 @@ def test_the_index_by_label_agrees_with_a_plain_look_at_every_node() -> None:
         parsed = peer("x", "10.0.0.9", raw).selector
         assert nodes.select(parsed) == {name for name, labels in nodes.labels.items() if selects(parsed, labels)}
     assert nodes.select(None) == nodes.select(LabelSelector()) == set(nodes.labels)
-
-
-# Hazards and paths.
-
-
-def test_hazard_of_two_bgppeers_with_one_address_names_both() -> None:
-    found = cluster(NODES, [router(1, "one")], [peer("one", "10.0.0.1"), peer("two", "10.0.0.1", rack("r1"))])
-    sentence, *_ = hazards(found, POLICY, placed(("a1", "leaf-1")))
-    assert "one and two have one address, 10.0.0.1" in sentence
-
-
-def test_hazard_of_rack_labels_without_as_per_rack() -> None:
-    found = cluster([node("a1", **{RACK_LABEL: "r1"}), node("a2")])  # type: ignore[arg-type]
-    sentence, _ = hazards(found, POLICY, placed(speakers=["a1"]))
-    assert sentence.startswith(f"1 nodes carry the label {RACK_LABEL}, which has no effect")
-
-
-def test_hazard_of_nodes_without_a_rack_label_under_as_per_rack() -> None:
-    found = cluster([node("a1", **{RACK_LABEL: "r1"}), node("a2")], as_per_rack={"r1": 65000})  # type: ignore[arg-type]
-    sentence, _ = hazards(found, POLICY, placed(speakers=["a1"]))
-    assert "1 of 2 nodes lack the label" in sentence
-    assert "a2" in sentence
-
-
-def test_export_hazards_tell_what_restarts_and_whose_pods_stay_away() -> None:
-    tolerant = daemonset({"tolerations": [{"operator": "Exists"}]}, "tolerant")
-    found = two_racks(daemonsets=(tolerant, daemonset({}, "logs")))
-    steps = make_plan(found, POLICY, TWO_RACKS, "taints")
-    restart, alone, others = change_hazards(found, POLICY, TWO_RACKS, steps, "taints")
-    assert restart.endswith(
-        "changes: its speakers that stay are restarted in 2 rounds, and 1 router with no session to spare, "
-        "such as leaf-2, is one short meanwhile"
-    )
-    assert "taints alone keep no speaker off" in alone
-    assert others.startswith(f"1 DaemonSets do not tolerate {KEY}=true:NoSchedule")
-    assert others.endswith(": openelb-system/logs")
-
-
-def test_export_hazards_of_affinity_with_helm_and_of_bgppeer_edits() -> None:
-    found = one(None)
-    placement = placed(("a1", "leaf-1"), speakers=["a2"])
-    steps = make_plan(found, POLICY, placement, "affinity", edits(found, placement))
-    told = change_hazards(found, POLICY, placement, steps, "affinity")
-    assert ["1 BgpPeers are edited" in told[1], "helm template" in OpenELB.helm_hazards["affinity"]] == [True, True]
-
-
-def test_paths_count_every_node_without_racks() -> None:
-    placement = placed(("a1", "leaf-1"), ("a2", "leaf-1"), ("b1", "leaf-2"))
-    # Three sessions of rack 1 and two of rack 2 today, five nodes in all.
-    assert paths(two_racks(), placement) == (Paths("leaf-1", 15, 10), Paths("leaf-2", 10, 5))
-
-
-def test_paths_count_the_nodes_of_the_rack_under_as_per_rack() -> None:
-    labels = [("a1", "r1"), ("a2", "r1"), ("a3", "r1"), ("b1", "r2")]
-    nodes = [node(name, **{RACK_LABEL: value}) for name, value in labels] + [node("c1")]  # type: ignore[arg-type]
-    found = cluster(nodes, [router(1, "p")], [peer("p", "10.0.0.1")], as_per_rack={"r1": 1, "r2": 2})
-    # Today 3 + 3 + 3 + 1, and the one without a rack announces all five.
-    assert paths(found, placed(("a1", "leaf-1"), ("b1", "leaf-1"))) == (Paths("leaf-1", 15, 4),)
 
 
 def test_a_patch_replaces_the_selector_under_a_test_of_the_old_one() -> None:

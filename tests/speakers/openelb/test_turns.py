@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from optimizer.errors import ForeignError
-from optimizer.kube.changes import Change, Label
+from optimizer.kube.changes import Change, Label, Patch
 from optimizer.kube.client import Api, connect
-from optimizer.rollout.runner import Goal, Mover, Pace
+from optimizer.rollout.goal import Goal
+from optimizer.rollout.runner import Runner
+from optimizer.rollout.waiting import Pace
 from optimizer.rollout.watch import Target, Watch
-from optimizer.rollout.writer import Changes
+from optimizer.rollout.writer import Writer
+from optimizer.speakers import product_named
 from optimizer.speakers.openelb import turns
 from optimizer.speakers.openelb.turns import PATIENCE, STAMP, Turns
 from tests.live_server import Server, kubeconfig, serving
@@ -97,15 +100,15 @@ def test_what_started_nothing_is_not_waited_for(server: Server, api: Api) -> Non
 # Labels that start speakers
 
 
-class Labels(Changes):
+class Labels(Writer):
     """Changes of labels that are written down; `foreign` are the nodes that somebody else has changed."""
 
     def __init__(self, api: Api, foreign: Collection[str], act: Callable[[], None]) -> None:
-        super().__init__(api, ("key", "value"), {})
+        super().__init__(api, product_named(""), ("key", "value"), {})
         self.made: list[tuple[str, ...]] = []
         self.foreign, self.act = frozenset(foreign), act
 
-    def make(self, change: Change) -> int:
+    def make(self, change: Change, later: Sequence[Patch] = ()) -> int:  # noqa: ARG002
         """Write it down, and let the speaker leave its time."""
         assert isinstance(change, Label)
         if found := self.foreign.intersection(change.nodes):
@@ -125,13 +128,14 @@ def label(server: Server, api: Api, *foreign: str, bgp: bool = True) -> Labels:
 
     changes = Labels(api, foreign, through)
     target = Target(SYSTEM, SPEAKER, "1", "app=openelb,component=speaker")
-    mover = Mover(api, target, Watch(api, target, bgp), changes, Pace(1, 0.01), lambda what: None, frozenset({"n3"}))
+    watch = Watch(api, target, product_named(""), bgp)
+    runner = Runner(watch, changes, Pace(1, 0.01), lambda what: None, frozenset({"n3"}))
     change = Label("key", "value", ("n1", "n2", "n3", "n4", "n5"))
     if foreign:
-        with pytest.raises(ForeignError, match=rf"^node {foreign[0]}: theirs( \(and so 1 node more\))?$"):
-            mover.start(change, Goal(frozenset(), frozenset()))
+        with pytest.raises(ForeignError, match=rf"^node {foreign[0]}: theirs( \(and 1 more node\))?$"):
+            runner.make(change, Goal(frozenset(), frozenset()), starts=True)
     else:
-        assert mover.start(change, Goal(frozenset(), frozenset())) == 5
+        assert runner.make(change, Goal(frozenset(), frozenset()), starts=True) == 5
     return changes
 
 

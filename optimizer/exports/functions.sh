@@ -1,12 +1,14 @@
-"""functions.sh, the same in every export: what the scripts call, in POSIX shell and with kubectl alone."""
+# shellcheck shell=sh
+# The scripts set namespace, daemonset, pods, peers, sessions and states; the $ of templates is for kubectl, awk and sh.
+# shellcheck disable=SC2016,SC2154
 
-FUNCTIONS = r"""# Functions of the scripts beside this file; they need kubectl and the tools of POSIX.
+# Functions of the scripts beside this file; they need kubectl and the tools of POSIX.
 # What they take from the environment:
 #
 #   KUBECTL          the kubectl to use, maybe with options                         kubectl
 #   TIMEOUT          seconds to wait for speakers and for sessions                  300
 #                    0: do not wait, and leave restarts to the DaemonSet
-#   STATUS_PERIOD    seconds until the status of a BgpPeer can be believed
+#   STATUS_PERIOD    seconds until a report of a session can be believed
 #   INTERVAL         seconds between two looks                                      5
 #   SETTLE           seconds until the DaemonSet's controller has heard of labels   5
 
@@ -179,7 +181,7 @@ wait_speakers() {
 # wait_sessions FILE SENTENCE
 wait_sessions() {
     [ "$TIMEOUT" -gt 0 ] || return 0
-    # A speaker writes the state of its sessions every 30 s, and what it wrote before a restart stays until then.
+    # A speaker reports its sessions once in a while, and what it wrote before a restart stays until then.
     sleep "$STATUS_PERIOD"
     poll list_sessions "$1" "established sessions" "$2"
 }
@@ -235,7 +237,7 @@ restart_speakers() {
         wait_speakers "$2" "$4"
         [ -z "$3" ] || wait_sessions "$3" "$4"
         say "  round $round: $(grep -c '' "$work/outdated") speakers"
+        # shellcheck disable=SC2086 # it may have options
         xargs -n 100 $KUBECTL delete pods -n "$namespace" --ignore-not-found --timeout="${TIMEOUT}s" <"$work/outdated"
     done
 }
-"""

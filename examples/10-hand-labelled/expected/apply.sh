@@ -1,6 +1,7 @@
 #!/bin/sh
 # Brings the speakers and their sessions to the placement; nothing is removed before what replaces it is up.
 # Can be run again after an interruption. See functions.sh for the environment that it looks at.
+# shellcheck disable=SC1091,SC2016,SC2034 # what is set here is for functions.sh, and the templates for kubectl
 set -eu
 cd -- "$(dirname -- "$0")"
 namespace=openelb-system

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Takes back what apply.sh has done, all or a part of it; nothing is removed before what was there is up again.
+# shellcheck disable=SC1091,SC2016,SC2034 # what is set here is for functions.sh, and the templates for kubectl
 set -eu
 cd -- "$(dirname -- "$0")"
 namespace=openelb-system
@@ -21,4 +22,4 @@ wait_sessions rollback/sessions.txt 'Find out why, then run this script again; T
 say 'take back: label the nodes of the chosen speakers and, for now, of those that leave'
 unlabel rollback/20-unlabel-nodes.txt example.com/bgp
 
-say 'done: all changes are taken back'
+say 'done: all changes were rolled back'

@@ -17,7 +17,9 @@ import pytest
 EXAMPLES = Path(__file__).parent.parent / "examples"
 PROGRESS = re.compile(r"^ *\d+\.\d s  .*\n", re.MULTILINE)
 """What a command says that takes longer than a second, as any does on a busy machine."""
-NAMES = sorted(path.name for path in EXAMPLES.iterdir() if (path / "run.sh").is_file())
+NAMES = sorted(
+    (path.name for path in EXAMPLES.iterdir() if (path / "run.sh").is_file()), key=lambda name: int(name.split("-")[0])
+)
 
 
 def tree(folder: Path) -> dict[str, str]:

@@ -1,0 +1,25 @@
+#!/bin/sh
+# Takes back what apply.sh has done, all or a part of it; nothing is removed before what was there is up again.
+# shellcheck disable=SC1091,SC2016,SC2034 # what is set here is for functions.sh, and the templates for kubectl
+set -eu
+cd -- "$(dirname -- "$0")"
+namespace=openelb-system
+daemonset=openelb-speaker
+pods=app=openelb,component=speaker
+peers=bgppeers.network.kubesphere.io
+sessions='{{range .items}}{{$peer := .metadata.name}}{{with .status}}{{range $node, $status := .nodesPeerStatus}}{{with $status.peerState}}{{with .sessionState}}{{if eq . "ESTABLISHED"}}{{$node}} {{$peer}}{{"\n"}}{{end}}{{end}}{{end}}{{end}}{{end}}{{end}}'
+STATUS_PERIOD="${STATUS_PERIOD:-35}"
+states=rollback/rollback-states.txt
+gone=skip
+. ./functions.sh
+
+say 'take back: stop the speakers that are no longer needed'
+label rollback/10-label-nodes.txt example.com/bgp=yes
+
+wait_speakers rollback/speakers.txt 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
+wait_sessions rollback/sessions.txt 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
+
+say 'take back: label the nodes of the chosen speakers and, for now, of those that leave'
+unlabel rollback/20-unlabel-nodes.txt example.com/bgp
+
+say 'done: all changes were rolled back'

@@ -139,7 +139,7 @@ def candidates(case: Case) -> Sentences:
         sessions = min(degree, 1) if selected else degree
         if node.name in case.refused or (in_bgp and not degree):
             continue
-        if not any(overload(node, sessions if in_bgp else 0, case.policy, case.cluster.speaker)):
+        if not any(overload(node, sessions if in_bgp else 0, case.policy, case.cluster)):
             yield node.name
 
 
@@ -167,7 +167,7 @@ def check_capacity(case: Case) -> Sentences:
     for name in case.placement.speakers:
         held = len(case.by_node.get(name, ())) if policy.peering == "selected" else case.degree.get(name, 0)
         if name not in case.kept:
-            yield from overload(case.nodes[name], held if policy.mode == "bgp" else 0, policy, case.cluster.speaker)
+            yield from overload(case.nodes[name], held if policy.mode == "bgp" else 0, policy, case.cluster)
 
 
 def check_pins(case: Case) -> Sentences:

@@ -10,6 +10,7 @@ import click
 
 from ..errors import LiveError, StoppedError, ViolationError
 from ..inputs.placement import read_placement
+from ..speakers import NAMES
 from ..words import plural
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -62,6 +63,12 @@ PACE = (
         help="Let a session count although its speaker announces nothing in it.",
     ),
 )
+PRODUCT = click.option(
+    "--product",
+    type=click.Choice(NAMES),
+    callback=lambda ctx, option, value: value or "",
+    help="Whose speakers they are [as the objects say, else openelb].",
+)
 YES = click.option("--yes", is_flag=True, help="Really do it.")
 
 
@@ -90,20 +97,23 @@ def connect(kubeconfig: Path | None, context: str | None) -> Any:
     return api
 
 
-def asked(placement: Path, style: Any, max_parallel: int, allow_break: bool, allow_managed: bool = False) -> Any:
+def asked(
+    placement: Path, style: Any, max_parallel: int, allow_break: bool, product: str, allow_managed: bool = False
+) -> Any:
     """What is to be brought about. Raises ViolationError for a file that holds no placement."""
     from ..rollout.live_plan import Request
 
     chosen, policy, topology = read_placement(placement)
     if chosen.status == "infeasible":
         raise ViolationError((f"{placement} holds no placement: its status is infeasible",))
-    return Request(chosen, policy, topology, style, max_parallel, allow_break, allow_managed)
+    return Request(chosen, policy, topology, style, max_parallel, allow_break, allow_managed, product)
 
 
 @click.command(epilog="Example: bgp-speakers plan placement.json --max-parallel 20")
 @click.argument("placement", type=FILE)
 @options(CLUSTER, PLAN)
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", help="What stdout gets.")
+@PRODUCT
 @click.option("-v", "--verbose", is_flag=True, help="Show lists in full, and every router's sessions.")
 def plan(
     placement: Path,
@@ -113,6 +123,7 @@ def plan(
     max_parallel: int,
     allow_break: bool,
     format_: str,
+    product: str,
     verbose: bool,
 ) -> None:
     """Show the steps that lead the live cluster to the placement, and what its API server says to them.
@@ -125,7 +136,7 @@ def plan(
     from ..rollout.dry_run import preview
     from ..rollout.live_plan import plan_live
 
-    wanted = asked(placement, style, max_parallel, allow_break)
+    wanted = asked(placement, style, max_parallel, allow_break, product)
     api = connect(kubeconfig, context)
     live = plan_live(api, wanted, tell if verbose else lambda _: None)
     seen = preview(api, live)
@@ -146,6 +157,7 @@ def plan(
 @options(CLUSTER, PLAN, PACE)
 @click.option("--rollback-file", type=FILE, help="Where the way back is written [PLACEMENT with .rollback.json].")
 @click.option("--allow-managed", is_flag=True, help="Change a DaemonSet that Helm or a GitOps tool manages.")
+@PRODUCT
 @YES
 def apply(
     placement: Path,
@@ -159,6 +171,7 @@ def apply(
     allow_silent: bool,
     rollback_file: Path | None,
     allow_managed: bool,
+    product: str,
     yes: bool,
 ) -> None:
     """Bring the live cluster to the placement: nothing is taken away before what replaces it is established.
@@ -170,7 +183,7 @@ def apply(
 
     if not yes:
         raise click.UsageError("apply changes the cluster; look at it with `plan` first, then give --yes")
-    wanted = asked(placement, style, max_parallel, allow_break, allow_managed)
+    wanted = asked(placement, style, max_parallel, allow_break, product, allow_managed)
     file = rollback_file or placement.with_suffix(".rollback.json")
     live = bring(connect(kubeconfig, context), wanted, file, Pace(timeout, interval, allow_silent), tell)
     reached = live.plan.placement

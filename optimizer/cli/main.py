@@ -7,6 +7,7 @@ import gc
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -18,9 +19,10 @@ from ..files import write_file
 from ..inputs.cluster import read_cluster
 from ..inputs.placement import placement_to_json, read_placement
 from ..inputs.policy import read_policy
-from ..inputs.topology import Topology, check_speaker_label, read_topology, with_topology
+from ..inputs.routers import with_topology
+from ..inputs.topology import Topology, check_speaker_label, read_topology
 from ..model import Cluster, Mode, Peering, Placement, Policy
-from .live import apply, plan, rollback
+from .live import PRODUCT, apply, plan, rollback
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -136,6 +138,7 @@ class Progress:
     "--speaker-label", metavar="KEY=VALUE", help="The node label that marks speakers [bgp-speakers/speaker=true]."
 )
 @click.option("--daemonset", metavar="[NAMESPACE/]NAME", help="The speaker DaemonSet [openelb-speaker].")
+@PRODUCT
 @VERBOSE
 @click.pass_context
 def optimize(
@@ -149,6 +152,7 @@ def optimize(
     policy: Path | None,
     output: Path | None,
     format_: str,
+    product: str,
     verbose: bool,
     **options: Any,
 ) -> None:
@@ -170,9 +174,9 @@ def optimize(
         given = read_topology(topology) if topology else Topology()
         progress("reading")
         if live:
-            cluster, asked, placement = place_live(context, kubeconfig, asked, given, progress)
+            cluster, asked, placement = place_live(context, kubeconfig, asked, given, product, progress)
         else:
-            cluster = read_inputs(inputs, asked, given)
+            cluster = read_inputs(inputs, asked, given, product)
             placement = find_placement(cluster, asked, progress)
     data = placement_to_json(placement, asked, given)
     if output:
@@ -205,8 +209,11 @@ def optimize(
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="The folder to write."
 )
+@PRODUCT
 @VERBOSE
-def export(placement: Path, inputs: tuple[str, ...], style: Any, format_: Any, output: Path, verbose: bool) -> None:
+def export(
+    placement: Path, inputs: tuple[str, ...], style: Any, format_: Any, output: Path, product: str, verbose: bool
+) -> None:
     """Write the patches that lead from the cluster in INPUT to the placement, in an order that loses no route.
 
     The placement is verified against INPUT first (exit code 4 where it does not hold), and so is what is written.
@@ -215,7 +222,7 @@ def export(placement: Path, inputs: tuple[str, ...], style: Any, format_: Any, o
     from ..plan.plan import make_plan
     from ..reports import text as report
 
-    chosen, policy, cluster = checked_placement(placement, inputs, verbose)
+    chosen, policy, cluster = checked_placement(placement, inputs, product, verbose)
     made = exporting.export(make_plan(cluster, policy, chosen, style), format_)
     click.echo(report.notes((), made.hazards, verbose), nl=False, err=True)
     if not made.files:
@@ -234,15 +241,18 @@ def export(placement: Path, inputs: tuple[str, ...], style: Any, format_: Any, o
 @main.command(epilog="Example: bgp-speakers verify placement.json cluster.json")
 @click.argument("placement", type=FILE)
 @INPUTS
+@PRODUCT
 @VERBOSE
-def verify(placement: Path, inputs: tuple[str, ...], verbose: bool) -> None:
+def verify(placement: Path, inputs: tuple[str, ...], product: str, verbose: bool) -> None:
     """Check a placement against INPUT, rule by rule; exit code 4 where one is broken."""
-    chosen, _, _ = checked_placement(placement, inputs, verbose)
+    chosen, _, _ = checked_placement(placement, inputs, product, verbose)
     click.echo(f"every rule holds: {len(chosen.speakers)} speakers, {len(chosen.sessions)} sessions")
     click.echo("(that there can be no fewer was proved by optimize, and is not proved again here)")
 
 
-def checked_placement(path: Path, inputs: tuple[str, ...], verbose: bool) -> tuple[Placement, Policy, Cluster]:
+def checked_placement(
+    path: Path, inputs: tuple[str, ...], product: str, verbose: bool
+) -> tuple[Placement, Policy, Cluster]:
     """The placement, its policy and the cluster that it was checked against. Raises ViolationError."""
     from ..checks.placement import check_placement
 
@@ -251,7 +261,7 @@ def checked_placement(path: Path, inputs: tuple[str, ...], verbose: bool) -> tup
         raise ViolationError((f"{path} holds no placement: its status is infeasible",))
     with Progress(verbose) as progress:
         progress("reading")
-        cluster = read_inputs(inputs, policy, topology)
+        cluster = read_inputs(inputs, policy, topology, product, placement.product)
         progress("verifying")
         found = check_placement(cluster, policy, placement)
         broken = check_placement(cluster, policy, placement, claims=False) if found else ()
@@ -262,14 +272,17 @@ def checked_placement(path: Path, inputs: tuple[str, ...], verbose: bool) -> tup
     return placement, policy, cluster
 
 
-def read_inputs(inputs: tuple[str, ...], policy: Policy, topology: Topology) -> Cluster:
-    """The cluster with its topology."""
+def read_inputs(
+    inputs: tuple[str, ...], policy: Policy, topology: Topology, product: str = "", expected: str = ""
+) -> Cluster:
+    """The cluster with its topology; the last two as `read_cluster` has them."""
     check_speaker_label(topology, policy.speaker.label[0])
     # All that is read is kept, so to look for garbage meanwhile, and in it later, takes half the time for nothing.
     gc.disable()
     try:
-        cluster = read_cluster(inputs, policy.speaker.daemonset, lambda hint: click.echo(hint, err=True))
-        return with_topology(cluster, topology, policy.survive, layer2=policy.mode != "bgp")
+        tell = partial(click.echo, err=True)
+        cluster = read_cluster(inputs, policy.speaker.daemonset, tell, product, expected)
+        return with_topology(cluster, topology, policy)
     finally:
         gc.freeze()
         gc.enable()
@@ -287,14 +300,14 @@ def check_source(inputs: tuple[str, ...], live: bool, context: str | None, kubec
 
 
 def place_live(
-    context: str | None, kubeconfig: Path | None, policy: Policy, topology: Topology, progress: Progress
+    context: str | None, kubeconfig: Path | None, policy: Policy, topology: Topology, product: str, progress: Progress
 ) -> tuple[Cluster, Policy, Placement]:
     """A live cluster, what it is asked, and the placement. Raises LiveError too, also where Ctrl-C ends the reading."""
     from ..kube.client import connect
     from ..placements.live import optimize_live, without_head_room
 
     try:
-        cluster, placement, _ = optimize_live(connect(kubeconfig, context), policy, topology, progress)
+        cluster, placement, _ = optimize_live(connect(kubeconfig, context), policy, topology, progress, product)
     except KeyboardInterrupt:
         raise LiveError("interrupted before there was a placement; nothing was changed") from None
     return cluster, without_head_room(policy), placement

@@ -37,6 +37,7 @@ class PlacementFile(Struct, frozen=True, rename="camel"):
     paths: tuple[Paths, ...] = ()
     warnings: tuple[str, ...] = ()
     hazards: tuple[str, ...] = ()
+    product: str = ""
 
 
 def placement_to_json(placement: Placement, policy: Policy, topology: Topology) -> bytes:

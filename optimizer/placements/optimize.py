@@ -32,7 +32,8 @@ def optimize(cluster: Cluster, policy: Policy, progress: Tell = silent) -> Place
     check_names(cluster, policy)
     check_label(cluster, policy)
     if policy.mode == "bgp" and not cluster.routers:
-        raise InputError("no router: the input has no BgpPeer, and no --topology names any")
+        kind = product_named(cluster.product).kinds[0].name
+        raise InputError(f"no router: the input has no {kind}, and no --topology names any")
     progress("reducing")
     problem = reduce(cluster, policy)
     progress(f"solving {len(problem.components)} components")
@@ -105,6 +106,7 @@ def build(
         eligible=len(cluster.nodes) - len(problem.causes),
         ineligible=causes(problem),
         shortfalls=tuple(sorted(missed, key=lambda each: (each.router, each.rule))),
+        product=cluster.product,
         warnings=(*cluster.warnings, *topology_warnings(cluster, problem), *domain_warnings(problem)),
     )
     staying = [name for name in placement.speakers if name in problem.causes]

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import ConflictError, ForeignError, InternalError, LiveError, MissingError, RefusedError
-from ..kube.changes import Change, Create, Delete, Label, Patch, Restart, TaintNodes, clean, key_of, taint_of
+from ..kube.changes import Change, Create, Delete, Label, Patch, Restart, TaintNodes, clean, key_of
 from ..kube.client import MANAGER, Api
 from ..kube.kinds import NODE, Ref
 from ..kube.parallel import in_parallel
+from ..kube.parse import taint_of
 from ..kube.patches import done, failed, label_operations, passes, replace_operations
 from ..model import Taint
 from ..speakers import kinds_of

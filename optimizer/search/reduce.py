@@ -109,7 +109,7 @@ def reduce(cluster: Cluster, policy: Policy, granted: Collection[str] = ()) -> P
     running, pinned = set(cluster.today.speakers), set(policy.nodes.pin)
     links_of, room_of, judge = (
         links(cluster, running),
-        session_capacity(cluster.speaker, policy),
+        session_capacity(cluster, policy),
         judgement(cluster, policy),
     )
     kinds = [rule.kind for rule in policy.survive]
@@ -121,7 +121,7 @@ def reduce(cluster: Cluster, policy: Policy, granted: Collection[str] = ()) -> P
         name = node.name
         to, room, verdict, runs = links_of(name), room_of(node), judge(node), name in running
         degree, stays = len(to.routers), False
-        against = verdict.against + lack(node, cluster.speaker, policy, degree, room)
+        against = verdict.against + lack(node, cluster, policy, degree, room)
         if name in granted:
             room = degree
         elif against:
@@ -155,9 +155,9 @@ def links(cluster: Cluster, running: Collection[str]) -> Callable[[str], Links]:
     """
     alike: dict[tuple[tuple[str, ...], tuple[str, ...] | None], list[str]] = {}
     for router in cluster.routers:
-        now: tuple[str, ...] | None = cluster.today.sessions.get(router.name, ())
-        # Where all speakers hold a session, the reader gives the speakers' own tuple: no need to compare it.
-        key = cluster.attachments[router.name], None if now is cluster.today.speakers else now
+        # Where all speakers hold a session, there is no need to compare them.
+        now = None if cluster.today.everywhere(router.name) else cluster.today.sessions.get(router.name, ())
+        key = cluster.attachments[router.name], now
         alike.setdefault(key, []).append(router.name)
     groups: list[tuple[list[str], bool]] = []
     codes: dict[str, tuple[int, ...]] = {}

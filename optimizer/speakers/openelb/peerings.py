@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...kube.selectors import check_requirement, matcher
-from ...model import PARKED_ADDRESS, Cluster, LabelSelector, Requirement
+from ...model import Cluster, LabelSelector, Requirement
+from .kinds import PARKED_ADDRESS
 
 
 def peerings(

@@ -17,19 +17,9 @@ from ...errors import InputError
 from ...kube.changes import Change, Create, Delete, Patch
 from ...kube.patches import set_field
 from ...kube.selectors import matcher
-from ...model import (
-    PARKED_ADDRESS,
-    Cluster,
-    LabelSelector,
-    Node,
-    Peer,
-    Placement,
-    Policy,
-    Requirement,
-    Router,
-)
+from ...model import Cluster, LabelSelector, Node, Peer, Placement, Policy, Requirement, Router
 from ..product import PeerEdits
-from .kinds import BGP_PEER
+from .kinds import BGP_PEER, PARKED_ADDRESS
 
 HOSTNAME = "kubernetes.io/hostname"
 CREATED = {"app.kubernetes.io/managed-by": "bgp-speakers"}
@@ -146,7 +136,7 @@ def edit_peers(cluster: Cluster, policy: Policy, placement: Placement, labelled:
             taken.add(names[router.name])
             created.append(Create(new_peer(router, names[router.name], goal, phases)))
     # What an interrupted change has led elsewhere is still to be deleted.
-    late += [Delete("BgpPeer", "", peer.name) for peer in cluster.peers if peer.address == PARKED_ADDRESS]
+    late += [Delete("BgpPeer", "", peer.name) for peer in cluster.peers if peer.parked]
     return PeerEdits((*created, *early), tuple(late), names)
 
 

@@ -22,6 +22,7 @@ from ..checks.manifests import running_speakers
 from ..errors import InputError
 from ..kube.changes import Change, Label, Objects, Restart, TaintNodes, inverse, make
 from ..model import Cluster, Placement, Policy, Taint
+from ..speakers import product_named
 from ..speakers.product import PeerEdits, Product
 from ..words import plural
 from .budget import Budget, flows
@@ -189,12 +190,16 @@ def labelled_for_now(cluster: Cluster, policy: Policy, placement: Placement) -> 
 
     A template that does not yet ask for the label stops, on its edit, every speaker without the label. So all of
     today's speakers are labelled first: they hold the routers while what is new comes up and while the others restart.
+    Where an agent runs on every node, no label is changed.
     """
     key, value = policy.speaker.label
+    labelled = frozenset(node.name for node in cluster.nodes if node.labels.get(key) == value)
+    if not product_named(cluster.product).restrictable:
+        return labelled
     chosen, running = frozenset(placement.speakers), frozenset(cluster.today.speakers)
     if cluster.speaker is not None and not restricts(pod_spec(cluster.speaker.manifest), key, value):
         return chosen | running
-    return chosen | {node.name for node in cluster.nodes if node.labels.get(key) == value and node.name in running}
+    return chosen | (labelled & running)
 
 
 def check_label(cluster: Cluster, policy: Policy) -> None:

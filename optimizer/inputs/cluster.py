@@ -23,7 +23,7 @@ from ..model import Cluster, Node, NodeSelectorTerm, Resources, Speaker, Taint, 
 from ..progress import Tell, silent
 from ..speakers import PRODUCTS, choose_product
 from ..speakers.product import Product
-from .items import key_of, objects, readable_kinds, sources
+from .items import kind_key, objects, readable_kinds, sources
 from .pods import needs, read_pods, with_requested
 from .text import Text
 
@@ -59,7 +59,7 @@ class Found(msgspec.Struct):
         return [
             name
             for name, each in PRODUCTS.items()
-            if each.daemonset in daemonsets or any(self.items[key_of(kind)] for kind in each.kinds)
+            if each.daemonset in daemonsets or any(self.items[kind_key(kind)] for kind in each.kinds)
         ]
 
 
@@ -109,7 +109,7 @@ def build(found: Found, wanted: str | None, product: str = "", expected: str = "
     if live:
         requested = {}  # of a few nodes a part would be known, where the DaemonSet selects pods of others
     elif not items["Pod"]:
-        warnings.append("no Pods in the input: room on nodes is taken as all that is allocatable")
+        warnings.append("no Pods in the input: all that is allocatable on nodes is assumed to be free")
     if not running and not live:
         known = chosen or maker.restrictable
         running = (
@@ -117,7 +117,7 @@ def build(found: Found, wanted: str | None, product: str = "", expected: str = "
         )
     running = on_known_nodes(running, nodes, live, warnings)
     warnings += node_warnings(nodes.values())
-    peers, settings = maker.read({kind.name: items[key_of(kind)] for kind in maker.kinds}, warnings)
+    peers, settings = maker.read({kind.name: items[kind_key(kind)] for kind in maker.kinds}, warnings)
     return Cluster(
         nodes=with_requested(nodes.values(), requested),
         peers=peers,
@@ -140,7 +140,7 @@ def on_known_nodes(running: Collection[str], nodes: Collection[str], live: bool,
         )
     if lost:
         # Pods outlive their node by up to minutes.
-        warnings.append(f"{len(lost)} speakers' nodes are gone, such as {lost[0]}: they are taken as not running")
+        warnings.append(f"{len(lost)} speakers' nodes are gone, such as {lost[0]}: they are assumed not to run")
     return [name for name in running if name in nodes]
 
 
@@ -152,7 +152,7 @@ def requests_of(product: Product) -> str:
 def expected_speakers(
     daemonset: Item | None, speaker: Speaker | None, nodes: Iterable[Node], with_pods: bool, warnings: list[str]
 ) -> list[str]:
-    """Where speakers run when no pod tells: where the DaemonSet selects nodes, unless its status counts no pod."""
+    """Where speakers run when no pod says so: where the DaemonSet selects nodes, unless its status counts no pod."""
     running = selected_by(speaker, nodes)
     status = daemonset.load(DaemonSetObject).status if daemonset else None
     if status and status.current_number_scheduled == 0:
@@ -160,7 +160,7 @@ def expected_speakers(
     if with_pods and daemonset and running:
         warnings.append(
             f"{daemonset.place}: none of its pods is in the input (were the pods of all namespaces dumped, -A?), so it "
-            f"is taken to run on the {len(running)} nodes that it selects"
+            f"is assumed to run on the {len(running)} nodes that it selects"
         )
     return running
 
@@ -170,12 +170,12 @@ def node_warnings(nodes: Collection[Node]) -> list[str]:
     found = []
     unknown = [node.name for node in nodes if node.ready is None]
     if unknown:
-        found.append(f"{len(unknown)} of {len(nodes)} nodes have no Ready condition: they are taken as Ready")
+        found.append(f"{len(unknown)} of {len(nodes)} nodes have no Ready condition: assuming they are Ready")
     endless = [node.name for node in nodes if node.allocatable is None or MAX_QUANTITY in amounts(node)]
     if endless:
         found.append(
             f"{len(endless)} of {len(nodes)} nodes do not say how much CPU, memory or how many pods are allocatable, "
-            f"such as {endless[0]}: what is not said is taken as unlimited"
+            f"such as {endless[0]}: what is not said is assumed to be unlimited"
         )
     return found
 

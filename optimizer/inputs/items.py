@@ -23,7 +23,7 @@ from .text import Text, load_documents, read_text, to_utf8
 
 SUFFIXES = (".json", ".yaml", ".yml")
 LARGE = 20 * 2**20
-"""Bytes of a text from which it is told that it will take long."""
+"""Bytes of a text from which it is reported that it will take long."""
 
 
 class Readable(Struct, frozen=True, gc=False):
@@ -47,14 +47,14 @@ def readable_kinds() -> Mapping[tuple[str, str], Readable]:
     for product in PRODUCTS.values():
         for kind in product.kinds:
             decoder = msgspec.json.Decoder(product.structs[kind.name])
-            found[kind.group, kind.name] = Readable(key_of(kind), kind.name, kind.namespaced, decoder)
+            found[kind.group, kind.name] = Readable(kind_key(kind), kind.name, kind.namespaced, decoder)
     return found
 
 
-def key_of(kind: Kind) -> str:
+def kind_key(kind: Kind) -> str:
     """How a product's kind is named among all that are read.
 
-    >>> key_of(Kind("Router", "example.org", "v1", "routers"))
+    >>> kind_key(Kind("Router", "example.org", "v1", "routers"))
     'Router.example.org'
     """
     return f"{kind.name}.{kind.group}"
@@ -91,7 +91,7 @@ def objects(text: Text, name: str, tell: Tell = silent) -> Iterator[Item]:
         try:
             whole = msgspec.json.decode(text, type=Whole)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
-            pass  # several documents, YAML in flow style, a list of another form, or broken: below it is told which
+            pass  # several documents, YAML in flow style, a list of another form, or broken: below it is reported which
         else:
             yield from (
                 each_member(whole.items or (), whole, name, name)

@@ -25,7 +25,7 @@ from ..model import Cluster, Resources
 from ..progress import Tell, silent
 from ..speakers import PRODUCTS, product_named
 from .cluster import build, gather
-from .items import key_of, objects
+from .items import kind_key, objects
 from .pages import slim
 from .pods import read_pods
 
@@ -67,7 +67,7 @@ def read_live(
     pages["Node"] = api.pages(Ref(NODE), partial(slim, "Node"))
     for kind in (kind for each in candidates for kind in each.kinds):
         tell(f"reading {kind.name}s")
-        pages[key_of(kind)] = product_pages(api, kind)
+        pages[kind_key(kind)] = product_pages(api, kind)
     found = gather(((api.server, page) for listed in pages.values() for page in listed), tell)
     if not found.nodes:
         raise InputError(f"{api.server}: the cluster has no nodes")

@@ -19,7 +19,7 @@ from ..model import Node, Resources
 def read_pods(pods: Iterable[Item], daemonset: Item | None, assumed: str) -> tuple[list[str], dict[str, Resources]]:
     """The nodes that run a speaker, and what the other pods request on each node.
 
-    `assumed` is the name of the speaker DaemonSet that the pods are taken to have where it is not given itself.
+    `assumed` is the name of the speaker DaemonSet that the pods are assumed to have where it is not given itself.
     """
     running: list[str] = []
     requested: dict[str, Resources] = {}

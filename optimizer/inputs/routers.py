@@ -56,7 +56,7 @@ def with_topology(cluster: Cluster, topology: Topology, policy: Policy = DEFAULT
     if listed:
         warnings.append(
             f"{len(listed)} {product.kinds[0].name}s, such as that of router {listed[0]}, select nodes by host name, "
-            "and no topology says more: only these nodes are taken as attached"
+            "and no topology says more: only these nodes are assumed to be attached"
         )
     domains = domain_labels(topology, survive, index, finished)
     if policy.mode != "bgp" and not survive and index.carried(WELL_KNOWN_KINDS["zone"]):

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from ..errors import InternalError
 from ..model import Taint
-from .parse import taint_of
+from .parse import raw_taint, taint_of
 from .patches import json_patch, merge, unmerge, unpatch
 
 Key = tuple[str, str, str]
@@ -168,7 +168,7 @@ def with_taint(node: dict[str, Any], taint: Taint, present: bool) -> dict[str, A
     place = (taint.key, taint.effect)
     taints = [old for old in node["spec"]["taints"] if (old["key"], old["effect"]) != place]
     if present:
-        taints.append({"key": taint.key, **({"value": taint.value} if taint.value else {}), "effect": taint.effect})
+        taints.append(raw_taint(taint))
     return {**node, "spec": {**node["spec"], "taints": taints}}
 
 

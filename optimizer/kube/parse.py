@@ -61,6 +61,15 @@ def taint_of(raw: Mapping[str, Any]) -> Taint:
     return Taint(raw["key"], raw["effect"], raw.get("value") or "")
 
 
+def raw_taint(taint: Taint) -> dict[str, str]:
+    """A taint as it stands in a Node object; one without a value has no such key.
+
+    >>> raw_taint(Taint("dedicated", "NoSchedule"))
+    {'key': 'dedicated', 'effect': 'NoSchedule'}
+    """
+    return {"key": taint.key, **({"value": taint.value} if taint.value else {}), "effect": taint.effect}
+
+
 def read_toleration(entry: PodToleration, place: str) -> Toleration:
     """A toleration of a pod. Raises InputError for an operator that there is not."""
     if entry.operator not in (None, "", "Equal", "Exists"):

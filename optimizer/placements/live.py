@@ -45,7 +45,7 @@ def optimize_live(
     `product` names the speakers' product, whatever the cluster's objects say.
 
     In each round the pods on the chosen nodes are looked up, until the placement holds with what they request. It is
-    the best of the whole cluster then, and so are the bounds: nodes that were not looked at were only taken to be
+    the best of the whole cluster then, and so are the bounds: nodes that were not looked at were only assumed to be
     emptier than they are, so that with what they really hold there would be fewer placements to choose from, none of
     them with a smaller value, and this one among them. That takes two things for granted:
 
@@ -118,8 +118,8 @@ def alternatives(cluster: Cluster, policy: Policy, full: set[str], looked: set[s
 def notes(policy: Policy, looked: int, nodes: int, rounds: int) -> list[str]:
     """What is different from a placement on a dump of everything."""
     told = [
-        f"room was looked up on {looked} of {plural(nodes, 'node')} in {plural(rounds, 'round')}; the others are taken "
-        "to have room"
+        f"room was looked up on {looked} of {plural(nodes, 'node')} in {plural(rounds, 'round')}; the others are "
+        "assumed to have room"
     ]
     if policy.nodes.head_room and "cost" in policy.goals:
         told.append("how full a node is does not count in the cost of a live cluster (nodes.headRoom: false)")

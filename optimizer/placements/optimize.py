@@ -82,7 +82,7 @@ def build(
     answers: Sequence[tuple[Component, Answer]],
     goals: tuple[Objective, ...],
 ) -> Placement:
-    """The placement that the answers stand for, with all that is told along with it."""
+    """The placement that the answers stand for, with all that is reported along with it."""
     speakers: list[str] = []
     sessions: list[Session] = []
     missed: list[Shortfall] = []
@@ -133,7 +133,7 @@ def domain_warnings(problem: Problem) -> list[str]:
         if unknown:
             found.append(
                 f"{sum(map(len, unknown))} of {number} eligible nodes are in no known {rule.kind}, such as "
-                f"{min(unknown)[0]}: they are taken to survive whichever {rule.kind} fails"
+                f"{min(unknown)[0]}: assumed to survive the failure of any {rule.kind}"
             )
     return found
 
@@ -145,7 +145,7 @@ def causes(problem: Problem) -> dict[str, int]:
 
 
 def topology_warnings(cluster: Cluster, problem: Problem) -> list[str]:
-    """What the shape of the topology tells, over the candidates."""
+    """What the shape of the topology says, over the candidates."""
     if problem.policy.mode != "bgp":
         return []
     nodes = {node.name: node for node in cluster.nodes}

@@ -12,7 +12,7 @@ from ..kube.changes import Change, Create, Delete, Label, Patch, Restart, TaintN
 from ..kube.client import MANAGER, Api
 from ..kube.kinds import NODE, Ref
 from ..kube.parallel import in_parallel
-from ..kube.parse import taint_of
+from ..kube.parse import raw_taint, taint_of
 from ..kube.patches import done, failed, label_operations, passes, replace_operations
 from ..model import Taint
 from ..speakers import kinds_of
@@ -125,9 +125,7 @@ class Writer:
                 )
             new = [each for each in old if each not in mine]
             if present:
-                new.append(
-                    {"key": taint.key, **({"value": taint.value} if taint.value else {}), "effect": taint.effect}
-                )
+                new.append(raw_taint(taint))
             try:
                 self.api.patch(path, replace_operations("/spec/taints", old or None, new or None))
                 return True

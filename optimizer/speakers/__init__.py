@@ -10,7 +10,7 @@ from .openelb import OpenELB
 from .product import Product
 
 DEFAULT = "openelb"
-"""The product that is assumed where the input tells of none."""
+"""The product that is assumed where the input says none."""
 
 NAMES = ("openelb", "metallb", "frr-k8s", "cilium", "calico")
 """All that `--product` takes; those that are no key of PRODUCTS cannot be placed yet."""

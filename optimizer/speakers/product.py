@@ -185,7 +185,7 @@ class Product(Protocol):
         """Whose turn it is to start; `interval` is the most seconds between two looks."""
 
     def removable(self, manifest: Manifest) -> bool:
-        """Whether a peer object is one that we have made, or led elsewhere to be removed."""
+        """Whether a peer object is one that we have made, or parked to be removed."""
 
     def probes(self) -> Probes:
         """What the exported scripts ask."""

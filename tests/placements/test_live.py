@@ -66,7 +66,7 @@ def test_one_round_where_the_chosen_nodes_have_room(server: Server, api: Api) ->
     assert placement.speakers == ("r1-00", "r1-01", "r2-00", "r2-01")
     assert rounds == 1
     assert looked_at(server) == set(placement.speakers)
-    told = "room was looked up on 4 of 40 nodes in 1 round; the others are taken to have room"
+    told = "room was looked up on 4 of 40 nodes in 1 round; the others are assumed to have room"
     assert told in placement.warnings
     assert (
         "how full a node is does not count in the cost of a live cluster (nodes.headRoom: false)" in placement.warnings

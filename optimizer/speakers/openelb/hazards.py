@@ -10,8 +10,8 @@ from ...model import Cluster, Placement, Policy
 from .kinds import PARKED_ADDRESS, RACK_LABEL
 from .read import RACKS
 
-OPENING = "every speaker looks at these BgpPeers again: sessions open, none closes"
-CLOSING = "every speaker looks at these BgpPeers again: the sessions that no longer match close"
+OPENING = "every speaker re-evaluates these BgpPeers: sessions open, none closes"
+CLOSING = "every speaker re-evaluates these BgpPeers: the sessions that no longer match close"
 
 HELM = {
     "affinity": "the chart of v0.6.0 shows speaker.affinity in values.yaml as a comment, but its template does not "
@@ -59,13 +59,13 @@ def edit_hazards(changes: Iterable[Change]) -> tuple[str, ...]:
     edited = {change.name for change in changes if isinstance(change, Patch) and change.kind == "BgpPeer"}
     if edited:
         found.append(
-            f"{len(edited)} BgpPeers are edited: every speaker looks at them again at once, "
+            f"{len(edited)} BgpPeers are edited: every speaker re-evaluates them at once, "
             "and sessions open or close where the match changed"
         )
     deleted = sorted(change.name for change in changes if isinstance(change, Delete))
     if deleted:
         found.append(
             f"BgpPeers {', '.join(deleted)} are deleted, since each has the address of another one; "
-            f"they are led to {PARKED_ADDRESS} first, because a deletion closes every session of its address"
+            f"they are parked at {PARKED_ADDRESS} first, because a deletion closes every session of its address"
         )
     return tuple(found)

@@ -15,4 +15,4 @@ RACK_LABEL = "openelb.kubesphere.io/rack"
 """OpenELB's rack label; it changes routes only where `BgpConf.spec.asPerRack` is set."""
 
 PARKED_ADDRESS = "192.0.2.1"
-"""Where a superfluous BgpPeer is led before its deletion: kept for documentation by RFC 5737, nobody's router."""
+"""Where a superfluous BgpPeer is parked before its deletion: kept for documentation by RFC 5737, nobody's router."""

@@ -17,7 +17,7 @@ def peerings(
 ) -> Iterator[tuple[str, str]]:
     """Sessions (node, router) of each speaker with all BgpPeers that have no selector or match its node.
 
-    BgpPeers that are led elsewhere, to be removed, give none. Where two have one address, both give theirs.
+    BgpPeers that are parked, to be removed, give none. Where two have one address, both give theirs.
     """
     by_address = {router.address: router.name for router in cluster.routers if router.address}
     by_peer = {router.peer: router.name for router in cluster.routers if not router.address}

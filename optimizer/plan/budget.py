@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from ..model import Cluster, Placement, Policy, Router, Session
+from ..speakers import product_named
 from .steps import Flow
 
 
@@ -65,28 +66,28 @@ class Budget(Struct, frozen=True):
 
 
 def make_budget(cluster: Cluster, policy: Policy, placement: Placement) -> Budget:
-    """The sessions of the change from today to the placement."""
+    """The sessions of the change from today to the placement.
+
+    Where the product's agent runs on every node, no speaker starts or stops: peer objects open and close all sessions.
+    """
     if policy.mode != "bgp":
         return Budget()
-    today, running = cluster.today, frozenset(cluster.today.speakers)
-    chosen = frozenset(placement.speakers)
-    added = added_sessions(cluster, placement.sessions)
+    today, added = cluster.today, added_sessions(cluster, placement.sessions)
+    stops = product_named(cluster.product).restrictable
+    running = frozenset(today.speakers if stops else (node for nodes in added.values() for node in nodes))
     opened: Counter[str] = Counter()
     starting: defaultdict[str, list[str]] = defaultdict(list)
     for router, nodes in added.items():
+        opened[router] = len(running.intersection(nodes))
         for node in nodes:
-            if node in running:
-                opened[router] += 1
-            else:
+            if node not in running:
                 starting[node].append(router)
     wanted = Counter(session.router for session in placement.sessions)
-    staying: dict[tuple[str, ...] | None, int] = {}
-    leaving, narrowed = dict[str, int](), dict[str, int]()
-    for router, nodes in today.sessions.items():
-        key = None if today.everywhere(router) else nodes
-        stay = staying[key] if key in staying else staying.setdefault(key, len(chosen.intersection(nodes)))
-        leaving[router] = len(nodes) - stay
-        narrowed[router] = stay - (wanted[router] - len(added.get(router, ())))
+    leaving = leaving_sessions(cluster, frozenset(placement.speakers)) if stops else {}
+    narrowed = {
+        router: len(nodes) - leaving.get(router, 0) - (wanted[router] - len(added.get(router, ())))
+        for router, nodes in today.sessions.items()
+    }
     kept = {router.name: required(router, policy) for router in cluster.routers}
     return Budget(
         today={router: len(nodes) for router, nodes in today.sessions.items()},
@@ -103,8 +104,19 @@ def make_budget(cluster: Cluster, policy: Policy, placement: Placement) -> Budge
             for router in sorted(wanted)
             if 0 < len(today.sessions.get(router, ())) <= kept.get(router, 0) and not added.get(router)
         ),
-        groups=groups_of(cluster, chosen, added),
+        groups=groups_of(cluster, frozenset(placement.speakers), added),
     )
+
+
+def leaving_sessions(cluster: Cluster, chosen: frozenset[str]) -> dict[str, int]:
+    """How many of each router's sessions close with the speakers that are not chosen."""
+    today, known, found = cluster.today, dict[tuple[str, ...] | None, int](), dict[str, int]()
+    for router, nodes in today.sessions.items():
+        key = None if today.everywhere(router) else nodes
+        if key not in known:
+            known[key] = len(nodes) - len(chosen.intersection(nodes))
+        found[router] = known[key]
+    return found
 
 
 def added_sessions(cluster: Cluster, new: Iterable[Session]) -> dict[str, tuple[str, ...]]:

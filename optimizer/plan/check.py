@@ -58,7 +58,7 @@ def violations_of(plan: Plan, objects: Objects) -> tuple[str, ...]:
         plan.policy,
         plan.placement,
         {name: found for (kind, _, name), found in objects.items() if kind == "Node"},
-        next((found for (kind, _, _), found in objects.items() if kind == "DaemonSet"), {}),
+        next((found for (kind, _, _), found in objects.items() if kind == "DaemonSet"), None),
         peers_of(plan, objects),
     )
 
@@ -81,7 +81,7 @@ class Reader:
     def sessions(self, objects: Objects) -> dict[str, set[str]]:
         """The nodes that peer with each router, of today's speakers and the chosen ones."""
         nodes = {name: objects["Node", "", name] for name in self.known}
-        daemonset = next((each for (kind, _, _), each in objects.items() if kind == "DaemonSet"), {})
+        daemonset = next((each for (kind, _, _), each in objects.items() if kind == "DaemonSet"), None)
         state = dict(running_speakers(nodes, daemonset)), peers_of(self.plan, objects)
         if state != self.state:
             self.state, self.found = state, {}

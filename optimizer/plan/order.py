@@ -22,12 +22,13 @@ from ..checks.manifests import running_speakers
 from ..errors import InputError
 from ..kube.changes import Change, Label, Objects, Restart, TaintNodes, inverse, make
 from ..model import Cluster, Placement, Policy, Taint
+from ..speakers import product_named
 from ..speakers.product import PeerEdits, Product
 from ..words import plural
 from .budget import Budget, flows
 from .hold import hold_and_resume, is_held
 from .restarts import restart, restart_back
-from .steps import Needs, Step
+from .steps import Flow, Needs, Step
 from .template import Style, edits_template, foreign_demand, pod_spec, restricts, template_change
 
 
@@ -74,76 +75,91 @@ def peer_steps(peers: PeerEdits, product: Product, budget: Budget) -> tuple[Draf
 def speaker_steps(
     cluster: Cluster, policy: Policy, placement: Placement, style: Style, budget: Budget, daemonset: Mapping[str, Any]
 ) -> tuple[list[Draft], list[Draft]]:
-    """The steps of labels, taints and the DaemonSet before everything that is new is up, and those after it."""
-    label = policy.speaker.label
-    taint = Taint(label[0], "NoSchedule", label[1])
+    """The steps of labels, taints and the DaemonSet before everything that is new is up, and those after it; the first
+    of these stops speakers."""
+    taint = Taint(policy.speaker.label[0], "NoSchedule", policy.speaker.label[1])
     nodes = labels_of(cluster, policy, placement, taint)
     if style == "taints":
         check_taint(cluster, taint, nodes.chosen)
-    needless = nodes.tainted - nodes.chosen if style == "taints" else nodes.tainted
-    # Without the toleration no speaker could start there. On other nodes the taint may keep one away until the end.
-    running = frozenset(cluster.today.speakers)
-    blocking = frozenset[str]() if style == "taints" else nodes.tainted & (nodes.chosen | running)
+    untaint, free, keep = taint_steps(nodes, taint, style == "taints")
+    label, stop = label_steps(nodes, policy.speaker.label, budget)
 
-    template = template_change(daemonset, label, style)
+    template = template_change(daemonset, policy.speaker.label, style)
     hold, resume = hold_and_resume(daemonset, bool(template))
     renewed = (restart(cluster, policy, placement, budget),) if hold or is_held(daemonset) else ()
     # Taken back while the chosen speakers still hold the routers, but for those that need a new toleration.
     renewed_back = (restart_back(cluster, policy, budget, nodes.tainted),) if resume and template else ()
-    off = label_changes(label, (), nodes.for_now - nodes.chosen)
-    stops = tuple(sorted(nodes.leaving.intersection(name for change in off for name in change.nodes)))
-    opening = [
+    held, edited, restarted, let_go = daemonset_steps(hold, template, renewed, renewed_back, resume)
+    return [untaint, label, held, edited, restarted], [stop, free, keep, let_go]
+
+
+def taint_steps(nodes: Labels, taint: Taint, wanted: bool) -> tuple[Draft, Draft, Draft]:
+    """Taints off where they keep chosen speakers away, off where they are needless, and on where they are `wanted`."""
+    needless = nodes.tainted - nodes.chosen if wanted else nodes.tainted
+    # Without the toleration no speaker could start there. On other nodes the taint may keep one away until the end.
+    blocking = frozenset[str]() if wanted else nodes.tainted & (nodes.chosen | nodes.leaving)
+    missing = nodes.chosen - nodes.tainted if wanted else frozenset[str]()
+    return (
         draft(
             "untaint-speakers", "let speakers run there without the toleration", taint_changes(taint, False, blocking)
         ),
-        draft(
-            "label-speakers",
-            "label the nodes of the chosen speakers and, for now, of those that leave",
-            label_changes(label, nodes.for_now - nodes.labelled, nodes.labelled - nodes.for_now),
-        ),
-        structs.replace(
-            draft("hold-restarts", "keep the DaemonSet from restarting its pods by itself", hold, "nothing"),
-            can_start=False,
-        ),
-        # All of today's speakers have the label by then, so the edit stops none.
-        Draft(
-            Step(
-                "daemonset",
-                "let the DaemonSet run where the label is; no pod is restarted",
-                batch(template),
-                renewed_back,
-                settled=True,
-            )
-        ),
-        draft(
-            "restart-speakers",
-            "restart the speakers that stay and have the old template, in rounds",
-            renewed,
-            "each of these speakers restarts once, if its pod has the old template",
-        ),
-    ]
-    disturbs = f"{plural(len(stops), 'speaker')} {'stops' if len(stops) == 1 else 'stop'}"
-    stop = Step("unlabel-nodes", "stop the speakers that are no longer needed", batch(off), stops=stops)
-    closing = [
-        Draft(structs.replace(stop, disturbs=disturbs), closes=budget.leaving),
         draft("untaint-nodes", "let other pods run there again", taint_changes(taint, False, needless - blocking)),
         draft(
             "taint-nodes",
             "keep other pods off the speakers' nodes",
-            taint_changes(taint, True, nodes.chosen - nodes.tainted if style == "taints" else ()),
+            taint_changes(taint, True, missing),
             "other pods without the toleration are not created again on these nodes",
         ),
-        Draft(
-            Step(
-                "resume-restarts",
-                "let the DaemonSet restart its pods by itself again; none is outdated",
-                batch(resume),
-                current=True,
-                disturbs="nothing: no pod is outdated",
-            )
-        ),
-    ]
-    return opening, closing
+    )
+
+
+def label_steps(nodes: Labels, label: tuple[str, str], budget: Budget) -> tuple[Draft, Draft]:
+    """Labels on all nodes that are to carry them for now, and off those that are not chosen."""
+    off = label_changes(label, (), nodes.for_now - nodes.chosen)
+    stops = tuple(sorted(nodes.leaving.intersection(name for change in off for name in change.nodes)))
+    disturbs = f"{plural(len(stops), 'speaker')} {'stops' if len(stops) == 1 else 'stop'}"
+    stop = Step(
+        "unlabel-nodes", "stop the speakers that are no longer needed", batch(off), stops=stops, disturbs=disturbs
+    )
+    on = draft(
+        "label-speakers",
+        "label the nodes of the chosen speakers and, for now, of those that leave",
+        label_changes(label, nodes.for_now - nodes.labelled, nodes.labelled - nodes.for_now),
+    )
+    return on, Draft(stop, closes=budget.leaving)
+
+
+def daemonset_steps(
+    hold: tuple[Change, ...],
+    template: tuple[Change, ...],
+    renewed: tuple[Change, ...],
+    renewed_back: tuple[Change, ...],
+    resume: tuple[Change, ...],
+) -> tuple[Draft, Draft, Draft, Draft]:
+    """The DaemonSet held, its template edited, its speakers restarted on the way and back, and let go."""
+    held = draft("hold-restarts", "keep the DaemonSet from restarting its pods by itself", hold, "nothing")
+    # All of today's speakers have the label by then, so the edit stops none.
+    edited = Step(
+        "daemonset",
+        "let the DaemonSet run where the label is; no pod is restarted",
+        batch(template),
+        renewed_back,
+        settled=True,
+    )
+    restarted = draft(
+        "restart-speakers",
+        "restart the speakers that stay and have the old template, in rounds",
+        renewed,
+        "each of these speakers restarts once, if its pod has the old template",
+    )
+    let_go = Step(
+        "resume-restarts",
+        "let the DaemonSet restart its pods by itself again; none is outdated",
+        batch(resume),
+        current=True,
+        disturbs="nothing: no pod is outdated",
+    )
+    return structs.replace(held, can_start=False), Draft(edited), restarted, Draft(let_go)
 
 
 def draft(name: str, why: str, changes: tuple[Change, ...], disturbs: str = "") -> Draft:
@@ -174,12 +190,16 @@ def labelled_for_now(cluster: Cluster, policy: Policy, placement: Placement) -> 
 
     A template that does not yet ask for the label stops, on its edit, every speaker without the label. So all of
     today's speakers are labelled first: they hold the routers while what is new comes up and while the others restart.
+    Where an agent runs on every node, no label is changed.
     """
     key, value = policy.speaker.label
+    labelled = frozenset(node.name for node in cluster.nodes if node.labels.get(key) == value)
+    if not product_named(cluster.product).restrictable:
+        return labelled
     chosen, running = frozenset(placement.speakers), frozenset(cluster.today.speakers)
     if cluster.speaker is not None and not restricts(pod_spec(cluster.speaker.manifest), key, value):
         return chosen | running
-    return chosen | {node.name for node in cluster.nodes if node.labels.get(key) == value and node.name in running}
+    return chosen | (labelled & running)
 
 
 def check_label(cluster: Cluster, policy: Policy) -> None:
@@ -229,11 +249,7 @@ def sealed(
             make(objects, change)
         starts = starting(objects, waiting) if each.can_start else frozenset[str]()
         waiting -= starts
-        opened = Counter(router for name in starts for router in budget.starting.get(name, ()))
-        opened.update(each.opens)
-        away = budget.away(names for change in step.changes if isinstance(change, Restart) for names in change.rounds)
-        away.update({router: now.get(router, 0) for router in each.resets})
-        sessions = flows(budget, now, opened, each.closes, away) if policy.mode == "bgp" else {}
+        sessions = sessions_of(each, starts, budget, now) if policy.mode == "bgp" else {}
         now.update({router: flow.after for router, flow in sessions.items()})
         steps.append(
             structs.replace(
@@ -247,6 +263,16 @@ def sealed(
             )
         )
     return tuple(steps)
+
+
+def sessions_of(each: Draft, starts: Iterable[str], budget: Budget, now: Mapping[str, int]) -> dict[str, Flow]:
+    """The sessions of the routers that a step changes with which these speakers start; `now` are those before it."""
+    opened = Counter(router for name in starts for router in budget.starting.get(name, ()))
+    opened.update(each.opens)
+    restarts = (change for change in each.step.changes if isinstance(change, Restart))
+    away = budget.away(names for change in restarts for names in change.rounds)
+    away.update({router: now.get(router, 0) for router in each.resets})
+    return flows(budget, now, opened, each.closes, away)
 
 
 def replaces_speakers(change: Change) -> bool:

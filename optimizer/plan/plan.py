@@ -75,7 +75,7 @@ class Plan(Struct, frozen=True):
         return [(node, names[router]) for router, nodes in found if router in names for node in nodes]
 
     def todays_sessions(self) -> list[tuple[str, str]]:
-        """Those of them that are up for sure: where two BgpPeers fight over an address nobody can tell."""
+        """Those of them that are up for sure: where two peer objects fight over an address nobody can tell."""
         addresses = Counter(peer.address for peer in self.cluster.peers)
         routers = ((router, self.peer_names.get(router.name)) for router in self.cluster.routers)
         fought = {peer for router, peer in routers if addresses[router.address or ""] > 1}

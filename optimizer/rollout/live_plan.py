@@ -140,12 +140,13 @@ def plan_live(api: Api, request: Request, tell: Tell) -> LivePlan:
 
 def read_chosen(api: Api, request: Request, policy: Policy, tell: Tell) -> tuple[Cluster, dict[str, Any]]:
     """The cluster with the room on the nodes of the placement, and its DaemonSet. Raises InputError and LiveError."""
-    live = read_live(api, policy.speaker.daemonset, tell, request.product, request.placement.product)
+    placement = request.placement
+    live = read_live(api, policy.speaker.daemonset, tell, request.product, placement.product)
     if live.daemonset is None:
-        named = policy.speaker.daemonset or product_named(live.cluster.product).daemonset
-        raise InputError(f"{api.server}: there is no DaemonSet {named}")
+        name = policy.speaker.daemonset or product_named(live.cluster.product).daemonset
+        raise InputError(f"{api.server}: there is no DaemonSet {name}")
     known = {node.name for node in live.cluster.nodes}
-    requested = requested_on(api, known.intersection(request.placement.speakers), live, tell)
+    requested = requested_on(api, known.intersection(placement.speakers), live, tell)
     cluster = structs.replace(live.cluster, nodes=with_requested(live.cluster.nodes, requested))
     return with_topology(cluster, request.topology, policy), live.daemonset
 

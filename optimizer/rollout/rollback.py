@@ -69,7 +69,7 @@ def rollback(api: Api, file: Path, pace: Pace, tell: Tell, allow_break: bool = F
 
 
 def sessions_now(cluster: Cluster) -> frozenset[Session]:
-    """The sessions that the BgpPeers' selectors give, as (node, peer object)."""
+    """The sessions that the peer objects' selectors give, as (node, peer object)."""
     found = with_topology(cluster, Topology())
     peers = {router.name: router.peer for router in found.routers if router.peer}
     return frozenset((node, peers[router]) for router, nodes in found.today.sessions.items() for node in nodes)

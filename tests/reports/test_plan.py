@@ -135,7 +135,7 @@ def test_every_kind_of_step_is_told() -> None:
     assert "disturbs    nothing" in hold
     assert "changes     new BgpPeer leaf-2" in opened
     assert "changes     BgpPeer old-1: spec.conf.neighborAddress, spec.nodeSelector" in opened
-    assert "every speaker looks at these BgpPeers again: sessions open, none closes" in opened
+    assert "every speaker re-evaluates these BgpPeers: sessions open, none closes" in opened
     assert "label bgp-speakers/speaker=true on 5 nodes in 3 batches: a1, a2, a3, b1, b2" in labelled
     assert "disturbs    3 speakers start, none stops" in labelled
     assert "sessions    2 -> 5 on 2 routers; at least 0 meanwhile (leaf-2), at most 3 (leaf-1)" in labelled

@@ -14,7 +14,11 @@ from optimizer.inputs.topology import parse_topology
 from optimizer.kube.changes import Patch, apply_changes
 from optimizer.model import Cluster, Policy
 from optimizer.placements.optimize import optimize
+from optimizer.plan.check import check_end, check_steps
 from optimizer.plan.objects import objects_of
+from optimizer.plan.plan import make_plan
+from optimizer.plan.steps import Flow
+from optimizer.plan.template import STYLES, Style
 from optimizer.speakers import PRODUCTS
 from optimizer.speakers.product import Product
 from tests.objects import Object, daemonset, node, pod, read
@@ -85,3 +89,20 @@ def test_its_objects_alone_bring_the_placement_about(
         "the manifests give an unexpected session n3 - leaf-2",
         "the manifests give an unexpected speaker on node n3",
     ]
+
+
+@pytest.mark.parametrize("objects", [(), AGENTS])
+@pytest.mark.parametrize("style", STYLES)
+def test_a_plan_has_steps_of_peer_objects_alone(tmp_path: Path, objects: tuple[Object, ...], style: Style) -> None:
+    found, policy = cluster(tmp_path, *objects), Policy()
+    plan = make_plan(found, policy, optimize(found, policy), style)
+    assert (plan.daemonset is None) == (not objects)
+    assert [change.kind for step in plan.steps for change in step.changes if isinstance(change, Patch)] == [
+        "Neighbor",
+        "Neighbor",
+    ]
+    (closing,) = plan.steps
+    assert (closing.needs, closing.starts, closing.stops) == ("established", (), ())
+    assert closing.sessions == {"leaf-1": Flow(3, closed=1), "leaf-2": Flow(3, closed=1)}
+    check_steps(plan)
+    check_end(plan)

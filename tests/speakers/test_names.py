@@ -11,9 +11,9 @@ PACKAGE = Path(optimizer.__file__).parent
 OWN = (
     *("openelb", "kubesphere", "BgpPeer", "BgpConf", r"\bEip\b", "bgppeers", "bgpconfs"),
     *("neighborAddress", "peerAs", "asPerRack", "nodesPeerStatus", "peerState", "sessionState"),
-    *("RACK_LABEL", "PARKED_ADDRESS", r"192\.0\.2\.1\b", "STATUS_PERIOD"),
+    *("RACK_LABEL", "PARKED_ADDRESS", r"192\.0\.2\.1\b"),
 )
-"""Its group, kinds, fields, labels, annotation, DaemonSet, parked address and period."""
+"""Its group, kinds, fields, labels, annotation, DaemonSet and parked address."""
 
 NAMED = re.compile("|".join(OWN), re.IGNORECASE)
 HELP = ("cli/",)
@@ -21,9 +21,6 @@ HELP = ("cli/",)
 
 BY_NAME = ("speakers/__init__.py",)
 """Where the product itself is named, and nothing of what is in it."""
-
-TO_BE_FREED = ("plan/", "rollout/", "exports/", "reports/")
-"""Folders that still name it. None may be added; the last one to be freed takes this with it."""
 
 
 def names(path: Path) -> list[str]:
@@ -37,7 +34,7 @@ def test_only_the_folder_of_openelb_names_what_is_its_own() -> None:
     found = []
     for path in files:
         place = path.relative_to(PACKAGE).as_posix()
-        if place.startswith(("speakers/openelb/", *HELP, *TO_BE_FREED)):
+        if place.startswith(("speakers/openelb/", *HELP)):
             continue
         found += [line for line in names(path) if place not in BY_NAME or NAMED.search(by_name_only(line))]
     assert found == []

@@ -55,39 +55,6 @@ def node() -> dict[str, Any]:
         "topology.kubernetes.io/region": "region-1",
         "topology.kubernetes.io/zone": "region-1a",
     }
-    conditions = [
-        {
-            "lastHeartbeatTime": "2026-01-14T09:41:07Z",
-            "lastTransitionTime": "2026-01-02T17:20:33Z",
-            "message": message,
-            "reason": reason,
-            "status": status,
-            "type": kind,
-        }
-        for kind, status, reason, message in (
-            ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-            ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-            ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
-            ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
-        )
-    ]
-    images = [
-        {
-            "names": [
-                f"registry.example.com/platform/component-{i:02d}@sha256:{i * 0x9E3779B97F4A7C15:064x}",
-                f"registry.example.com/platform/component-{i:02d}:v1.{i}.0",
-            ],
-            "sizeBytes": 10_000_000 + 7_654_321 * i,
-        }
-        for i in range(10)
-    ]
-    quantities = {
-        "cpu": "32",
-        "ephemeral-storage": "202092Mi",
-        "hugepages-2Mi": "0",
-        "memory": "65536Mi",
-        "pods": "110",
-    }
     return {
         "apiVersion": "v1",
         "kind": "Node",
@@ -107,26 +74,77 @@ def node() -> dict[str, Any]:
             "uid": f"8f0a1c52-6f3e-4b1d-9c55-{NUMBER}",
         },
         "spec": {"podCIDR": "10.244.7.0/24", "podCIDRs": ["10.244.7.0/24"], "providerID": f"example:///{NAME}"},
-        "status": {
-            "addresses": [{"address": "10.1.7.9", "type": "InternalIP"}, {"address": NAME, "type": "Hostname"}],
-            "allocatable": {**quantities, "cpu": "31850m", "memory": "62Gi"},
-            "capacity": quantities,
-            "conditions": conditions,
-            "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
-            "images": images,
-            "nodeInfo": {
-                "architecture": "amd64",
-                "bootID": f"3c1b6f0a-3a52-49d1-8d4e-{NUMBER}",
-                "containerRuntimeVersion": "containerd://1.7.24",
-                "kernelVersion": "6.8.0-51-generic",
-                "kubeProxyVersion": "v1.31.4",
-                "kubeletVersion": "v1.31.4",
-                "machineID": f"b7d1e9c2a8f34e6db0c1{NUMBER}",
-                "operatingSystem": "linux",
-                "osImage": "Ubuntu 24.04.1 LTS",
-                "systemUUID": f"b7d1e9c2-a8f3-4e6d-b0c1-{NUMBER}",
-            },
-        },
+        "status": status(),
+    }
+
+
+def status() -> dict[str, Any]:
+    """What the kubelet reports."""
+    quantities = {
+        "cpu": "32",
+        "ephemeral-storage": "202092Mi",
+        "hugepages-2Mi": "0",
+        "memory": "65536Mi",
+        "pods": "110",
+    }
+    return {
+        "addresses": [{"address": "10.1.7.9", "type": "InternalIP"}, {"address": NAME, "type": "Hostname"}],
+        "allocatable": {**quantities, "cpu": "31850m", "memory": "62Gi"},
+        "capacity": quantities,
+        "conditions": conditions(),
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
+        "images": images(),
+        "nodeInfo": node_info(),
+    }
+
+
+def conditions() -> list[dict[str, str]]:
+    """The conditions of a node that is well."""
+    return [
+        {
+            "lastHeartbeatTime": "2026-01-14T09:41:07Z",
+            "lastTransitionTime": "2026-01-02T17:20:33Z",
+            "message": message,
+            "reason": reason,
+            "status": status,
+            "type": kind,
+        }
+        for kind, status, reason, message in (
+            ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+            ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+            ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+            ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+        )
+    ]
+
+
+def images() -> list[dict[str, Any]]:
+    """Ten images, each by digest and by tag."""
+    return [
+        {
+            "names": [
+                f"registry.example.com/platform/component-{i:02d}@sha256:{i * 0x9E3779B97F4A7C15:064x}",
+                f"registry.example.com/platform/component-{i:02d}:v1.{i}.0",
+            ],
+            "sizeBytes": 10_000_000 + 7_654_321 * i,
+        }
+        for i in range(10)
+    ]
+
+
+def node_info() -> dict[str, str]:
+    """What the kubelet says of its machine."""
+    return {
+        "architecture": "amd64",
+        "bootID": f"3c1b6f0a-3a52-49d1-8d4e-{NUMBER}",
+        "containerRuntimeVersion": "containerd://1.7.24",
+        "kernelVersion": "6.8.0-51-generic",
+        "kubeProxyVersion": "v1.31.4",
+        "kubeletVersion": "v1.31.4",
+        "machineID": f"b7d1e9c2a8f34e6db0c1{NUMBER}",
+        "operatingSystem": "linux",
+        "osImage": "Ubuntu 24.04.1 LTS",
+        "systemUUID": f"b7d1e9c2-a8f3-4e6d-b0c1-{NUMBER}",
     }
 
 

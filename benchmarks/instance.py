@@ -11,7 +11,7 @@ from optimizer.model import Cluster, Node, Peering, Policy, Router, Today
 
 class Cell(Struct, frozen=True):
     """The arguments that give an instance, always the same one. `size` is the number of nodes. For the family `orlib`,
-    where the file at `path` tells it, that is 0; `k` is then how often each row is to be covered."""
+    where the file at `path` gives it, that is 0; `k` is then how often each row is to be covered."""
 
     family: str
     size: int

@@ -15,7 +15,7 @@ from optimizer.model import LabelSelector, Node, NodeCost, NodeRules, Policy, Ro
 
 
 def read(path: Path, k: int) -> Instance:
-    """The instance of a file, with `k` nodes of different names for each router. `best_known.csv` beside it tells the
+    """The instance of a file, with `k` nodes of different names for each router. `best_known.csv` beside it gives the
     best known value, which holds for k = 1."""
     numbers = list(map(int, path.read_text().split()))
     rows, columns = numbers[:2]
@@ -29,7 +29,7 @@ def read(path: Path, k: int) -> Instance:
 
 
 def best_known(path: Path) -> int | None:
-    """The best value that `best_known.csv` tells of the file."""
+    """The best value that `best_known.csv` gives for the file."""
     table = path.with_name("best_known.csv")
     if not table.exists():
         return None

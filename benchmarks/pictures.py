@@ -24,7 +24,7 @@ COLOURS = {
     "setcover": "#E69F00",
     "greedy": "#666666",
 }
-"""Of M. Okabe and K. Ito, told apart by colour-blind people too."""
+"""Of M. Okabe and K. Ito, distinguished by colour-blind people too."""
 
 NAMES = {
     "ours": "bgp-speakers",
@@ -105,7 +105,7 @@ def growth(results: Sequence[Result], limit: float, path: Path) -> Path:
 
 
 def open_goal(case: Mapping[str, Result]) -> str | None:
-    """The first goal that somebody who searches did not prove, and that two or more tell of."""
+    """The first goal that somebody who searches did not prove, and that two or more report."""
     searching = [result for result in case.values() if ranked(result) and any(b is not None for b in result.bounds)]
     for result in searching:
         for goal, value, bound in zip(result.goals, result.values or (), result.bounds, strict=True):

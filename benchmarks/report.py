@@ -12,7 +12,7 @@ import msgspec
 
 from benchmarks.result import Result
 
-PACKAGES = ("ortools", "highspy", "pyscipopt", "msgspec", "networkx", "numpy")
+PACKAGES = ("ortools", "highspy", "pyscipopt", "msgspec", "numpy")
 
 
 class Report(msgspec.Struct, frozen=True):

@@ -27,7 +27,7 @@ class Result(Struct, frozen=True):
     MiB.
 
     `seconds` is the time until the answer was there, building the model included and the check of the answer not;
-    `solver` is what is left of it without reducing, where the peer tells. `memory` is the peak of the process, with
+    `solver` is what is left of it without reducing, where the peer says so. `memory` is the peak of the process, with
     Python, the libraries and the instance; `idle` is what these need before the peer starts.
     """
 
@@ -78,13 +78,13 @@ def gap(result: Result) -> float | None:
 
 
 def first(result: Result) -> float | None:
-    """The time to the first placement: the first value told, else the whole time."""
+    """The time to the first placement: the first value reported, else the whole time."""
     found = (point.seconds for point in result.trajectory if point.value is not None)
     return next(found, result.seconds) if ranked(result) else None
 
 
 def best(result: Result) -> float | None:
-    """The time to the last better value told, else the whole time."""
+    """The time to the last better value reported, else the whole time."""
     if not ranked(result):
         return None
     seen: dict[str, int] = {}

@@ -52,17 +52,7 @@ def work(job: Job, output: BinaryIO) -> Result:
     """Run the peer and have its answer checked."""
     subject = instance(job.cell)
     policy = replace(subject.policy, time_limit=job.seconds)
-    empty = Result(
-        job.cell,
-        subject.name,
-        job.peer,
-        "error",
-        goals=policy.goals,
-        known=subject.known,
-        best_known=subject.best_known,
-        nodes=len(subject.cluster.nodes),
-        routers=len(subject.cluster.routers),
-    )
+    empty = without_answer(job, subject)
     peer = importlib.import_module(f"benchmarks.peers.{job.peer}")
     empty = replace(empty, idle=peak())
     # For the case that the process is killed.
@@ -98,6 +88,21 @@ def work(job: Job, output: BinaryIO) -> Result:
         trajectory=tuple(points),
     )
     return judged(result, subject, answer)
+
+
+def without_answer(job: Job, subject: Instance) -> Result:
+    """The result before there is an answer."""
+    return Result(
+        job.cell,
+        subject.name,
+        job.peer,
+        "error",
+        goals=subject.policy.goals,
+        known=subject.known,
+        best_known=subject.best_known,
+        nodes=len(subject.cluster.nodes),
+        routers=len(subject.cluster.routers),
+    )
 
 
 def judged(result: Result, subject: Instance, answer: Answer) -> Result:

@@ -20,12 +20,6 @@ GOALS: tuple[Goal, ...] = ("sessions", "speakers", "moves", "sessionMoves", "cos
 SPEAKER_LABEL = ("bgp-speakers/speaker", "true")
 """The node label (key, value) that marks a chosen speaker, unless the policy names another."""
 
-RACK_LABEL = "openelb.kubesphere.io/rack"
-"""OpenELB's rack label; it changes routes only where `BgpConf.spec.asPerRack` is set."""
-
-PARKED_ADDRESS = "192.0.2.1"
-"""Where a superfluous BgpPeer is led before its deletion: kept for documentation by RFC 5737, nobody's router."""
-
 
 class Resources(Struct, frozen=True):
     """CPU in millicores, memory in bytes, and a number of pods."""
@@ -103,7 +97,7 @@ class Node(Struct, frozen=True):
 class Router(Struct, frozen=True):
     """A BGP neighbour outside the cluster.
 
-    `peer` is the name of its BgpPeer, where there is one. `selector` is set where exactly one label selector
+    `peer` is the name of its peer object, where there is one. `selector` is set where exactly one label selector
     says which nodes are attached; an export may then use it. `min_speakers` raises the policy's number.
     """
 
@@ -118,13 +112,24 @@ class Router(Struct, frozen=True):
 
 
 class Peer(Struct, frozen=True):
-    """A BgpPeer as the cluster has it; `selector` None matches every node, `manifest` is the object as read."""
+    """A product's object that asks for sessions with a router; `selector` None matches every node.
+
+    `manifest` is the object as read; where one object names several neighbours, there is a Peer for each, whose `name`
+    tells them apart. `parked`: an interrupted change has led it to nobody's address; it asks for no session, and is to
+    be removed.
+    """
 
     name: str
     address: str
     asn: int
     selector: LabelSelector | None
     manifest: Mapping[str, Any]
+    parked: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The kind of the object."""
+        return str(self.manifest["kind"])
 
 
 class Speaker(Struct, frozen=True):
@@ -143,18 +148,28 @@ class Speaker(Struct, frozen=True):
 class Today(Struct, frozen=True):
     """The running speakers, and for every router the nodes whose speakers hold a session with it, all sorted.
 
-    The sessions are those that the BgpPeers' selectors give; their nodes need not be attached to the router.
+    The sessions are those that the peer objects give; their nodes need not be attached to the router.
     """
 
     speakers: tuple[str, ...] = ()
     sessions: Mapping[str, tuple[str, ...]] = {}
+
+    def everywhere(self, router: str) -> bool:
+        """Whether every running speaker holds a session with the router.
+
+        >>> today = Today(("a", "b"), {"r1": ("a", "b"), "r2": ("b",)})
+        >>> today.everywhere("r1"), today.everywhere("r2"), today.everywhere("r3")
+        (True, False, False)
+        """
+        # Only running speakers hold sessions, so to count them is enough.
+        return len(self.sessions.get(router, ())) == len(self.speakers)
 
 
 class Cluster(Struct, frozen=True):
     """All that was read. `attachments` maps every router to its attached nodes, sorted.
 
     `product` names the product of the speakers, "" the one that is assumed. `speaker` is None where the input has no
-    speaker DaemonSet. `as_per_rack` is `BgpConf.spec.asPerRack`.
+    speaker DaemonSet. `settings` are the product's own, which it alone reads.
     `warnings` are sentences about what the input leaves open.
     """
 
@@ -163,7 +178,7 @@ class Cluster(Struct, frozen=True):
     attachments: Mapping[str, tuple[str, ...]] = {}
     peers: tuple[Peer, ...] = ()
     speaker: Speaker | None = None
-    as_per_rack: Mapping[str, int] | None = None
+    settings: Mapping[str, Any] = {}
     daemonsets: tuple[Mapping[str, Any], ...] = ()
     today: Today = Today()
     warnings: tuple[str, ...] = ()
@@ -282,7 +297,7 @@ class Placement(Struct, frozen=True):
     """The answer: sorted speakers and sessions, goals in order, and what else a reader should know.
 
     `eligible` counts the candidate nodes, `ineligible` the others by cause. `warnings` speak of the topology
-    and the input, `hazards` of what the product does during the change.
+    and the input, `hazards` of what the product does during the change. `product` is whose speakers they are.
     """
 
     status: Status
@@ -297,3 +312,4 @@ class Placement(Struct, frozen=True):
     paths: tuple[Paths, ...] = ()
     warnings: tuple[str, ...] = ()
     hazards: tuple[str, ...] = ()
+    product: str = ""

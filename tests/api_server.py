@@ -22,7 +22,8 @@ from urllib.parse import parse_qs, urlsplit
 import jsonpatch
 import jsonpointer
 
-from optimizer.kube.changes import Objects, taint_of
+from optimizer.kube.changes import Objects
+from optimizer.kube.parse import taint_of
 from optimizer.kube.patches import merge
 from optimizer.kube.selectors import affinity_selects, selects
 from optimizer.kube.taints import untolerated

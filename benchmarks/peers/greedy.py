@@ -109,7 +109,7 @@ class Work:
         if self.policy.peering == "all-attached":
             routers = self.reach[name]
         elif node.allocatable is not None or self.policy.speaker.max_sessions is not None:
-            while any(overload(node, len(routers), self.policy, self.cluster.speaker)):
+            while any(overload(node, len(routers), self.policy, self.cluster)):
                 routers = routers[:-1]
         self.chosen[name] = list(routers)
         for router in routers:

@@ -17,8 +17,8 @@ def run(cluster: Cluster, policy: Policy, tell: Tell) -> Answer:
     return solve(model, CpSat(model), clock, tell)
 
 
-class Told(cp_model.CpSolverSolutionCallback):
-    """Tells of each better solution."""
+class ProgressCallback(cp_model.CpSolverSolutionCallback):
+    """Reports each better solution."""
 
     def __init__(self, report: Report) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class CpSat:
         solver.parameters.max_time_in_seconds = seconds
         solver.parameters.num_workers = self.workers
         solver.best_bound_callback = lambda bound: report(None, bound)
-        status = solver.solve(self.model, Told(report))
+        status = solver.solve(self.model, ProgressCallback(report))
         if status == cp_model.INFEASIBLE:
             return Stage(None, None, infeasible=True)
         if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):

@@ -105,7 +105,7 @@ def speaker_rows(node: Node, speaker: int, sessions: Columns, cluster: Cluster, 
 
 def session_room(node: Node, degree: int, cluster: Cluster, policy: Policy) -> int:
     """For how many of its `degree` sessions an eligible node has room."""
-    return next(number for number in range(degree, -1, -1) if not any(overload(node, number, policy, cluster.speaker)))
+    return next(number for number in range(degree, -1, -1) if not any(overload(node, number, policy, cluster)))
 
 
 def router_rows(

@@ -20,7 +20,7 @@ def run(cluster: Cluster, policy: Policy, tell: Tell) -> Answer:
 
 
 class Listener(Eventhdlr):  # type: ignore[misc]
-    """Tells of each better solution and bound."""
+    """Reports each better solution and bound."""
 
     report: Report | None = None
 
@@ -49,7 +49,7 @@ class Scip:
         self.model.hideOutput()
         self.columns = [self.model.addVar(vtype="B") for _ in range(model.width)]
         self.listener = Listener()
-        self.model.includeEventhdlr(self.listener, "listener", "tells of better solutions and bounds")
+        self.model.includeEventhdlr(self.listener, "listener", "reports better solutions and bounds")
         self.impossible = False
         for row in model.rows:
             lower = None if row.lower is None else row.lower - row.sum.constant

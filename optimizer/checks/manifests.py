@@ -1,6 +1,8 @@
 """Independent check of the manifests that are to bring a placement about.
 
-The objects as they are after the patches are read again, and their selectors evaluated as Kubernetes and OpenELB do.
+The objects as they are after the patches are read again, and their selectors evaluated as Kubernetes and the product
+do. Taints, tolerations and requirements are taken out of the plain objects here once more, on purpose: the reader's way
+of doing so is among the things that are checked.
 """
 
 from __future__ import annotations
@@ -22,19 +24,23 @@ def check_manifests(
     policy: Policy,
     placement: Placement,
     nodes: Mapping[str, Plain],
-    daemonset: Plain,
+    daemonset: Plain | None,
     peers: Sequence[Plain],
 ) -> tuple[str, ...]:
     """One sentence for each speaker or session that the manifests give beyond or short of the placement.
 
-    They are the plain objects after the patches, all of them. Raises ValueError for a selector that Kubernetes refuses.
+    They are the plain objects after the patches, all of them; without a DaemonSet every node runs a speaker. Raises
+    ValueError for a selector that Kubernetes refuses.
     """
+    product, kind = product_named(cluster.product), product_named(cluster.product).kinds[0].name
     running = dict(running_speakers(nodes, daemonset))
-    given = {f"speaker on node {name}" for name in running}
+    sessions = {*product.peerings(cluster, running, peers)} if policy.mode == "bgp" else set()
+    # Where an agent runs on every node, those are speakers that have a session.
+    speakers = running if product.restrictable else {node for node, _ in sessions}
+    given = {f"speaker on node {name}" for name in speakers}
     wanted = {f"speaker on node {name}" for name in placement.speakers}
     if policy.mode == "bgp":
-        product, kind = product_named(cluster.product), product_named(cluster.product).kinds[0].name
-        given.update(f"session {node} - {router}" for node, router in product.peerings(cluster, running, peers))
+        given.update(f"session {node} - {router}" for node, router in sessions)
         given.update(f"second {kind} of {what}" for what in product.duplicates(peers))
         wanted |= {f"session {session.node} - {session.router}" for session in placement.sessions}
     unexpected = (f"the manifests give an unexpected {what}" for what in sorted(given - wanted))
@@ -48,8 +54,11 @@ def dig(data: Any, *path: str) -> Any:
     return data
 
 
-def running_speakers(nodes: Mapping[str, Plain], daemonset: Plain) -> Iterator[tuple[str, Labels]]:
-    """The nodes that get a pod of the DaemonSet, with their labels."""
+def running_speakers(nodes: Mapping[str, Plain], daemonset: Plain | None) -> Iterator[tuple[str, Labels]]:
+    """The nodes that get a pod of the DaemonSet, with their labels; without one all nodes."""
+    if daemonset is None:
+        yield from ((name, dig(node, "metadata", "labels") or {}) for name, node in nodes.items())
+        return
     spec = dig(daemonset, "spec", "template", "spec") or {}
     required = dig(spec, "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
     terms = tuple(

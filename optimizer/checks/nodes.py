@@ -10,9 +10,7 @@ from .. import model
 from ..kube.selectors import affinity_selects, selects
 from ..kube.taints import untolerated
 from ..model import Cluster, LabelSelector, Node, Policy, Resources, Speaker
-
-DEFAULT_REQUESTS = Resources(cpu=100, memory=100 * 2**20)
-"""What OpenELB's release manifest requests; used where the input has no DaemonSet."""
+from ..speakers import product_named
 
 CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 
@@ -84,14 +82,20 @@ def pod_refusal(speaker: Speaker, name: str, labels: Labels, taints: Iterable[mo
     return f"the DaemonSet does not tolerate its taint {taint.key}:{taint.effect}" if taint else None
 
 
-def overload(node: Node, sessions: int, policy: Policy, speaker: Speaker | None) -> Sentences:
+def requests(cluster: Cluster, policy: Policy) -> Resources:
+    """What a speaker without any session requests: as the policy says, else the DaemonSet, else the product."""
+    given = policy.speaker.requests or (cluster.speaker.requests if cluster.speaker else None)
+    return given or product_named(cluster.product).requests
+
+
+def overload(node: Node, sessions: int, policy: Policy, cluster: Cluster) -> Sentences:
     """What a speaker with that many sessions needs on the node beyond what is free or allowed."""
     needs, all_, used = policy.speaker, node.allocatable, node.requested
     if needs.max_sessions is not None and sessions > needs.max_sessions:
         yield f"node {node.name} has {sessions} sessions, the limit of a speaker is {needs.max_sessions}"
     if all_ is None:
         return
-    base, each = needs.requests or (speaker.requests if speaker else DEFAULT_REQUESTS), needs.per_session
+    base, each = requests(cluster, policy), needs.per_session
     for wanted, left, unit in (
         (base.cpu + each.cpu * sessions, all_.cpu - used.cpu, "millicores of CPU"),
         (base.memory + each.memory * sessions, all_.memory - used.memory, "bytes of memory"),

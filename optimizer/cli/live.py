@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import LiveError, StoppedError, ViolationError
-from ..inputs.placement import read_placement
+from ..errors import LiveError, StoppedError
 from ..words import plural
+from .options import FILE, FORMAT, PLACEMENT, PRODUCT, STYLE, options
+from .progress import tell
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-FILE = click.Path(path_type=Path, dir_okay=False)
-CLUSTER = (
+if TYPE_CHECKING:
+    from ..kube.client import Api
+    from ..rollout.live_plan import Request
+
+CLUSTER = options(
     click.option("--context", metavar="NAME", help="The kubeconfig's context [the current one]."),
     click.option("--kubeconfig", type=FILE, help="The kubeconfig [as kubectl finds it]."),
 )
-PLAN = (
-    click.option(
-        "--style",
-        type=click.Choice(["node-selector", "affinity", "taints"]),
-        default="node-selector",
-        show_default=True,
-        help="How the DaemonSet is told where to run; all styles label the chosen nodes.",
-    ),
+PLAN = options(
+    STYLE,
     click.option(
         "--max-parallel",
         type=click.IntRange(min=1),
@@ -39,7 +35,7 @@ PLAN = (
         help="Close old sessions first where a router's limit, or a restart, leaves no other way.",
     ),
 )
-PACE = (
+PACE = options(
     click.option(
         "--timeout",
         type=click.FloatRange(min=0, min_open=True),
@@ -65,24 +61,8 @@ PACE = (
 YES = click.option("--yes", is_flag=True, help="Really do it.")
 
 
-def options(*groups: tuple[Callable[[Command], Command], ...]) -> Callable[[Command], Command]:
-    """Several options as one decorator."""
-
-    def decorate(command: Command) -> Command:
-        for option in reversed([each for group in groups for each in group]):
-            command = option(command)
-        return command
-
-    return decorate
-
-
-def tell(what: object) -> None:
-    """Progress goes to stderr."""
-    click.echo(str(what), err=True)
-
-
-def connect(kubeconfig: Path | None, context: str | None) -> Any:
-    """The API server, which tells when it makes us wait."""
+def connect(kubeconfig: Path | None, context: str | None) -> Api:
+    """The API server, which reports when it makes us wait."""
     from ..kube.client import connect as connect_to
 
     api = connect_to(kubeconfig, context)
@@ -90,20 +70,23 @@ def connect(kubeconfig: Path | None, context: str | None) -> Any:
     return api
 
 
-def asked(placement: Path, style: Any, max_parallel: int, allow_break: bool, allow_managed: bool = False) -> Any:
+def asked(
+    placement: Path, style: Any, max_parallel: int, allow_break: bool, product: str, allow_managed: bool = False
+) -> Request:
     """What is to be brought about. Raises ViolationError for a file that holds no placement."""
+    from ..inputs.placement import read_feasible
     from ..rollout.live_plan import Request
 
-    chosen, policy, topology = read_placement(placement)
-    if chosen.status == "infeasible":
-        raise ViolationError((f"{placement} holds no placement: its status is infeasible",))
-    return Request(chosen, policy, topology, style, max_parallel, allow_break, allow_managed)
+    chosen, policy, topology = read_feasible(placement)
+    return Request(chosen, policy, topology, style, max_parallel, allow_break, allow_managed, product)
 
 
 @click.command(epilog="Example: bgp-speakers plan placement.json --max-parallel 20")
-@click.argument("placement", type=FILE)
-@options(CLUSTER, PLAN)
-@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", help="What stdout gets.")
+@PLACEMENT
+@CLUSTER
+@PLAN
+@FORMAT
+@PRODUCT
 @click.option("-v", "--verbose", is_flag=True, help="Show lists in full, and every router's sessions.")
 def plan(
     placement: Path,
@@ -113,6 +96,7 @@ def plan(
     max_parallel: int,
     allow_break: bool,
     format_: str,
+    product: str,
     verbose: bool,
 ) -> None:
     """Show the steps that lead the live cluster to the placement, and what its API server says to them.
@@ -125,7 +109,7 @@ def plan(
     from ..rollout.dry_run import preview
     from ..rollout.live_plan import plan_live
 
-    wanted = asked(placement, style, max_parallel, allow_break)
+    wanted = asked(placement, style, max_parallel, allow_break, product)
     api = connect(kubeconfig, context)
     live = plan_live(api, wanted, tell if verbose else lambda _: None)
     seen = preview(api, live)
@@ -142,10 +126,13 @@ def plan(
 
 
 @click.command(epilog="Example: bgp-speakers apply placement.json --yes")
-@click.argument("placement", type=FILE)
-@options(CLUSTER, PLAN, PACE)
+@PLACEMENT
+@CLUSTER
+@PLAN
+@PACE
 @click.option("--rollback-file", type=FILE, help="Where the way back is written [PLACEMENT with .rollback.json].")
 @click.option("--allow-managed", is_flag=True, help="Change a DaemonSet that Helm or a GitOps tool manages.")
+@PRODUCT
 @YES
 def apply(
     placement: Path,
@@ -159,6 +146,7 @@ def apply(
     allow_silent: bool,
     rollback_file: Path | None,
     allow_managed: bool,
+    product: str,
     yes: bool,
 ) -> None:
     """Bring the live cluster to the placement: nothing is taken away before what replaces it is established.
@@ -170,7 +158,7 @@ def apply(
 
     if not yes:
         raise click.UsageError("apply changes the cluster; look at it with `plan` first, then give --yes")
-    wanted = asked(placement, style, max_parallel, allow_break, allow_managed)
+    wanted = asked(placement, style, max_parallel, allow_break, product, allow_managed)
     file = rollback_file or placement.with_suffix(".rollback.json")
     live = bring(connect(kubeconfig, context), wanted, file, Pace(timeout, interval, allow_silent), tell)
     reached = live.plan.placement
@@ -181,7 +169,8 @@ def apply(
 
 @click.command(epilog="Example: bgp-speakers rollback placement.rollback.json --yes")
 @click.argument("file", type=FILE)
-@options(CLUSTER, PACE)
+@CLUSTER
+@PACE
 @click.option("--allow-break", is_flag=True, help="Let a router be short of a session while its speakers restart.")
 @YES
 def rollback(

@@ -41,16 +41,18 @@ class Export(Struct, frozen=True):
     hazards: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()
 
-    def write(self, directory: Path) -> None:
-        """Put the files into `directory`, in the place of an earlier export; on an error nothing has changed.
+    def write(self, directory: str | Path) -> None:
+        """Put the files, if any, into `directory`, in the place of an earlier export; on an error nothing has changed.
 
         Raises OutputError where the folder holds anything else, or cannot be written.
         """
-        check_replaceable(directory.resolve(), directory)
-        write_folder(directory, self.files, self.executable)
+        target = Path(directory)
+        if self.files:
+            check_replaceable(target.resolve(), target)
+            write_folder(target, self.files, self.executable)
 
 
-def export(plan: Plan, format_: Format) -> Export:
+def export(plan: Plan, format_: Format = "kubectl") -> Export:
     """The files that bring the cluster to the placement; the same for the same plan, byte for byte.
 
     Raises InputError for what the input lacks, OutputError for an object that is too large for Kubernetes, and

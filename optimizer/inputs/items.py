@@ -5,103 +5,59 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
 from ..errors import InputError
+from ..kube.item import Item, decode
+from ..kube.kinds import DAEMONSET, NODE, POD, Kind
 from ..kube.names import is_dns_subdomain
-from ..kube.objects import (
-    ConfObject,
-    DaemonSetObject,
-    Head,
-    Kinded,
-    Meta,
-    NodeObject,
-    Object,
-    PeerObject,
-    PodObject,
-    Whole,
-)
+from ..kube.objects import DaemonSetObject, Head, Kinded, Meta, NodeObject, Object, PodObject, Whole
 from ..progress import Tell, silent
-from ..words import explain
+from ..speakers import PRODUCTS
 from .text import Text, load_documents, read_text, to_utf8
 
-T = TypeVar("T")
 SUFFIXES = (".json", ".yaml", ".yml")
 LARGE = 20 * 2**20
-"""Bytes of a text from which it is told that it will take long."""
-
-OPENELB_GROUP = "network.kubesphere.io"
-GROUPS = {
-    "Node": ("",),
-    "Pod": ("",),
-    "DaemonSet": ("apps", "extensions", ""),
-    "BgpPeer": (OPENELB_GROUP,),
-    "BgpConf": (OPENELB_GROUP,),
-}
-"""The kinds that are read, each with its API groups: other products have kinds of the same name (Longhorn's Node)."""
-
-NAMESPACED = ("Pod", "DaemonSet")
-DECODERS: Mapping[str, msgspec.json.Decoder[Object]] = {
-    "Node": msgspec.json.Decoder(NodeObject),
-    "Pod": msgspec.json.Decoder(PodObject),
-    "DaemonSet": msgspec.json.Decoder(DaemonSetObject),
-    "BgpPeer": msgspec.json.Decoder(PeerObject),
-    "BgpConf": msgspec.json.Decoder(ConfObject),
-}
+"""Bytes of a text from which it is reported that it will take long."""
 
 
-class Item(Struct, gc=False):
-    """One object of the input: what it is, the file where it was read, and its content as JSON.
+class Readable(Struct, frozen=True, gc=False):
+    """A kind of objects that is read: `key` names it among all that are, whatever group it comes in."""
 
-    `found` are the fields that we use, where they could be read along with the kind.
-    """
-
+    key: str
     kind: str
-    group: str
-    version: str
-    name: str
-    namespace: str
-    file: str
-    content: Raw
-    found: Object | None = None
-
-    @property
-    def place(self) -> str:
-        """The file and the object, for sentences."""
-        return f"{self.file}: {self.kind} {f'{self.namespace}/{self.name}' if self.namespace else self.name}"
-
-    def load(self, type_: type[T]) -> T:
-        """The content as `type_`. Raises InputError naming the file, the object and the field."""
-        if isinstance(self.found, type_):
-            return self.found
-        loaded: T = decode(self.content, type_, self.place)
-        return loaded
-
-    def manifest(self) -> dict[str, Any]:
-        """The object without its status, with the kind and namespace that a typed list leaves to the list.
-
-        (The status of a BgpPeer holds an entry for every node.)
-        """
-        parts = decode(self.content, dict[str, Raw], self.place)
-        content = {key: decode(part, Any, self.place) for key, part in parts.items() if key != "status"}
-        content |= {"apiVersion": f"{self.group}/{self.version}".removeprefix("/"), "kind": self.kind}
-        if self.namespace:
-            content["metadata"] = {**content["metadata"], "namespace": self.namespace}
-        return content
+    namespaced: bool
+    decoder: msgspec.json.Decoder[Object]
 
 
-def decode(content: Raw, type_: Any, place: str) -> Any:
-    """JSON as `type_`. Raises InputError naming `place` and the field."""
-    try:
-        return msgspec.json.decode(content, type=type_)
-    except (msgspec.DecodeError, UnicodeError) as error:
-        raise InputError(f"{place}: {explain(str(error))}") from None
-    except RecursionError:
-        raise InputError(f"{place}: nested too deeply to be Kubernetes objects") from None
+@cache
+def readable_kinds() -> Mapping[tuple[str, str], Readable]:
+    """What is read, by API group and kind: other products have kinds of the same name (Longhorn's Node)."""
+    node, pod, daemonset = (
+        Readable(kind.name, kind.name, kind.namespaced, msgspec.json.Decoder(struct))
+        for kind, struct in ((NODE, NodeObject), (POD, PodObject), (DAEMONSET, DaemonSetObject))
+    )
+    found = {("", "Node"): node, ("", "Pod"): pod}
+    found |= {(group, "DaemonSet"): daemonset for group in ("apps", "extensions", "")}
+    for product in PRODUCTS.values():
+        for kind in product.kinds:
+            decoder = msgspec.json.Decoder(product.structs[kind.name])
+            found[kind.group, kind.name] = Readable(kind_key(kind), kind.name, kind.namespaced, decoder)
+    return found
+
+
+def kind_key(kind: Kind) -> str:
+    """How a product's kind is named among all that are read.
+
+    >>> kind_key(Kind("Router", "example.org", "v1", "routers"))
+    'Router.example.org'
+    """
+    return f"{kind.name}.{kind.group}"
 
 
 def sources(inputs: Sequence[str]) -> Iterator[tuple[str, Text]]:
@@ -135,7 +91,7 @@ def objects(text: Text, name: str, tell: Tell = silent) -> Iterator[Item]:
         try:
             whole = msgspec.json.decode(text, type=Whole)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
-            pass  # several documents, YAML in flow style, a list of another form, or broken: below it is told which
+            pass  # several documents, YAML in flow style, a list of another form, or broken: below it is reported which
         else:
             yield from (
                 each_member(whole.items or (), whole, name, name)
@@ -196,30 +152,33 @@ def members(content: Raw, outer: Kinded, position: str, name: str) -> Iterator[I
 
 def each_member(contents: Iterable[Raw], outer: Kinded, position: str, name: str) -> Iterator[Item]:
     """The members of a list, each read at once as an object of the kind of the one before."""
-    kind = outer.kind.removesuffix("List")
+    readable = readable_kinds()
+    known = readable.get((outer.api_version.rpartition("/")[0], outer.kind.removesuffix("List")))
     for index, content in enumerate(contents):
-        item = recognize(content, kind, outer, name)
+        item = recognize(content, known, outer, name, readable) if known else None
         if item is not None:
             yield item
             continue
-        kind = ""
+        known = None
         for found in members(content, outer, f"{position}: items[{index}]", name):
-            kind = found.kind
+            known = readable[found.group, found.kind]
             yield found
 
 
-def recognize(content: Raw, kind: str, outer: Kinded, name: str) -> Item | None:
+def recognize(
+    content: Raw, known: Readable, outer: Kinded, name: str, readable: Mapping[tuple[str, str], Readable]
+) -> Item | None:
     """The item for one object if it is one of that kind without any fault; None where that is left to `identify`."""
-    if kind not in DECODERS:
-        return None
     try:
-        found = DECODERS[kind].decode(content)
+        found = known.decoder.decode(content)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
     group, _, version = (found.api_version or outer.api_version).rpartition("/")
-    if (found.kind or outer.kind.removesuffix("List")) != kind or group not in GROUPS[kind]:
+    kind = found.kind or outer.kind.removesuffix("List")
+    given = readable.get((group, kind))
+    if given is None or given.key != known.key:
         return None
-    namespace = (found.metadata.namespace or "default") if kind in NAMESPACED else ""
+    namespace = (found.metadata.namespace or "default") if known.namespaced else ""
     if not is_dns_subdomain(found.metadata.name) or (namespace and not is_dns_subdomain(namespace)):
         return None
     return Item(kind, group, version, found.metadata.name, namespace, name, content, found)
@@ -231,12 +190,13 @@ def identify(content: Raw, head: Head, outer: Kinded, position: str, name: str) 
     if not kind:
         raise InputError(f"{position}: not a Kubernetes object, it has no kind")
     group, _, version = (head.api_version or outer.api_version).rpartition("/")
-    if group not in GROUPS.get(kind, ()):
+    known = readable_kinds().get((group, kind))
+    if known is None:
         return
     meta = decode(head.metadata, Meta | None, f"{position}: metadata") or Meta()
     if not meta.name:
         raise InputError(f"{position}: {kind} without metadata.name")
-    namespace = (meta.namespace or "default") if kind in NAMESPACED else ""
+    namespace = (meta.namespace or "default") if known.namespaced else ""
     for part in (meta.name, namespace) if namespace else (meta.name,):
         if not is_dns_subdomain(part):
             raise InputError(f"{position}: {part!r} cannot be the name of a {kind} or its namespace")

@@ -6,7 +6,7 @@ nodes that matter.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from functools import partial
 from typing import Any
 
@@ -15,21 +15,19 @@ from msgspec import Struct
 
 from ..errors import InputError, MissingError
 from ..kube.client import Api
-from ..kube.kinds import DAEMONSET, POD, Ref
+from ..kube.item import Item
+from ..kube.kinds import DAEMONSET, NODE, POD, Kind, Ref
 from ..kube.objects import DaemonSetObject
 from ..kube.parallel import in_parallel
 from ..kube.parse import read_selector
 from ..kube.selectors import selector_text
 from ..model import Cluster, Resources
 from ..progress import Tell, silent
-from ..speakers import kinds_of, product_named
+from ..speakers import PRODUCTS, product_named
 from .cluster import build, gather
-from .items import OPENELB_GROUP, Item, objects
+from .items import kind_key, objects
 from .pages import slim
-from .pods import DEFAULT_DAEMONSET, read_pods
-
-VERSION = "v1alpha2"
-"""The version of OpenELB's objects that is read."""
+from .pods import read_pods
 
 ENDED = ("Succeeded", "Failed")
 RUNNING = ",".join(f"status.phase!={phase}" for phase in ENDED)
@@ -42,31 +40,41 @@ class Live(Struct, frozen=True):
     daemonset: dict[str, Any] | None
 
 
-def read_live(api: Api, daemonset: str | None = None, tell: Tell = silent) -> Live:
+def read_live(
+    api: Api, daemonset: str | None = None, tell: Tell = silent, product: str = "", expected: str = ""
+) -> Live:
     """The cluster, its speakers where their pods are; `daemonset` is `[namespace/]name`.
 
-    The nodes' room is as if no pods but speakers were there. Raises LiveError, and InputError naming server, object
-    and field.
+    `product` and `expected` are as `read_cluster` has them. The nodes' room is as if no pods but speakers were there.
+    Raises LiveError, and InputError naming server, object and field.
     """
-    namespace, _, name = (daemonset or DEFAULT_DAEMONSET).rpartition("/")
-    pages = dict[str, list[bytes]]()
-    tell(f"reading the DaemonSet {name} from {api.server}")
-    pages["DaemonSet"] = api.list(Ref(DAEMONSET, namespace), fieldSelector=f"metadata.name={name}")
-    chosen = [item for page in pages["DaemonSet"] for item in objects(page, api.server)]
+    candidates = [product_named(product)] if product else [*PRODUCTS.values()]
+    pages = dict[str, list[bytes]](DaemonSet=[], Pod=[])
+    chosen: list[Item] = []
+    # Pods come before nodes, so that each finds its node.
+    for wanted in dict.fromkeys([daemonset] if daemonset else [each.daemonset for each in candidates]):
+        namespace, _, name = wanted.rpartition("/")
+        tell(f"reading the DaemonSet {name} from {api.server}")
+        listed = api.list(Ref(DAEMONSET, namespace), fieldSelector=f"metadata.name={name}")
+        named = [item for page in listed for item in objects(page, api.server)]
+        pages["DaemonSet"] += listed
+        # Where several have the name, `build` says so.
+        pages["Pod"] += speaker_pages(api, named[0], tell) if len(named) == 1 else []
+        chosen += named
     if daemonset and not chosen:
         raise InputError(f"{api.server} has no DaemonSet {daemonset}")
-    # Where several have the name, `build` says so. Pods come before nodes, so that each finds its node.
-    pages["Pod"] = speaker_pages(api, chosen[0], tell) if len(chosen) == 1 else []
-    for kind in ("Node", "BgpPeer", "BgpConf"):
-        tell(f"reading {kind}s")
-        pages[kind] = slim_pages(api, kind) if kind == "Node" else openelb_pages(api, kind)
+    tell("reading Nodes")
+    pages["Node"] = api.pages(Ref(NODE), partial(slim, "Node"))
+    for kind in (kind for each in candidates for kind in each.kinds):
+        tell(f"reading {kind.name}s")
+        pages[kind_key(kind)] = product_pages(api, kind)
     found = gather(((api.server, page) for listed in pages.values() for page in listed), tell)
     if not found.nodes:
         raise InputError(f"{api.server}: the cluster has no nodes")
-    return Live(
-        cluster=build(found, daemonset, live=True),
-        daemonset=whole(chosen[0]) if chosen else None,
-    )
+    cluster = build(found, daemonset, product, expected, live=True)
+    place = (cluster.speaker.namespace, cluster.speaker.name) if cluster.speaker else None
+    own = next((whole(item) for item in chosen if (item.namespace, item.name) == place), None)
+    return Live(cluster, own)
 
 
 def speaker_pages(api: Api, daemonset: Item, tell: Tell) -> list[bytes]:
@@ -80,24 +88,19 @@ def speaker_pages(api: Api, daemonset: Item, tell: Tell) -> list[bytes]:
     return api.pages(pods, partial(slim, "Pod"), labelSelector=query)
 
 
-def slim_pages(api: Api, kind: str) -> list[bytes]:
-    """All objects of a kind, with the fields that are used."""
-    return api.pages(Ref(kinds_of(product_named(""))[kind]), partial(slim, kind))
-
-
-def openelb_pages(api: Api, kind: str) -> list[bytes]:
-    """The objects of a kind of OpenELB's; none in a cluster without OpenELB. Raises InputError for other versions."""
+def product_pages(api: Api, kind: Kind) -> list[bytes]:
+    """The objects of a product's kind; none in a cluster without the product. Raises InputError for other versions."""
     try:
-        return slim_pages(api, kind)
+        return api.pages(Ref(kind), partial(slim, kind.name))
     except MissingError:
         pass
     try:
-        versions = api.versions(OPENELB_GROUP)
+        versions = api.versions(kind.group)
     except MissingError:
         return []
-    if VERSION not in versions:
-        found = f"{OPENELB_GROUP}/{', '.join(versions)}"
-        raise InputError(f"{api.server}: apiVersion {found} of {kind} is not {OPENELB_GROUP}/{VERSION}")
+    if kind.version not in versions:
+        found = f"{kind.group}/{', '.join(versions)}"
+        raise InputError(f"{api.server}: apiVersion {found} of {kind.name} is not {kind.api_version}")
     return []
 
 
@@ -107,19 +110,19 @@ def whole(item: Item) -> dict[str, Any]:
     return {"apiVersion": f"{item.group}/{item.version}".removeprefix("/"), "kind": item.kind} | content
 
 
-def requested_on(
-    api: Api, nodes: Collection[str], daemonset: Mapping[str, Any] | None, tell: Tell = silent
-) -> dict[str, Resources]:
+def requested_on(api: Api, nodes: Collection[str], live: Live, tell: Tell = silent) -> dict[str, Resources]:
     """What the pods other than speakers request on these nodes, nothing where there are none; a list for each node.
 
-    `daemonset` is the speakers', as in `Live`. Raises LiveError and InputError.
+    Raises LiveError and InputError.
     """
+    daemonset, assumed = live.daemonset, product_named(live.cluster.product).daemonset
     tell(f"looking up the room on {len(nodes)} nodes")
     chosen = next(objects(msgspec.json.encode(daemonset), api.server), None) if daemonset else None
 
     def look(node: str) -> Resources:
         pages = api.pages(Ref(POD), partial(slim, "Pod"), fieldSelector=f"spec.nodeName={node},{RUNNING}")
-        _, requested = read_pods((item for page in pages for item in objects(page, api.server)), chosen)
+        items = (item for page in pages for item in objects(page, api.server))
+        _, requested = read_pods(items, chosen, assumed)
         return requested.get(node, Resources())
 
     names = sorted(nodes)

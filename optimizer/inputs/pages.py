@@ -1,6 +1,6 @@
 """Pages of a live list, cut down on arrival to the fields that are used: a cluster's objects are mostly other fields.
 
-A real Node is 10 kB, of which we use one; a BgpPeer reports the state of every speaker's session.
+A real Node is 10 kB, of which we use one; a peer object may report the state of every speaker's session.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ class Bares(Kinded):
 PAGES: Mapping[str, msgspec.json.Decoder[Any]] = {
     "Node": msgspec.json.Decoder(Nodes),
     "Pod": msgspec.json.Decoder(Pods),
-    "BgpPeer": msgspec.json.Decoder(Bares),
 }
+BARES = msgspec.json.Decoder(Bares)
 
 
 def slim(kind: str, page: bytes) -> bytes:
     """A page of a list without the fields that nobody reads; as it is, where it is not what a server sends.
 
-    >>> slim("BgpPeer", b'{"items": [{"metadata": {"name": "a"}, "spec": {}, "status": {"x": 1}}]}')
+    >>> slim("Peer", b'{"items": [{"metadata": {"name": "a"}, "spec": {}, "status": {"x": 1}}]}')
     b'{"items":[{"metadata":{"name": "a"},"spec":{},"kind":"","apiVersion":""}],"kind":"","apiVersion":""}'
     """
     try:
-        return msgspec.json.encode(PAGES[kind].decode(page)) if kind in PAGES else page
+        return msgspec.json.encode(PAGES.get(kind, BARES).decode(page))
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return page  # the reader will say what is wrong with it

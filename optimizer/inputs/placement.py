@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Struct
 
-from ..errors import InputError
+from ..errors import InputError, ViolationError
 from ..model import Conflict, Count, Objective, Paths, Placement, Policy, Session, Shortfall, Status
 from ..words import explain
+from .fields import about
 from .policy import parse_policy, policy_to_data
 from .text import read_text
 from .topology import Topology, parse_topology
@@ -19,24 +20,25 @@ API_VERSION = "bgp-speakers/v1"
 
 
 class PlacementFile(Struct, frozen=True, rename="camel"):
-    """The file format v1."""
+    """The answer of optimize, with what was asked for; fields may be added to the format."""
 
     api_version: Literal["bgp-speakers/v1"]
     kind: Literal["Placement"]
-    status: Status
-    policy: dict[str, Any]
-    topology: dict[str, Any]
-    objectives: tuple[Objective, ...] = ()
-    speakers: tuple[str, ...] = ()
-    sessions: tuple[Session, ...] = ()
-    today: Count = Count(0, 0)
-    eligible: int = 0
-    ineligible: dict[str, int] = {}
-    diagnosis: tuple[Conflict, ...] = ()
-    shortfalls: tuple[Shortfall, ...] = ()
-    paths: tuple[Paths, ...] = ()
-    warnings: tuple[str, ...] = ()
-    hazards: tuple[str, ...] = ()
+    status: Annotated[Status, about("optimal: proved; feasible: with a gap; infeasible: there is none.")]
+    policy: Annotated[dict[str, Any], about("What was asked for, as in a policy file.")]
+    topology: Annotated[dict[str, Any], about("The topology, as in a topology file, attachments as pairs.")]
+    objectives: Annotated[tuple[Objective, ...], about("The goals in order, with value and proved bound.")] = ()
+    speakers: Annotated[tuple[str, ...], about("The nodes that run a speaker, sorted.")] = ()
+    sessions: Annotated[tuple[Session, ...], about("The BGP sessions, sorted.")] = ()
+    today: Annotated[Count, about("What the cluster had when it was read.")] = Count(0, 0)
+    eligible: Annotated[int, about("How many nodes could be chosen.")] = 0
+    ineligible: Annotated[dict[str, int], about("How many nodes could not, by cause.")] = {}
+    diagnosis: Annotated[tuple[Conflict, ...], about("Why there is no placement.")] = ()
+    shortfalls: Annotated[tuple[Shortfall, ...], about("What a best-effort placement leaves open.")] = ()
+    paths: Annotated[tuple[Paths, ...], about("Paths that routers hold for one service, today and then.")] = ()
+    warnings: Annotated[tuple[str, ...], about("What the input leaves open, in sentences.")] = ()
+    hazards: Annotated[tuple[str, ...], about("What to know about the change, in sentences.")] = ()
+    product: Annotated[str, about("The product of the speakers, as --product takes it.")] = ""
 
 
 def placement_to_json(placement: Placement, policy: Policy, topology: Topology) -> bytes:
@@ -56,10 +58,10 @@ def placement_to_json(placement: Placement, policy: Policy, topology: Topology) 
     return msgspec.json.format(msgspec.json.encode(plain | asked), indent=2) + b"\n"
 
 
-def read_placement(path: Path) -> tuple[Placement, Policy, Topology]:
+def read_placement(path: str | Path) -> tuple[Placement, Policy, Topology]:
     """The placement in a file with its policy and topology. Raises InputError naming the field."""
     try:
-        file = msgspec.json.decode(read_text(path), type=PlacementFile)
+        file = msgspec.json.decode(read_text(Path(path)), type=PlacementFile)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path}: not a placement of version {API_VERSION} ({explain(str(error))})") from None
     policy = parse_policy(file.policy, f"{path}: policy")
@@ -68,3 +70,16 @@ def read_placement(path: Path) -> tuple[Placement, Policy, Topology]:
         raise InputError(f"{path}: topology: attachments must be (node, router) pairs in a placement")
     placement = Placement(**{name: getattr(file, name) for name in Placement.__struct_fields__})
     return placement, policy, topology
+
+
+def read_feasible(path: Path) -> tuple[Placement, Policy, Topology]:
+    """The same where there is a placement; raises ViolationError too."""
+    placement, policy, topology = read_placement(path)
+    check_feasible(placement, str(path))
+    return placement, policy, topology
+
+
+def check_feasible(placement: Placement, name: str) -> None:
+    """Raise ViolationError where the answer was that there is no placement."""
+    if placement.status == "infeasible":
+        raise ViolationError((f"{name} holds no placement: its status is infeasible",))

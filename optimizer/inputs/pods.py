@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
 
 from ..errors import InputError
+from ..kube.item import Item
 from ..kube.names import is_dns_subdomain
 from ..kube.objects import DaemonSetObject, Meta, Needs, PodObject, PodSpec, Quantities
 from ..kube.parse import checked, read_selector
 from ..kube.quantities import parse_resources, pod_requests
 from ..kube.selectors import selects
-from ..model import Resources
-from .items import Item
-
-DEFAULT_DAEMONSET = "openelb-speaker"
+from ..model import Node, Resources
 
 
-def read_pods(pods: Iterable[Item], daemonset: Item | None) -> tuple[list[str], dict[str, Resources]]:
-    """The nodes that run a speaker, and what the other pods request on each node."""
+def read_pods(pods: Iterable[Item], daemonset: Item | None, assumed: str) -> tuple[list[str], dict[str, Resources]]:
+    """The nodes that run a speaker, and what the other pods request on each node.
+
+    `assumed` is the name of the speaker DaemonSet that the pods are assumed to have where it is not given itself.
+    """
     running: list[str] = []
     requested: dict[str, Resources] = {}
-    is_speaker = speaker_test(daemonset)
+    is_speaker = speaker_test(daemonset, assumed)
     for item in pods:
         pod = item.load(PodObject)
         node = pod.spec.node_name
@@ -36,11 +39,11 @@ def read_pods(pods: Iterable[Item], daemonset: Item | None) -> tuple[list[str], 
     return running, requested
 
 
-def speaker_test(daemonset: Item | None) -> Callable[[Meta], bool]:
+def speaker_test(daemonset: Item | None, assumed: str) -> Callable[[Meta], bool]:
     """Whether a pod, by its metadata, belongs to the speaker DaemonSet: owned by it, or unowned but selected."""
     if daemonset is None:
         return lambda meta: any(
-            owner.kind == "DaemonSet" and owner.name == DEFAULT_DAEMONSET for owner in meta.owner_references or ()
+            owner.kind == "DaemonSet" and owner.name == assumed for owner in meta.owner_references or ()
         )
     selector = read_selector(daemonset.load(DaemonSetObject).spec.selector, f"{daemonset.place}: spec.selector")
 
@@ -52,6 +55,14 @@ def speaker_test(daemonset: Item | None) -> Callable[[Meta], bool]:
         return selector is not None and selects(selector, meta.labels or {})
 
     return test
+
+
+def with_requested(nodes: Iterable[Node], requested: Mapping[str, Resources]) -> tuple[Node, ...]:
+    """The nodes, each with what its pods request where that is given."""
+    return tuple(
+        msgspec.structs.replace(node, requested=requested[node.name]) if node.name in requested else node
+        for node in nodes
+    )
 
 
 def needs(spec: PodSpec, place: str) -> Resources:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Struct
@@ -28,6 +28,7 @@ from ..model import (
     Survive,
 )
 from ..words import nearest
+from .fields import AMOUNTS, FROM_ONE, FROM_ZERO, about
 from .text import check_keys, check_unique, convert, load_settings
 
 
@@ -38,57 +39,74 @@ class Setting(Struct, frozen=True, rename="camel", omit_defaults=True):
 class SurviveSetting(Setting, frozen=True):
     """A protected kind of failure domain."""
 
-    kind: str
-    survivors: int = 1
+    kind: Annotated[str, about("A kind that the topology declares, or zone, region, hostname.")]
+    survivors: Annotated[int, about("Sessions that a router outside the failed domain keeps.", **FROM_ONE)] = 1
 
 
 class SpeakerSetting(Setting, frozen=True):
-    """What a speaker needs; quantities as Kubernetes writes them, the label as `key=value`."""
+    """What a speaker needs; quantities as Kubernetes writes them."""
 
-    requests: Quantities | None = None
-    per_session: Quantities | None = None
-    max_sessions: int | None = None
-    label: str | None = None
-    daemon_set: str | None = None
+    requests: Annotated[
+        Quantities | None, about("CPU and memory of one speaker, instead of the DaemonSet's requests.", **AMOUNTS)
+    ] = None
+    per_session: Annotated[Quantities | None, about("CPU and memory of each session, on top.", **AMOUNTS)] = None
+    max_sessions: Annotated[int | None, about("The most sessions of one speaker.", **FROM_ZERO)] = None
+    label: Annotated[
+        str | None, about("The node label that marks speakers, as key=value [bgp-speakers/speaker=true].", pattern="=")
+    ] = None
+    daemon_set: Annotated[str | None, about("The speaker DaemonSet, as [namespace/]name.")] = None
 
 
 class CostSetting(Setting, frozen=True):
     """The cost of choosing a node that matches."""
 
-    selector: Selector
-    cost: int
+    selector: Annotated[Selector, about("A label selector; an empty one matches every node.")]
+    cost: Annotated[int, about("What each such node costs.", **FROM_ZERO)]
 
 
 class NodeSettings(Setting, frozen=True):
     """Which nodes must not, should or must be chosen."""
 
-    exclude: tuple[Selector, ...] = ()
-    prefer: tuple[Selector, ...] = ()
-    pin: tuple[str, ...] = ()
-    ban: tuple[str, ...] = ()
-    cost: tuple[CostSetting, ...] = ()
-    head_room: bool = True
+    exclude: Annotated[tuple[Selector, ...], about("Nodes that must not run a speaker, by label selectors.")] = ()
+    prefer: Annotated[tuple[Selector, ...], about("Where given, nodes that match none of these cost 1 more.")] = ()
+    pin: Annotated[tuple[str, ...], about("Names of nodes that must run a speaker.")] = ()
+    ban: Annotated[tuple[str, ...], about("Names of nodes that must not run a speaker.")] = ()
+    cost: Annotated[tuple[CostSetting, ...], about("Costs of nodes, added up where several match.")] = ()
+    head_room: Annotated[bool, about("Whether it counts as a cost how full a node is.")] = True
 
 
 class PolicyFile(Setting, frozen=True):
-    """A policy file."""
+    """What is asked for; options of the command line go over it."""
 
-    speakers_per_router: int = 2
-    peering: Peering = "all-attached"
-    mode: Mode = "bgp"
-    survive: tuple[SurviveSetting, ...] = ()
-    speaker: SpeakerSetting = SpeakerSetting()
-    nodes: NodeSettings = NodeSettings()
-    max_moves: int | None = None
-    goals: tuple[Goal, ...] = GOALS
-    time_limit: float = 60.0
-    best_effort: bool = False
-    allow_break: bool = False
+    speakers_per_router: Annotated[
+        int, about("Sessions that every router keeps, each from another node.", **FROM_ONE)
+    ] = 2
+    peering: Annotated[
+        Peering, about("all-attached: a speaker peers with all its routers; selected: sessions are chosen.")
+    ] = "all-attached"
+    mode: Annotated[Mode, about("How services are announced.")] = "bgp"
+    survive: Annotated[
+        tuple[SurviveSetting, ...], about("Kinds of failure domains of which whichever one may fail.")
+    ] = ()
+    speaker: Annotated[SpeakerSetting, about("What a speaker needs, and which DaemonSet and label it has.")] = (
+        SpeakerSetting()
+    )
+    nodes: Annotated[NodeSettings, about("Which nodes must not, should or must be chosen.")] = NodeSettings()
+    max_moves: Annotated[
+        int | None,
+        about("The most speakers that may start or stop on eligible nodes.", minimum=0, maximum=10_000_000),
+    ] = None
+    goals: Annotated[
+        tuple[Goal, ...], about("In strict order, each proved before the next.", minItems=1, uniqueItems=True)
+    ] = GOALS
+    time_limit: Annotated[float, about("Seconds to prove in.", minimum=0.1, maximum=1_000_000)] = 60.0
+    best_effort: Annotated[bool, about("Where not all rules can hold, miss as few as can be.")] = False
+    allow_break: Annotated[bool, about("Let a router be over its limit during the change.")] = False
 
 
-def read_policy(path: Path | None, options: Mapping[str, Any]) -> Policy:
+def read_policy(path: str | Path | None, options: Mapping[str, Any] = {}) -> Policy:
     """The policy of the file, if any, with the command line's options (same keys) over it. Raises InputError."""
-    data: dict[str, Any] = load_settings(path) if path else {}
+    data: dict[str, Any] = load_settings(Path(path)) if path else {}
     place = str(path) if path else "policy"
     # The file is checked before the options are laid over it, so that an option never hides a mistake in it.
     policy = parse_policy(data, place)
@@ -264,3 +282,8 @@ def policy_to_data(policy: Policy) -> dict[str, Any]:
     )
     data: dict[str, Any] = msgspec.to_builtins(file)
     return data
+
+
+def checked_policy(policy: Policy) -> Policy:
+    """A policy made by hand, checked as one from a file is. Raises InputError."""
+    return parse_policy(policy_to_data(policy), "policy")

@@ -27,7 +27,7 @@ T = TypeVar("T")
 BOMS = ((codecs.BOM_UTF8, "UTF-8"), (codecs.BOM_UTF16_LE, "UTF-16"), (codecs.BOM_UTF16_BE, "UTF-16"))
 SEPARATORS = re.compile(r"(?:\s+|^---(?=\s|\Z))*", re.MULTILINE)
 SEQUENCES = (inspect.VarTupleType, inspect.ListType)
-CHECKED = (inspect.UnionType, inspect.StructType, *SEQUENCES)
+CHECKED = (inspect.Metadata, inspect.UnionType, inspect.StructType, *SEQUENCES)
 Text = bytes | memoryview
 """The bytes of a file; a view where the file is mapped into memory."""
 
@@ -195,7 +195,9 @@ def check_keys(data: Any, type_: Any, place: str, field: str = "") -> None:
     `place` names the file, `field` the field of it that `data` is.
     """
     info = type_ if isinstance(type_, inspect.Type) else inspect.type_info(type_)
-    if isinstance(info, inspect.UnionType):
+    if isinstance(info, inspect.Metadata):
+        check_keys(data, info.type, place, field)
+    elif isinstance(info, inspect.UnionType):
         for member in info.types:
             check_keys(data, member, place, field)
     elif isinstance(info, inspect.StructType) and isinstance(data, dict):

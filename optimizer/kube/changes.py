@@ -13,7 +13,8 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from ..errors import InternalError
-from ..model import Taint, Toleration
+from ..model import Taint
+from .parse import raw_taint, taint_of
 from .patches import json_patch, merge, unmerge, unpatch
 
 Key = tuple[str, str, str]
@@ -162,24 +163,12 @@ def with_label(node: dict[str, Any], key: str, value: str | None) -> dict[str, A
     return {**node, "metadata": {**node["metadata"], "labels": labels}}
 
 
-def taint_of(raw: Mapping[str, Any]) -> Taint:
-    """A taint of a Node object."""
-    return Taint(raw["key"], raw["effect"], raw.get("value") or "")
-
-
-def toleration_of(raw: Mapping[str, Any]) -> Toleration:
-    """A toleration of a pod spec."""
-    return Toleration(
-        raw.get("key") or "", raw.get("operator") or "Equal", raw.get("value") or "", raw.get("effect") or ""
-    )
-
-
 def with_taint(node: dict[str, Any], taint: Taint, present: bool) -> dict[str, Any]:
     """The node with the taint, or without the one of that key and effect."""
     place = (taint.key, taint.effect)
     taints = [old for old in node["spec"]["taints"] if (old["key"], old["effect"]) != place]
     if present:
-        taints.append({"key": taint.key, **({"value": taint.value} if taint.value else {}), "effect": taint.effect})
+        taints.append(raw_taint(taint))
     return {**node, "spec": {**node["spec"], "taints": taints}}
 
 

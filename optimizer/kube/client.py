@@ -77,8 +77,9 @@ class Api:
     """A connection to an API server; up to THREADS threads may share one.
 
     Where the server is busy (429), fails (5xx) or the connection breaks, a request is tried again, with growing delays,
-    for up to `patience` seconds, and `tell` is told. So a change may have been made although its first answer was lost:
-    ConflictError, MissingError and RefusedError can then mean that it is done. Every method raises LiveError.
+    for up to `patience` seconds, and this is reported to `tell`. So a change may have been made although its first
+    answer was lost: ConflictError, MissingError and RefusedError can then mean that it is done. Every method raises
+    LiveError.
     """
 
     def __init__(self, log_in: Callable[[], Any]) -> None:
@@ -168,7 +169,7 @@ class Api:
     ) -> bytes:
         """The body of the answer to a request, tried again as long as that may help.
 
-        `of` is what it is about, and `verb` what is asked where the method does not tell, for sentences.
+        `of` is what it is about, and `verb` what is asked where the method does not say it, for sentences.
         """
         renewed, end = False, time.monotonic() + self.patience
         for number in count():

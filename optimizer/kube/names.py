@@ -34,5 +34,5 @@ def check_label_value(value: str) -> None:
 
 
 def is_dns_subdomain(name: str) -> bool:
-    """Whether `name` can be the name of a Node or a BgpPeer: a DNS subdomain of at most 253 characters."""
+    """Whether `name` can be the name of an object such as a Node: a DNS subdomain of at most 253 characters."""
     return len(name) <= 253 and DNS_SUBDOMAIN.fullmatch(name) is not None

@@ -1,4 +1,4 @@
-"""The fields of Kubernetes and OpenELB objects that we use, as msgspec structs; all other fields are passed over.
+"""The fields of Kubernetes objects that we use, as msgspec structs; all other fields are passed over.
 
 Names and nesting are those of the objects themselves. Optional fields may be absent or null, as in any dump.
 """
@@ -165,25 +165,3 @@ class DaemonSetStatus(Partial):
 class DaemonSetObject(Object):
     spec: DaemonSetSpec
     status: DaemonSetStatus | None = None
-
-
-class PeerConf(Partial):
-    neighbor_address: str = ""
-    peer_as: int = 0
-
-
-class PeerSpec(Partial):
-    conf: PeerConf | None = None
-    node_selector: Selector | None = None
-
-
-class PeerObject(Object):
-    spec: PeerSpec
-
-
-class ConfSpec(Partial):
-    as_per_rack: dict[str, int] | None = None
-
-
-class ConfObject(Object):
-    spec: ConfSpec | None = None

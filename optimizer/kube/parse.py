@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
-from functools import partial
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
+from itertools import starmap
+from typing import Any, TypeVar
+
+import msgspec
 
 from ..errors import InputError
-from ..model import LabelSelector, Requirement
+from ..model import LabelSelector, Requirement, Taint, Toleration
 from .names import check_labels
-from .objects import Expression, Selector
+from .objects import Expression, PodToleration, Selector
 from .selectors import check_requirement
+from .taints import check_taint
 
 T = TypeVar("T")
 
@@ -41,6 +45,41 @@ def read_selector(selector: Selector | None, place: str) -> LabelSelector | None
     labels = selector.match_labels or {}
     checked(f"{place}.matchLabels", partial(check_labels, labels))
     return LabelSelector(labels, requirements(selector.match_expressions, f"{place}.matchExpressions"))
+
+
+@lru_cache(maxsize=4096)
+def read_taints(*given: tuple[str, str, str]) -> tuple[Taint, ...]:
+    """The taints from key, effect and value of each. Raises ValueError."""
+    taints = tuple(starmap(Taint, given))
+    for taint in taints:
+        check_taint(taint)
+    return taints
+
+
+def taint_of(raw: Mapping[str, Any]) -> Taint:
+    """A taint of a Node object."""
+    return Taint(raw["key"], raw["effect"], raw.get("value") or "")
+
+
+def raw_taint(taint: Taint) -> dict[str, str]:
+    """A taint as it stands in a Node object; one without a value has no such key.
+
+    >>> raw_taint(Taint("dedicated", "NoSchedule"))
+    {'key': 'dedicated', 'effect': 'NoSchedule'}
+    """
+    return {"key": taint.key, **({"value": taint.value} if taint.value else {}), "effect": taint.effect}
+
+
+def read_toleration(entry: PodToleration, place: str) -> Toleration:
+    """A toleration of a pod. Raises InputError for an operator that there is not."""
+    if entry.operator not in (None, "", "Equal", "Exists"):
+        raise InputError(f"{place}: operator {entry.operator!r} is not one of Equal, Exists")
+    return Toleration(entry.key or "", entry.operator or "Equal", entry.value or "", entry.effect or "")
+
+
+def toleration_of(raw: Mapping[str, Any]) -> Toleration:
+    """A toleration of a pod template. Raises InputError."""
+    return read_toleration(msgspec.convert(raw, PodToleration), "tolerations")
 
 
 def parse_address(text: str, place: str) -> str:

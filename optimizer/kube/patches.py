@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import jsonpatch
 import jsonpointer
 
 from ..errors import InternalError
@@ -48,6 +47,8 @@ def unmerge(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, An
 def json_patch(target: dict[str, Any], operations: Any) -> dict[str, Any]:
     """RFC 6902, with a test for null that an absent field passes too, as the API server has it. Raises InternalError
     for a failed test or a missing path."""
+    import jsonpatch  # which little needs
+
     absent = object()
     wanted = [
         operation

@@ -1,4 +1,4 @@
-"""The fields of a pod that tell how it is: ready, since when, and of which template."""
+"""The fields of a pod that say how it is: ready, since when, and of which template."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class PodStatus(Partial):
 
 
 class Pod(Partial):
-    """The fields of a speaker's pod that tell how it is."""
+    """The fields of a speaker's pod that say how it is."""
 
     metadata: PodMeta
     spec: PodSpec = field(default_factory=PodSpec)
@@ -109,7 +109,7 @@ def seconds(text: str | None) -> float | None:
         return None
 
 
-def decode(page: bytes, type_: type[T]) -> T:
+def decode_page(page: bytes, type_: type[T]) -> T:
     """A page of a list. Raises LiveError."""
     try:
         return msgspec.json.decode(page, type=type_)

@@ -15,7 +15,9 @@ from msgspec import structs
 from ..checks.nodes import overload
 from ..checks.placement import check_placement
 from ..inputs.live import read_live, requested_on
-from ..inputs.topology import Topology, check_speaker_label, with_topology
+from ..inputs.pods import with_requested
+from ..inputs.routers import with_topology
+from ..inputs.topology import Topology, check_speaker_label
 from ..kube.client import Api
 from ..model import Cluster, Placement, Policy
 from ..progress import Tell, silent
@@ -36,12 +38,14 @@ def without_head_room(policy: Policy) -> Policy:
 
 
 def optimize_live(
-    api: Api, policy: Policy, topology: Topology, progress: Tell = silent
+    api: Api, policy: Policy, topology: Topology, progress: Tell = silent, product: str = ""
 ) -> tuple[Cluster, Placement, int]:
     """The cluster as far as it was looked at, its placement `without_head_room`, and the rounds that it took.
 
+    `product` names the speakers' product, whatever the cluster's objects say.
+
     In each round the pods on the chosen nodes are looked up, until the placement holds with what they request. It is
-    the best of the whole cluster then, and so are the bounds: nodes that were not looked at were only taken to be
+    the best of the whole cluster then, and so are the bounds: nodes that were not looked at were only assumed to be
     emptier than they are, so that with what they really hold there would be fewer placements to choose from, none of
     them with a smaller value, and this one among them. That takes two things for granted:
 
@@ -56,20 +60,14 @@ def optimize_live(
     api.tell = progress
     asked = without_head_room(policy)
     check_speaker_label(topology, policy.speaker.label[0])
-    live = read_live(api, policy.speaker.daemonset, progress)
-    cluster = with_topology(live.cluster, topology, policy.survive, layer2=policy.mode != "bgp")
+    live = read_live(api, policy.speaker.daemonset, progress, product)
+    cluster = with_topology(live.cluster, topology, policy)
     looked: set[str] = set()
 
     def look(names: Collection[str]) -> Cluster:
         looked.update(names)
-        requested = requested_on(api, names, live.daemonset, progress) if names else {}
-        return structs.replace(
-            cluster,
-            nodes=tuple(
-                structs.replace(node, requested=requested[node.name]) if node.name in requested else node
-                for node in cluster.nodes
-            ),
-        )
+        requested = requested_on(api, names, live, progress) if names else {}
+        return structs.replace(cluster, nodes=with_requested(cluster.nodes, requested))
 
     first = {*policy.nodes.pin, *(cluster.today.speakers if policy.max_moves is not None else ())}
     cluster = look(first.intersection(node.name for node in cluster.nodes))
@@ -99,7 +97,7 @@ def overloaded(cluster: Cluster, policy: Policy, placement: Placement, names: Co
     """Those of the nodes that have no room for their speaker."""
     held = Counter(session.node for session in placement.sessions)
     nodes = (node for node in cluster.nodes if node.name in names)
-    return {node.name for node in nodes if any(overload(node, held[node.name], policy, cluster.speaker))}
+    return {node.name for node in nodes if any(overload(node, held[node.name], policy, cluster))}
 
 
 def alternatives(cluster: Cluster, policy: Policy, full: set[str], looked: set[str], number: int) -> set[str]:
@@ -120,8 +118,8 @@ def alternatives(cluster: Cluster, policy: Policy, full: set[str], looked: set[s
 def notes(policy: Policy, looked: int, nodes: int, rounds: int) -> list[str]:
     """What is different from a placement on a dump of everything."""
     told = [
-        f"room was looked up on {looked} of {plural(nodes, 'node')} in {plural(rounds, 'round')}; the others are taken "
-        "to have room"
+        f"room was looked up on {looked} of {plural(nodes, 'node')} in {plural(rounds, 'round')}; the others are "
+        "assumed to have room"
     ]
     if policy.nodes.head_room and "cost" in policy.goals:
         told.append("how full a node is does not count in the cost of a live cluster (nodes.headRoom: false)")

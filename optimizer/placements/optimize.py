@@ -15,9 +15,9 @@ from ..plan.hazards import hazards
 from ..plan.order import check_label
 from ..progress import Tell, silent
 from ..search import graph
-from ..search.diagnose import diagnose
-from ..search.goals import Answer, goal_names
-from ..search.reduce import Component, Problem, expand, reduce
+from ..search.goals import goal_names
+from ..search.problem import Answer, Component, Problem
+from ..search.reduce import expand, reduce
 from ..search.rules import shortfalls
 from ..search.solve import solve
 from ..speakers import product_named
@@ -32,7 +32,8 @@ def optimize(cluster: Cluster, policy: Policy, progress: Tell = silent) -> Place
     check_names(cluster, policy)
     check_label(cluster, policy)
     if policy.mode == "bgp" and not cluster.routers:
-        raise InputError("no router: the input has no BgpPeer, and no --topology names any")
+        kind = product_named(cluster.product).kinds[0].name
+        raise InputError(f"no router: the input has no {kind}, and no --topology names any")
     progress("reducing")
     problem = reduce(cluster, policy)
     progress(f"solving {len(problem.components)} components")
@@ -43,6 +44,9 @@ def optimize(cluster: Cluster, policy: Policy, progress: Tell = silent) -> Place
         answers = solve(problem, progress)
         infeasible = [component for component, answer in answers if answer.solution is None]
     if problem.refusal or infeasible or pinned_out:
+        # Imported here, as explaining takes CP-SAT, which takes long to import.
+        from ..search.diagnose import diagnose
+
         progress("looking for the conflicting rules")
         placement = build(cluster, problem, [], ())
         placement = structs.replace(placement, status="infeasible", diagnosis=diagnose(cluster, problem, infeasible))
@@ -81,7 +85,7 @@ def build(
     answers: Sequence[tuple[Component, Answer]],
     goals: tuple[Objective, ...],
 ) -> Placement:
-    """The placement that the answers stand for, with all that is told along with it."""
+    """The placement that the answers stand for, with all that is reported along with it."""
     speakers: list[str] = []
     sessions: list[Session] = []
     missed: list[Shortfall] = []
@@ -105,6 +109,7 @@ def build(
         eligible=len(cluster.nodes) - len(problem.causes),
         ineligible=causes(problem),
         shortfalls=tuple(sorted(missed, key=lambda each: (each.router, each.rule))),
+        product=cluster.product,
         warnings=(*cluster.warnings, *topology_warnings(cluster, problem), *domain_warnings(problem)),
     )
     staying = [name for name in placement.speakers if name in problem.causes]
@@ -131,7 +136,7 @@ def domain_warnings(problem: Problem) -> list[str]:
         if unknown:
             found.append(
                 f"{sum(map(len, unknown))} of {number} eligible nodes are in no known {rule.kind}, such as "
-                f"{min(unknown)[0]}: they are taken to survive whichever {rule.kind} fails"
+                f"{min(unknown)[0]}: assumed to survive the failure of any {rule.kind}"
             )
     return found
 
@@ -143,7 +148,7 @@ def causes(problem: Problem) -> dict[str, int]:
 
 
 def topology_warnings(cluster: Cluster, problem: Problem) -> list[str]:
-    """What the shape of the topology tells, over the candidates."""
+    """What the shape of the topology says, over the candidates."""
     if problem.policy.mode != "bgp":
         return []
     nodes = {node.name: node for node in cluster.nodes}
@@ -153,7 +158,7 @@ def topology_warnings(cluster: Cluster, problem: Problem) -> list[str]:
             if not each.traits.retained:
                 attached.setdefault(each.traits.routers, []).extend(map(nodes.__getitem__, each.names))
     return graph.warnings(
-        [graph.Group(routers, found) for routers, found in attached.items()],
+        [graph.EquallyAttached(routers, found) for routers, found in attached.items()],
         {router.name: router.domains for router in cluster.routers},
         # All kinds count here, also those that no rule protects.
         sorted(set(chain.from_iterable(node.domains for node in cluster.nodes))),

@@ -83,7 +83,7 @@ def make_budget(cluster: Cluster, policy: Policy, placement: Placement) -> Budge
     staying: dict[tuple[str, ...] | None, int] = {}
     leaving, narrowed = dict[str, int](), dict[str, int]()
     for router, nodes in today.sessions.items():
-        key = None if everywhere(cluster, router) else nodes
+        key = None if today.everywhere(router) else nodes
         stay = staying[key] if key in staying else staying.setdefault(key, len(chosen.intersection(nodes)))
         leaving[router] = len(nodes) - stay
         narrowed[router] = stay - (wanted[router] - len(added.get(router, ())))
@@ -125,7 +125,7 @@ def groups_of(cluster: Cluster, names: frozenset[str], added: Mapping[str, tuple
     of_router: dict[str, str] = {}
     for router in {**today, **added}:
         nodes, more = today.get(router, ()), added.get(router, ())
-        of_router[router] = first_of.setdefault((None if everywhere(cluster, router) else nodes, more), router)
+        of_router[router] = first_of.setdefault((None if cluster.today.everywhere(router) else nodes, more), router)
         if of_router[router] == router:
             for name in names.intersection((*nodes, *more)):
                 of_node[name].append(router)
@@ -147,11 +147,6 @@ def flows(
         )
         for name in sorted(names)
     }
-
-
-def everywhere(cluster: Cluster, router: str) -> bool:
-    """Whether all of today's speakers are known to have a session with the router."""
-    return cluster.today.sessions.get(router) is cluster.today.speakers
 
 
 def holds(nodes: tuple[str, ...], name: str) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ..kube.changes import Restart, toleration_of
+from ..kube.changes import Restart
+from ..kube.parse import toleration_of
 from ..kube.taints import untolerated
 from ..model import Cluster, Placement, Policy, Taint
 from ..speakers import product_named
@@ -18,9 +19,11 @@ from .template import edits_template, pod_spec, restricts
 
 def hazards(cluster: Cluster, policy: Policy, placement: Placement) -> tuple[str, ...]:
     """One sentence for each trap that the input itself holds, the product's own among them."""
-    found = [*product_named(cluster.product).hazards(cluster, policy, placement)]
+    product = product_named(cluster.product)
+    found = [*product.hazards(cluster, policy, placement)]
     key, value = policy.speaker.label
-    if placement.speakers and cluster.speaker and not restricts(pod_spec(cluster.speaker.manifest), key, value):
+    manifest = cluster.speaker.manifest if cluster.speaker and product.restrictable else None
+    if placement.speakers and manifest and not restricts(pod_spec(manifest), key, value):
         found.append(
             f"{named(cluster)} does not ask for the label {key}={value} yet, so an export changes its template "
             "(in the style taints too: taints alone keep no speaker off the other nodes); "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..kube.changes import Objects, clean, key_of
+from ..kube.parse import raw_taint
 from ..model import Cluster
 
 
@@ -10,15 +11,11 @@ def objects_of(cluster: Cluster) -> Objects:
     """The nodes (labels and taints), the speaker DaemonSet and the peer objects of the input as plain objects."""
     objects: Objects = {}
     for node in cluster.nodes:
-        taints = [
-            {"key": taint.key, **({"value": taint.value} if taint.value else {}), "effect": taint.effect}
-            for taint in node.taints
-        ]
         objects["Node", "", node.name] = {
             "apiVersion": "v1",
             "kind": "Node",
             "metadata": {"name": node.name, "labels": dict(node.labels)},
-            "spec": {"taints": taints},
+            "spec": {"taints": [raw_taint(taint) for taint in node.taints]},
         }
     if cluster.speaker is not None:
         objects["DaemonSet", cluster.speaker.namespace, cluster.speaker.name] = clean(cluster.speaker.manifest)

@@ -10,10 +10,11 @@ import jsonpointer
 from msgspec import Struct
 
 from ..errors import ConflictError, LiveError, MissingError, RefusedError
-from ..kube.changes import Create, Delete, Key, Label, Patch, Restart, TaintNodes, clean, key_of, make, taint_of
+from ..kube.changes import Create, Delete, Key, Label, Patch, Restart, TaintNodes, clean, key_of, make
 from ..kube.client import Api
 from ..kube.kinds import POD, Kind, Ref
 from ..kube.parallel import in_parallel
+from ..kube.parse import taint_of
 from ..kube.patches import edit, replace_operations
 from ..speakers import kinds_of
 from .live_plan import LivePlan

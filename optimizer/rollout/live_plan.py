@@ -9,7 +9,9 @@ from msgspec import Struct, structs
 from ..checks.placement import check_placement
 from ..errors import InputError, ViolationError
 from ..inputs.live import read_live, requested_on
-from ..inputs.topology import Topology, with_topology
+from ..inputs.pods import with_requested
+from ..inputs.routers import with_topology
+from ..inputs.topology import Topology
 from ..kube.changes import Delete, Patch, Restart
 from ..kube.client import Api
 from ..kube.managers import advice
@@ -33,7 +35,7 @@ class Request(Struct, frozen=True):
     """What is to be brought about, and how.
 
     `allow_break`: a router may be short of a session on the way. `allow_managed`: the DaemonSet may be changed where
-    Helm or a GitOps tool manages it.
+    Helm or a GitOps tool manages it. `product` names the speakers' product, whatever the cluster's objects say.
     """
 
     placement: Placement
@@ -43,6 +45,7 @@ class Request(Struct, frozen=True):
     max_parallel: int = MAX_PARALLEL
     allow_break: bool = False
     allow_managed: bool = False
+    product: str = ""
 
 
 class LivePlan(Struct, frozen=True):
@@ -99,7 +102,7 @@ def plan_live(api: Api, request: Request, tell: Tell) -> LivePlan:
     policy, placement = request.policy, request.placement
     if request.allow_break:
         policy = structs.replace(policy, allow_break=True)
-    cluster, daemonset = read_chosen(api, policy, placement, request.topology, tell)
+    cluster, daemonset = read_chosen(api, request, policy, tell)
     tell("checking the placement against the cluster")
     if broken := check_placement(cluster, policy, placement, claims=False):
         raise ViolationError(broken)
@@ -135,22 +138,16 @@ def plan_live(api: Api, request: Request, tell: Tell) -> LivePlan:
     )
 
 
-def read_chosen(
-    api: Api, policy: Policy, placement: Placement, topology: Topology, tell: Tell
-) -> tuple[Cluster, dict[str, Any]]:
+def read_chosen(api: Api, request: Request, policy: Policy, tell: Tell) -> tuple[Cluster, dict[str, Any]]:
     """The cluster with the room on the nodes of the placement, and its DaemonSet. Raises InputError and LiveError."""
-    live = read_live(api, policy.speaker.daemonset, tell)
+    live = read_live(api, policy.speaker.daemonset, tell, request.product, request.placement.product)
     if live.daemonset is None:
         named = policy.speaker.daemonset or product_named(live.cluster.product).daemonset
         raise InputError(f"{api.server}: there is no DaemonSet {named}")
     known = {node.name for node in live.cluster.nodes}
-    requested = requested_on(api, known.intersection(placement.speakers), live.daemonset, tell)
-    nodes = tuple(
-        structs.replace(node, requested=requested[node.name]) if node.name in requested else node
-        for node in live.cluster.nodes
-    )
-    cluster = structs.replace(live.cluster, nodes=nodes)
-    return with_topology(cluster, topology, policy.survive, layer2=policy.mode != "bgp"), live.daemonset
+    requested = requested_on(api, known.intersection(request.placement.speakers), live, tell)
+    cluster = structs.replace(live.cluster, nodes=with_requested(live.cluster.nodes, requested))
+    return with_topology(cluster, request.topology, policy), live.daemonset
 
 
 def not_ready(cluster: Cluster) -> frozenset[str]:

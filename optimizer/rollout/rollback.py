@@ -9,7 +9,8 @@ from msgspec import structs
 
 from ..errors import ForeignError, InputError, StoppedError
 from ..inputs.live import read_live
-from ..inputs.topology import Topology, with_topology
+from ..inputs.routers import with_topology
+from ..inputs.topology import Topology
 from ..kube.changes import Change, Create, Key, Label, Patch, key_of
 from ..kube.client import Api
 from ..kube.selectors import selector_text
@@ -43,7 +44,7 @@ def rollback(api: Api, file: Path, pace: Pace, tell: Tell, allow_break: bool = F
     name = f"{saved.namespace}/{saved.daemonset}"
     way_on = f"rollback {file} again goes on from there"
     with interruptible(file, way_on):
-        live = read_live(api, name, tell)
+        live = read_live(api, name, tell, saved.product)
     if live.daemonset is None or live.daemonset["metadata"]["uid"] != saved.uid:
         raise InputError(f"{file}: is of another DaemonSet {name} than {api.server} has by now")
     product = product_named(saved.product)
@@ -69,7 +70,7 @@ def rollback(api: Api, file: Path, pace: Pace, tell: Tell, allow_break: bool = F
 
 def sessions_now(cluster: Cluster) -> frozenset[Session]:
     """The sessions that the BgpPeers' selectors give, as (node, peer object)."""
-    found = with_topology(cluster, Topology(), ())
+    found = with_topology(cluster, Topology())
     peers = {router.name: router.peer for router in found.routers if router.peer}
     return frozenset((node, peers[router]) for router, nodes in found.today.sessions.items() for node in nodes)
 

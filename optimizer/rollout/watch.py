@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 from ..errors import ConflictError, MissingError
 from ..kube.client import Api
 from ..kube.kinds import POD, Ref
-from ..kube.pods import Pod, Pods, decode
+from ..kube.pods import Pod, Pods, decode_page
 from ..speakers.product import Product
 from .belief import Memory, Seen, Session, Trust, believe
 
@@ -63,7 +63,7 @@ class Watch:
         found: dict[str, Pod] = {}
         leaving = set()
         path, query = Ref(POD, self.target.namespace), self.target.selector
-        for page in self.api.pages(path, lambda page: decode(page, Pods), labelSelector=query):
+        for page in self.api.pages(path, lambda page: decode_page(page, Pods), labelSelector=query):
             for pod in page.items:
                 owners = pod.metadata.owner_references or ()
                 if not pod.spec.node_name or all(owner.uid != self.target.uid for owner in owners):

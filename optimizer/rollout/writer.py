@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import ConflictError, ForeignError, InternalError, LiveError, MissingError, RefusedError
-from ..kube.changes import Change, Create, Delete, Label, Patch, Restart, TaintNodes, clean, key_of, taint_of
+from ..kube.changes import Change, Create, Delete, Label, Patch, Restart, TaintNodes, clean, key_of
 from ..kube.client import MANAGER, Api
 from ..kube.kinds import NODE, Ref
 from ..kube.parallel import in_parallel
+from ..kube.parse import raw_taint, taint_of
 from ..kube.patches import done, failed, label_operations, passes, replace_operations
 from ..model import Taint
 from ..speakers import kinds_of
@@ -124,9 +125,7 @@ class Writer:
                 )
             new = [each for each in old if each not in mine]
             if present:
-                new.append(
-                    {"key": taint.key, **({"value": taint.value} if taint.value else {}), "effect": taint.effect}
-                )
+                new.append(raw_taint(taint))
             try:
                 self.api.patch(path, replace_operations("/spec/taints", old or None, new or None))
                 return True

@@ -52,10 +52,10 @@ def cheapest(program: Program, steps: int = STEPS) -> list[int] | None:
     >>> cheapest(Program(((1, 2), (5,)), columns, (2, 1, 1)))
     [1, 0]
     """
-    return Search(program, steps).run()
+    return BranchAndBound(program, steps).solve()
 
 
-class Search:
+class BranchAndBound:
     """The state of the search: what is taken, and what is lacking."""
 
     def __init__(self, program: Program, steps: int) -> None:
@@ -70,13 +70,13 @@ class Search:
             if program.members[column.group]:
                 for row in column.rows:
                     self.inside[row].append(number)
-        self.worth, reduced = worths(program, self.inside)
+        self.worth, reduced = dual_prices(program, self.inside)
         for numbers in self.inside:
             numbers.sort(key=reduced.__getitem__)
         # What the fewest columns can mend comes first.
         self.order = sorted(range(len(self.inside)), key=lambda row: len(self.inside[row]))
 
-    def run(self) -> list[int] | None:
+    def solve(self) -> list[int] | None:
         """The columns of a cheapest choice."""
         columns, members = self.program.columns, self.program.members
         for number, inside in zip(self.program.rows, self.inside, strict=True):
@@ -135,7 +135,7 @@ class Search:
             self.room[cap] -= by
 
 
-def worths(program: Program, inside: Sequence[Sequence[int]]) -> tuple[list[int], list[int]]:
+def dual_prices(program: Program, inside: Sequence[Sequence[int]]) -> tuple[list[int], list[int]]:
     """A price for each row, such that no column costs less than the prices of its rows together, and what each column
     costs beyond them.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
@@ -27,7 +28,18 @@ class Clock:
 
     def stop(self) -> None:
         """End the time now, also that of the parts."""
-        self.end = time.monotonic()
+        self.end = -math.inf
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What happens meanwhile takes no time, neither of this clock nor of those that it is a part of."""
+        start = time.monotonic()
+        yield
+        gone = time.monotonic() - start
+        clock: Clock | None = self
+        while clock:
+            clock.end += gone
+            clock = clock.whole
 
 
 @contextmanager

@@ -8,9 +8,9 @@ from ortools.sat.python import cp_model
 
 from ..model import Policy, Survive
 from .clock import Clock
-from .cp_model import Model
-from .cp_search import FOUND, Search
-from .reduce import Component
+from .cp_sat_model import ComponentModel
+from .cp_sat_search import FOUND, CpSatSearch
+from .problem import Component
 from .rules import Rule
 
 
@@ -20,15 +20,16 @@ def conflict(
     """A minimal set of rules that cannot hold together: leaving out any one of them, the others can.
 
     CP-SAT names a sufficient set of assumptions; then each rule is left out in turn and stays out where the rest
-    still conflicts. Empty where the rules hold together, or where the time ends before that is known.
+    still conflicts (a deletion filter: J. W. Chinneck, E. W. Dravnieks, Locating minimal infeasible constraint sets in
+    linear programs, 1991). Empty where the rules hold together, or where the time ends before that is known.
     """
-    model = Model(component, policy, survive, dropped=dropped, explain=True)
+    model = ComponentModel(component, policy, survive, dropped=dropped, explain=True)
     rule_of = {literal.index: rule for rule, literal in model.literals.items()}
 
     def clashing(rules: Collection[Rule]) -> list[Rule] | None:
         model.cp.clear_assumptions()
         model.cp.add_assumptions([model.literals[rule] for rule in sorted(rules)])
-        search = Search(model.cp, clock)
+        search = CpSatSearch(model.cp, clock)
         if search.run() != cp_model.INFEASIBLE:
             return None
         named = [rule_of[index] for index in search.solver.sufficient_assumptions_for_infeasibility()]
@@ -42,7 +43,7 @@ def conflict(
 
 
 def removal_order(rule: Rule) -> tuple[int, Rule]:
-    """Rules that say least to an operator are left out first, so that the explanation is told in the others."""
+    """Rules that say least to an operator are left out first, so that the explanation is given in the others."""
     order = ("moves", "change", "capacity", "limit", "pins", "survival", "redundancy")
     return order.index(rule.kind), rule
 
@@ -56,17 +57,17 @@ def least_relief(
     clock: Clock,
 ) -> int | None:
     """By how much the rule must be relaxed, all other rules but the dropped ones kept; None where that cannot help."""
-    model = Model(component, policy, survive, relaxed={rule}, dropped=dropped)
+    model = ComponentModel(component, policy, survive, relaxed={rule}, dropped=dropped)
     if rule not in model.slack:
         return None
     model.cp.minimize(model.slack[rule])
-    search = Search(model.cp, clock)
+    search = CpSatSearch(model.cp, clock)
     return search.solver.value(model.slack[rule]) if search.run() == cp_model.OPTIMAL else None
 
 
-def holds(
+def satisfiable(
     component: Component, policy: Policy, survive: Sequence[Survive], dropped: Collection[Rule], clock: Clock
 ) -> bool:
     """Whether the component's rules but the dropped ones are shown to hold together."""
-    model = Model(component, policy, survive, dropped=dropped)
-    return Search(model.cp, clock).run() in FOUND
+    model = ComponentModel(component, policy, survive, dropped=dropped)
+    return CpSatSearch(model.cp, clock).run() in FOUND

@@ -11,11 +11,11 @@ from msgspec import Struct, structs
 from ..model import Cluster, Conflict
 from ..words import plural
 from .clock import Clock
-from .conflict import conflict, holds, least_relief
-from .problem import shape
-from .reduce import Component, Problem, reduce
+from .conflict import conflict, least_relief, satisfiable
+from .problem import Component, Problem, shape
+from .reduce import reduce
 from .rules import Rule, soft_rules
-from .what_if import excerpts
+from .what_if import parts_concerned
 
 EASE = (
     "cordoned",
@@ -53,7 +53,7 @@ def diagnose(cluster: Cluster, problem: Problem, infeasible: Sequence[Component]
             routers=(),
             rules=(f"{name} is pinned",),
             counts=(f"{name}: {', '.join(problem.causes[name])}",),
-            change=f"unpin {name}, or lift what is against it",
+            change=f"unpin {name}, or remove what keeps it from running a speaker",
         )
         for name in problem.policy.nodes.pin
         if name in problem.causes
@@ -68,16 +68,16 @@ def diagnose(cluster: Cluster, problem: Problem, infeasible: Sequence[Component]
         model, clash_list = known[key]
         parts.append((component, [renamed(clash, model, component) for clash in clash_list]))
     aside = {rule for _, found_here in parts for clash in found_here for rule in clash.aside}
-    excerpt = excerpts(cluster, problem)
+    part_concerned = parts_concerned(cluster, problem)
     for component, found_here in parts:
-        found += told(cluster, problem, component, found_here, aside, excerpt, clock)
+        found += in_words(cluster, problem, component, found_here, aside, part_concerned, clock)
     return tuple(found)
 
 
 def clashes(component: Component, problem: Problem, clock: Clock) -> list[Clash]:
     """Conflicts, one after another: each found with a rule of every earlier one set aside.
 
-    The budget of moves is set aside as such, so that a conflict with it is told once and not for every router. With
+    The budget of moves is set aside as such, so that a conflict with it is reported once and not for every router. With
     a router's redundancy its survival is set aside too, as it can only follow from it.
     """
     found: list[Clash] = []
@@ -102,13 +102,13 @@ def renamed(clash: Clash, model: Component, component: Component) -> Clash:
     return Clash(rename(clash.rules), rename(clash.aside))
 
 
-def told(
+def in_words(
     cluster: Cluster,
     problem: Problem,
     component: Component,
     found: Sequence[Clash],
     aside: Collection[Rule],
-    excerpt: Callable[[Collection[str]], Cluster],
+    part_concerned: Callable[[Collection[str]], Cluster],
     clock: Clock,
 ) -> list[Conflict]:
     """The conflicts of a component in words; `aside` are the rules set aside for any conflict at all."""
@@ -120,7 +120,7 @@ def told(
             routers=tuple(sorted({rule.router for rule in clash.rules if rule.router})),
             rules=tuple(rule.sentence() for rule in clash.rules),
             counts=tuple(counts(cluster, problem, component, clash.rules)),
-            change=change(cluster, problem, component, clash, aside, excerpt, clock),
+            change=change(cluster, problem, component, clash, aside, part_concerned, clock),
         )
         for clash in found
     ]
@@ -130,7 +130,7 @@ def counts(cluster: Cluster, problem: Problem, component: Component, rules: Sequ
     """The facts behind a conflict: candidates by cause, by domain, sessions against limits, pins."""
     found = []
     for router in sorted({rule.router for rule in rules if rule.kind in ("redundancy", "survival")}):
-        found.append(candidates(cluster, problem, router))
+        found.append(eligible_of_attached(cluster, problem, router))
     needs = {router.name: router for router in component.routers}
     for rule in rules:
         today = len(cluster.today.sessions.get(rule.router, ()))
@@ -157,7 +157,7 @@ def attached_nodes(cluster: Cluster, problem: Problem, router: str) -> Sequence[
     return cluster.attachments[router]
 
 
-def candidates(cluster: Cluster, problem: Problem, router: str) -> str:
+def eligible_of_attached(cluster: Cluster, problem: Problem, router: str) -> str:
     """`leaf-7: 1 eligible of 40 attached: 31 cordoned, 8 short of 100m CPU`."""
     attached = attached_nodes(cluster, problem, router)
     causes = Counter(problem.causes[name][0] for name in attached if name in problem.causes)
@@ -182,7 +182,7 @@ def change(
     component: Component,
     clash: Clash,
     aside: Collection[Rule],
-    excerpt: Callable[[Collection[str]], Cluster],
+    part_concerned: Callable[[Collection[str]], Cluster],
     clock: Clock,
 ) -> str:
     """The smallest change that would help: the rule that must be relaxed least, all others of the conflict kept."""
@@ -198,7 +198,7 @@ def change(
     least = min(relief.values())
     smallest = sorted((rule for rule in relief if relief[rule] == least), key=lambda rule: (is_soft(rule), rule))
     for rule in filter(is_soft, smallest):
-        nodes = helpful(cluster, problem, rule, least, set(aside) - set(clash.aside), excerpt, clock)
+        nodes = helpful(cluster, problem, rule, least, set(aside) - set(clash.aside), part_concerned, clock)
         if nodes:
             return "make eligible: " + ", ".join(f"{name} ({', '.join(problem.causes[name])})" for name in nodes)
     return relaxed(smallest[0], least, alone=len(clash.rules) == 1)
@@ -239,7 +239,7 @@ def helpful(
     rule: Rule,
     amount: int,
     dropped: Collection[Rule],
-    excerpt: Callable[[Collection[str]], Cluster],
+    part_concerned: Callable[[Collection[str]], Cluster],
     clock: Clock,
 ) -> list[str]:
     """`amount` nodes of the router, the easiest to win first, that are shown to solve the conflict once eligible."""
@@ -255,8 +255,8 @@ def helpful(
         if clock.over:
             break
         nodes = lost[start : start + amount]
-        changed = reduce(excerpt(nodes), problem.policy, granted=set(nodes))
+        changed = reduce(part_concerned(nodes), problem.policy, granted=set(nodes))
         part = next(each for each in changed.components if any(need.name == rule.router for need in each.routers))
-        if not changed.refusal and holds(part, problem.policy, changed.survive, dropped, clock):
+        if not changed.refusal and satisfiable(part, problem.policy, changed.survive, dropped, clock):
             return nodes
     return []

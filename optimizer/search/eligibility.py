@@ -1,4 +1,4 @@
-"""Which nodes may run a speaker, what is against the others, how many sessions fit, and what choosing one costs.
+"""Which nodes may run a speaker, why the others cannot, how many sessions fit, and what choosing one costs.
 
 What depends on labels, taints and state is judged once for all nodes that are alike in what is looked at: in a large
 cluster these are few kinds of nodes.
@@ -13,16 +13,14 @@ from msgspec import Struct
 from ..kube.selectors import affinity_selects, selects
 from ..kube.taints import untolerated
 from ..model import Cluster, LabelSelector, Node, NodeSelectorTerm, Policy, Resources, Speaker, Taint
-
-DEFAULT_REQUESTS = Resources(cpu=100, memory=100 * 2**20)
-"""What OpenELB's release manifest requests for a speaker (used where the input has no DaemonSet)."""
+from ..speakers import product_named
 
 CONTROL_PLANE_LABELS = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 NO_LIMIT = 1 << 30
 
 
 class Verdict(Struct, frozen=True):
-    """All that is against a node, its room left aside (nothing, for an eligible one), and what its labels cost."""
+    """Why a node cannot run a speaker, its room left aside (empty, for an eligible one), and what its labels cost."""
 
     against: tuple[str, ...]
     cost: int
@@ -69,7 +67,7 @@ def obstacles(
     node_selector: Mapping[str, str],
     affinity: tuple[NodeSelectorTerm, ...] | None,
 ) -> tuple[str, ...]:
-    """All that is against a node, its room left aside; selector and affinity are the DaemonSet's without our label."""
+    """Why a node cannot run a speaker, its room left aside; selector and affinity are the DaemonSet's without ours."""
     found = []
     if node.deleting:
         found.append("being deleted")
@@ -113,19 +111,20 @@ def restrictions(speaker: Speaker, key: str) -> tuple[dict[str, str], tuple[Node
     return node_selector, tuple(kept)
 
 
-def speaker_requests(speaker: Speaker | None, policy: Policy) -> Resources:
+def speaker_requests(cluster: Cluster, policy: Policy) -> Resources:
     """What one speaker requests before its first session, itself counted as one pod."""
-    requests = policy.speaker.requests or (speaker.requests if speaker else DEFAULT_REQUESTS)
+    asked = policy.speaker.requests or (cluster.speaker.requests if cluster.speaker else None)
+    requests = asked or product_named(cluster.product).requests
     return Resources(requests.cpu, requests.memory, 1)
 
 
-def session_capacity(speaker: Speaker | None, policy: Policy) -> Callable[[Node], int]:
+def session_capacity(cluster: Cluster, policy: Policy) -> Callable[[Node], int]:
     """A function that gives the most sessions that a speaker on a node can hold; -1 where not even an idle one fits.
 
     Room is allocatable minus the requests of the pods there, the running speaker left out.
     """
     most = NO_LIMIT if policy.speaker.max_sessions is None else policy.speaker.max_sessions
-    need, each = speaker_requests(speaker, policy), policy.speaker.per_session
+    need, each = speaker_requests(cluster, policy), policy.speaker.per_session
 
     def capacity(node: Node) -> int:
         if node.allocatable is None:
@@ -151,12 +150,12 @@ def free(allocatable: Resources, requested: Resources) -> Resources:
     return Resources(max(0, left.cpu), max(0, left.memory), max(0, left.pods))
 
 
-def lack(node: Node, speaker: Speaker | None, policy: Policy, degree: int, room: int) -> tuple[str, ...]:
+def lack(node: Node, cluster: Cluster, policy: Policy, degree: int, room: int) -> tuple[str, ...]:
     """What a node with `degree` attachments and room for `room` sessions lacks; empty where it can hold a speaker."""
     if policy.mode == "bgp" and degree == 0:
         return ("attached to no router",)
     if room < 0 and node.allocatable is not None:
-        need, left = speaker_requests(speaker, policy), free(node.allocatable, node.requested)
+        need, left = speaker_requests(cluster, policy), free(node.allocatable, node.requested)
         if left.cpu < need.cpu:
             return (f"short of {need.cpu}m CPU",)
         if left.memory < need.memory:

@@ -1,36 +1,76 @@
-"""The goals of a CP-SAT model made as small as possible, one after another."""
+"""The goals: their order, what each counts as a sum over columns, and their values for a solution."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
-from ortools.sat.python import cp_model
 
-from ..errors import NoAnswerError
-from ..model import GOALS, Objective, Policy
-from ..progress import Tell
-from .clock import Clock
-from .cp_model import Model
-from .cp_search import FOUND, Search, Told
-from .reduce import Component, NodeClass, Solution
-from .rules import best_effort_values
+from ..model import GOALS, Policy
+from .columns import Columns
+from .problem import Component, NodeClass, Solution
 
 BEST_EFFORT_GOALS = ("worsened", "shortfall", "exposure", "retained")
 
 
-class Answer(Struct, frozen=True):
-    """A component's answer: the solution, None where its rules cannot hold together, and its goals' values."""
+class LinearGoal(Struct, frozen=True):
+    """What a goal counts: the sum of cost times column, plus a constant. One cost for every column."""
 
-    solution: Solution | None
-    objectives: tuple[Objective, ...] = ()
+    name: str
+    costs: tuple[int, ...]
+    constant: int = 0
+
+    def value(self, x: Sequence[int]) -> int:
+        """The goal's value for a choice of columns."""
+        return self.constant + sum(cost * x[column] for column, cost in enumerate(self.costs) if cost)
 
 
 def goal_names(policy: Policy) -> list[str]:
     """The goals in order; in layer 2 and VIP mode there are no sessions to count."""
     names = [goal for goal in policy.goals if policy.mode == "bgp" or goal not in ("sessions", "sessionMoves")]
     return [*BEST_EFFORT_GOALS, *names] if policy.best_effort else list(names)
+
+
+def linear_goal(name: str, component: Component, columns: Columns) -> LinearGoal:
+    """The goal as a sum over columns; those that count by how much rules are missed are none.
+
+    Moves are speakers that start or stop on candidates: those that must leave other nodes are no choice of ours.
+    Session moves are sessions opened or closed on speakers that run today and stay.
+    """
+    costs, constant = [0] * len(columns.upper), 0
+    for number, (each, sessions) in enumerate(zip(component.classes, columns.sessions, strict=True)):
+        for column, cost in terms(name, each, number, sessions):
+            costs[column] += cost
+        if name == "moves" and each.traits.runs and not each.traits.retained:
+            constant += len(each.names)
+    return LinearGoal(name, tuple(costs), constant)
+
+
+def terms(name: str, each: NodeClass, number: int, sessions: Mapping[str, int]) -> Iterator[tuple[int, int]]:
+    """The (column, cost) pairs that a class, whose speakers are column `number`, adds to a goal."""
+    traits = each.traits
+    match name:
+        case "retained":
+            if traits.retained:
+                yield number, 1
+        case "sessions":
+            yield from ((column, 1) for column in sessions.values())
+        case "speakers":
+            yield number, 1
+        case "moves":
+            if not traits.retained:
+                yield number, -1 if traits.runs else 1
+        case "sessionMoves":
+            for router, column in sessions.items() if traits.runs else ():
+                if router in traits.today:
+                    yield number, 1
+                    yield column, -1
+                else:
+                    yield column, 1
+        case "cost":
+            yield number, traits.cost
+        case _:
+            raise ValueError(f"{name} is no sum over columns")
 
 
 def goal_values(classes: Sequence[NodeClass], found: Solution) -> dict[str, int]:
@@ -50,73 +90,3 @@ def goal_values(classes: Sequence[NodeClass], found: Solution) -> dict[str, int]
                 for router, number in zip(traits.routers, sessions, strict=True)
             )
     return reached
-
-
-def pursue(
-    model: Model,
-    names: Sequence[str],
-    known: Sequence[Objective],
-    clock: Clock,
-    progress: Tell,
-    start: Solution | None = None,
-) -> Answer:
-    """The goals of a model one after another; the first ones may be `known` to be reached by `start`, a solution from
-    which the search then begins, and which is the answer where the time ends at once. Raises NoAnswerError."""
-    if start:
-        model.suggest(start)
-    # All goals are written down first, as some of them bring variables of their own.
-    goal = {name: model.goal(name) for name in names}
-    bounds = [objective.bound for objective in known]
-    for objective in known:
-        model.cp.add(goal[objective.name] <= objective.value)
-    model.cp.minimize(goal[names[len(known)]])
-    search = Search(model.cp, clock)
-    status = search.first()
-    if status == cp_model.INFEASIBLE:
-        return Answer(None)
-    if status == cp_model.UNKNOWN and start:
-        return unfinished(model.component, names, known, start)
-    if status == cp_model.UNKNOWN:
-        raise NoAnswerError("the time limit ended before a first placement was found; raise --time-limit")
-    best = search.solver
-    for number, name in enumerate(names[len(known) :], len(known)):
-        expression = goal[name]
-        if best.value(expression) == 0:
-            bounds.append(0)  # no goal is ever below zero
-            model.cp.add(expression <= 0)
-            continue
-        hint(model.cp, best)
-        model.cp.minimize(expression)
-        # A goal that cannot be proved must leave time for those after it.
-        search = Search(model.cp, clock, share=1.0 if number + 1 == len(names) else 0.6)
-        if search.run(Told(name, progress)) in FOUND:
-            best = search.solver
-        bounds.append(max(0, math.ceil(search.solver.best_objective_bound - 1e-6)))
-        model.cp.add(expression <= best.value(expression))
-    solution = model.solution(best)
-    # A search for a later goal may have improved an earlier one that was not proved, and a slack may be larger than
-    # what is really missed.
-    values = {name: best.value(goal[name]) for name in names}
-    values |= best_effort_values(model.component, model.survive, solution)
-    least = sum(router.needed for router in model.component.routers)
-    floor = {"sessions": least - values["shortfall"]}
-    return Answer(
-        solution,
-        tuple(
-            Objective(name, values[name], min(values[name], max(bound, floor.get(name, 0))))
-            for name, bound in zip(names, bounds, strict=True)
-        ),
-    )
-
-
-def unfinished(component: Component, names: Sequence[str], known: Sequence[Objective], start: Solution) -> Answer:
-    """A solution as the answer, with nothing proved of the goals after the known ones."""
-    reached = goal_values(component.classes, start)
-    return Answer(start, (*known, *(Objective(name, reached[name], 0) for name in names[len(known) :])))
-
-
-def hint(model: cp_model.CpModel, search: cp_model.CpSolver) -> None:
-    """Let the next search start from the solution of this one."""
-    model.clear_hints()  # type: ignore[no-untyped-call]
-    for index, value in enumerate(search.response_proto.solution):
-        model.add_hint(model.get_int_var_from_proto_index(index), value)

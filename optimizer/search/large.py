@@ -16,13 +16,14 @@ from ortools.sat.python import cp_model
 from ..model import Objective, Policy, Survive
 from ..progress import Tell
 from .clock import Clock
+from .columns import columns_of
 from .covering.descent import Cover, cover
-from .covering.program import Goal, read
-from .cp_model import Model
-from .cp_search import FOUND, Search
-from .goals import Answer, pursue, unfinished
-from .reduce import Component, Domains, NodeClass, RouterNeed, Solution, Traits
-from .rules import Rule
+from .covering.program import covering_program
+from .cp_sat_model import ComponentModel
+from .cp_sat_search import FOUND, CpSatSearch
+from .goals import LinearGoal, linear_goal
+from .lexicographic import minimize_in_order, unfinished
+from .problem import Answer, Component, Domains, NodeClass, RouterNeed, Solution, Traits
 
 MOMENT = 5.0
 """Seconds for a model that takes a small part of one as a rule."""
@@ -41,19 +42,17 @@ def solve_large(
 
 def speakers_only(
     component: Component, policy: Policy, survive: Sequence[Survive], names: Sequence[str], clock: Clock, tell: Tell
-) -> Answer | None:
+) -> Answer:
     """The component as a covering program, which is exact where sessions follow from speakers."""
-    program = read(Model(component, policy, survive), names)
-    if program is None:
-        return None
-    covering, goals = program
-    found = cover(covering, goals, running(component), clock, tell)
+    columns = columns_of(component, policy)
+    goals = [linear_goal(name, component, columns) for name in names]
+    found = cover(covering_program(component, policy, survive), goals, running(component), clock, tell)
     if found is None:
         return Answer(None)
     sessions = tuple(
         (count,) * len(each.traits.routers) for each, count in zip(component.classes, found.x, strict=True)
     )
-    return Answer(Solution(found.x, sessions), objectives(goals, found))
+    return Answer(Solution(found.x, sessions), reached(goals, found))
 
 
 def running(component: Component) -> list[int]:
@@ -61,7 +60,7 @@ def running(component: Component) -> list[int]:
     return [len(each.names) if each.traits.runs else 0 for each in component.classes]
 
 
-def objectives(goals: Sequence[Goal], found: Cover) -> tuple[Objective, ...]:
+def reached(goals: Sequence[LinearGoal], found: Cover) -> tuple[Objective, ...]:
     """The values and bounds of the goals."""
     return tuple(
         Objective(goal.name, goal.value(found.x), max(0, bound))
@@ -77,20 +76,20 @@ def with_sessions(
     if least is None:
         return None
     first = first_goals(component, names)
-    # Without the sessions a router's limit says nothing, as it may hold fewer than there are speakers around it.
-    limits = [Rule("limit", each.name, number=each.limit) for each in component.routers if each.limit is not None]
-    spares = [Rule("change", each.name, number=each.spare) for each in component.routers if each.spare is not None]
-    relaxed = structs.replace(policy, peering="all-attached")
-    over_speakers = [name for name in first if name != "sessions"]
-    program = read(Model(component, relaxed, survive, dropped=[*limits, *spares]), over_speakers) if first else None
-    if program is None:
+    if not first:
         return None
-    covering, goals = program
+    # Without the sessions a router's limit says nothing, as it may hold fewer than there are speakers around it.
+    routers = tuple(structs.replace(router, limit=None, spare=None) for router in component.routers)
+    unlimited = structs.replace(component, routers=routers)
+    relaxed = structs.replace(policy, peering="all-attached")
+    columns = columns_of(component, relaxed)
+    goals = [linear_goal(name, component, columns) for name in first if name != "sessions"]
+    covering = covering_program(unlimited, relaxed, survive)
     # What follows needs a moment too.
     found = cover(covering, goals, running(component), Clock(0.9 * clock.left(), clock), tell)
     if found is None:
         return Answer(None)
-    known = {objective.name: objective for objective in objectives(goals, found)}
+    known = {objective.name: objective for objective in reached(goals, found)}
     known["sessions"] = Objective("sessions", least, least)
     solution = complete(component, policy, survive, found.x, least if "sessions" in first else None, clock)
     if solution is None:
@@ -100,7 +99,8 @@ def with_sessions(
         return answer
     if clock.over:
         return unfinished(component, names, answer.objectives, solution)
-    return pursue(Model(component, policy, survive), names, answer.objectives, clock, tell, solution)
+    model = ComponentModel(component, policy, survive)
+    return minimize_in_order(model, names, answer.objectives, clock, tell, solution)
 
 
 def first_goals(component: Component, names: Sequence[str]) -> list[str]:
@@ -153,9 +153,9 @@ def fewest(
         for domains, held, count in groups
     )
     asked = structs.replace(policy, max_moves=None)
-    model = Model(Component((router,), classes), asked, survive)
+    model = ComponentModel(Component((router,), classes), asked, survive)
     model.cp.minimize(model.goal("sessions"))
-    search = Search(model.cp, Clock(min(MOMENT, clock.left()), clock))
+    search = CpSatSearch(model.cp, Clock(min(MOMENT, clock.left()), clock))
     return round(search.solver.objective_value) if search.run() == cp_model.OPTIMAL else None
 
 
@@ -175,13 +175,13 @@ def complete(
     )
     kinds = near_kinds(component, survive)
     routers = tuple(structs.replace(router, elsewhere=kinds[router.name]) for router in component.routers)
-    model = Model(Component(routers, classes), structs.replace(policy, max_moves=None), survive)
-    for x, each in zip(model.x, classes, strict=True):
-        model.cp.add(x == len(each.names))
+    model = ComponentModel(Component(routers, classes), structs.replace(policy, max_moves=None), survive)
+    for number, each in enumerate(classes):
+        model.cp.add(model.variables[number] == len(each.names))
     sessions = model.goal("sessions")
     model.cp.minimize(sessions)
     # Also when the time is over: the speakers found are lost without their sessions.
-    search = Search(model.cp, Clock(max(MOMENT, clock.left())))
+    search = CpSatSearch(model.cp, Clock(max(MOMENT, clock.left())))
     if search.run() not in FOUND or (most is not None and search.solver.value(sessions) > most):
         return None
     # Classes without a speaker have no sessions.

@@ -1,8 +1,102 @@
-"""What components have in common but for the names in them, so that equal ones are solved once."""
+"""The reduced problem and its answers: classes of equal nodes around routers, in components that no rule links."""
 
 from __future__ import annotations
 
-from .reduce import Component, Domains
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from ..model import Objective, Policy, Survive
+
+Domains = tuple[tuple[str, str], ...]
+"""(kind, value) pairs, in a fixed order of kinds."""
+
+
+class RouterNeed(Struct, frozen=True):
+    """What a router asks for: `needed` sessions, at most `limit`, of which at most `spare` are new during the change.
+
+    `domains` are its own (kind, value) pairs of protected kinds. `elsewhere` are the protected kinds that have a
+    value which neither the router nor any of its candidates is in.
+    """
+
+    name: str
+    needed: int
+    limit: int | None = None
+    spare: int | None = None
+    domains: Domains = ()
+    elsewhere: tuple[str, ...] = ()
+
+
+class Traits(Struct, frozen=True, order=True, gc=False):
+    """All that the rules and goals see of a candidate node; `today` are the routers it holds a session with now,
+    `capacity` is the most sessions that it can hold. `retained` nodes are none to choose, but run a speaker that a
+    best-effort placement may leave there."""
+
+    routers: tuple[str, ...]
+    domains: Domains
+    capacity: int
+    cost: int
+    runs: bool
+    today: tuple[str, ...]
+    pinned: bool
+    retained: bool = False
+
+
+class Links(Struct, frozen=True, eq=False, gc=False):
+    """The routers that nodes are attached to, and those of them that they hold a session with, both sorted.
+
+    One object for all nodes alike, so that it need not be compared: two are equal only if they are the same.
+    """
+
+    routers: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
+
+
+Likeness = tuple[Links, tuple[str | None, ...], int, int, bool, bool, bool]
+"""What distinguishes candidates at little cost: links, domains of each kind, room, cost, runs, pinned, retained. Equal
+traits may come out of two of them."""
+
+
+class NodeClass(Struct, frozen=True, gc=False):
+    """The candidates with equal traits, sorted by name."""
+
+    traits: Traits
+    names: tuple[str, ...]
+
+
+class Component(Struct, frozen=True):
+    """A part of the problem that no rule links to the rest, but for the budget of moves."""
+
+    routers: tuple[RouterNeed, ...]
+    classes: tuple[NodeClass, ...]
+
+
+class Problem(Struct, frozen=True):
+    """The reduced problem. `causes` gives for every node that is no candidate why it is none, the first cause
+    first; `survive` is what is protected.
+
+    `refusal` is set where the mode does not fit the topology at all.
+    """
+
+    policy: Policy
+    survive: tuple[Survive, ...]
+    components: tuple[Component, ...]
+    causes: Mapping[str, tuple[str, ...]]
+    refusal: str | None = None
+
+
+class Solution(Struct, frozen=True):
+    """For every class of a component the number of speakers, and of sessions with each of its routers."""
+
+    speakers: tuple[int, ...]
+    sessions: tuple[tuple[int, ...], ...]
+
+
+class Answer(Struct, frozen=True):
+    """A component's answer: the solution, None where its rules cannot hold together, and its goals' values."""
+
+    solution: Solution | None
+    objectives: tuple[Objective, ...] = ()
 
 
 def shape(component: Component) -> object:

@@ -11,117 +11,52 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from ..model import Cluster, Node, Policy, Router, Session, Survive
 from . import graph
 from .eligibility import Verdict, judgement, lack, session_capacity, tenths
-
-Domains = tuple[tuple[str, str], ...]
-
-
-class RouterNeed(Struct, frozen=True):
-    """What a router asks for: `needed` sessions, at most `limit`, of which at most `spare` are new during the change.
-
-    `domains` are its own (kind, value) pairs of protected kinds. `elsewhere` are the protected kinds that have a
-    value which neither the router nor any of its candidates is in.
-    """
-
-    name: str
-    needed: int
-    limit: int | None = None
-    spare: int | None = None
-    domains: Domains = ()
-    elsewhere: tuple[str, ...] = ()
-
-
-class Traits(Struct, frozen=True, order=True, gc=False):
-    """All that the rules and goals see of a candidate node; `today` are the routers it holds a session with now,
-    `capacity` is the most sessions that it can hold. `retained` nodes are none to choose, but run a speaker that a
-    best-effort placement may leave there."""
-
-    routers: tuple[str, ...]
-    domains: Domains
-    capacity: int
-    cost: int
-    runs: bool
-    today: tuple[str, ...]
-    pinned: bool
-    retained: bool = False
-
-
-class Links(Struct, frozen=True, eq=False, gc=False):
-    """The routers that nodes are attached to, and those of them that they hold a session with, both sorted.
-
-    One object for all nodes alike, which tells them apart by itself: two are equal only if they are the same.
-    """
-
-    routers: tuple[str, ...] = ()
-    held: tuple[str, ...] = ()
-
-
-Likeness = tuple[Links, tuple[str | None, ...], int, int, bool, bool, bool]
-"""What tells candidates apart at little cost: links, domains of each kind, room, cost, runs, pinned, retained. Equal
-traits may come out of two of them."""
-
-
-class NodeClass(Struct, frozen=True, gc=False):
-    """The candidates with equal traits, sorted by name."""
-
-    traits: Traits
-    names: tuple[str, ...]
-
-
-class Component(Struct, frozen=True):
-    """A part of the problem that no rule links to the rest, but for the budget of moves."""
-
-    routers: tuple[RouterNeed, ...]
-    classes: tuple[NodeClass, ...]
-
-
-class Problem(Struct, frozen=True):
-    """The reduced problem. `causes` says for every node that is no candidate all that is against it, the first cause
-    first; `survive` is what is protected.
-
-    `refusal` is set where the mode does not fit the topology at all.
-    """
-
-    policy: Policy
-    survive: tuple[Survive, ...]
-    components: tuple[Component, ...]
-    causes: Mapping[str, tuple[str, ...]]
-    refusal: str | None = None
-
-
-class Solution(Struct, frozen=True):
-    """For every class of a component the number of speakers, and of sessions with each of its routers."""
-
-    speakers: tuple[int, ...]
-    sessions: tuple[tuple[int, ...], ...]
+from .problem import Component, Likeness, Links, NodeClass, Problem, RouterNeed, Solution, Traits
 
 
 def reduce(cluster: Cluster, policy: Policy, granted: Collection[str] = ()) -> Problem:
     """The reduced problem of a cluster whose topology is known.
 
-    Nodes in `granted` are taken as candidates with room for all their sessions, whatever is against them: what if
-    they were?
+    Nodes in `granted` are assumed to be candidates with room for all their sessions, whatever keeps them from it:
+    what if they were?
     """
-    running, pinned = set(cluster.today.speakers), set(policy.nodes.pin)
-    links_of, room_of, judge = (
-        links(cluster, running),
-        session_capacity(cluster.speaker, policy),
-        judgement(cluster, policy),
-    )
     kinds = [rule.kind for rule in policy.survive]
     if policy.mode != "bgp":
         kinds = sorted(set(chain.from_iterable(node.domains for node in cluster.nodes)))
+    alike, causes = alike_candidates(cluster, policy, kinds, granted)
+    survive, refusal, routers = policy.survive, None, cluster.routers
+    groups = classify(alike, kinds)
+    if policy.mode != "bgp":
+        refusal, survive, routers = (
+            several_segments(policy, groups),
+            layer2_survival(policy, groups),
+            (Router(policy.mode),),
+        )
+        groups = one_segment(policy, survive, groups)
+    classes = [NodeClass(traits, tuple(sorted(groups[traits]))) for traits in sorted(groups)]
+    parts = connected_components(classes, routers, cluster, policy, survive)
+    return Problem(policy, survive, parts, causes, refusal)
+
+
+def alike_candidates(
+    cluster: Cluster, policy: Policy, kinds: Sequence[str], granted: Collection[str]
+) -> tuple[dict[Likeness, list[str]], dict[str, tuple[str, ...]]]:
+    """The names of the candidates, those alike together, and for every other node all that keeps it from being one."""
+    running, pinned = set(cluster.today.speakers), set(policy.nodes.pin)
+    links_of, judge = links(cluster, running), judgement(cluster, policy)
+    room_of = session_capacity(cluster, policy)
     causes: dict[str, tuple[str, ...]] = {}
     alike: dict[Likeness, list[str]] = {}
     for node in cluster.nodes:
         name = node.name
         to, room, verdict, runs = links_of(name), room_of(node), judge(node), name in running
         degree, stays = len(to.routers), False
-        against = verdict.against + lack(node, cluster.speaker, policy, degree, room)
+        against = verdict.against + lack(node, cluster, policy, degree, room)
         if name in granted:
             room = degree
         elif against:
@@ -134,18 +69,7 @@ def reduce(cluster: Cluster, policy: Policy, granted: Collection[str] = ()) -> P
         cost = verdict.cost + (tenths(node) if policy.nodes.head_room else 0)
         key = to, values, min(room, degree), cost, runs, name in pinned, stays
         alike.setdefault(key, []).append(name)
-    survive, refusal, routers = policy.survive, None, cluster.routers
-    groups = classify(alike, kinds)
-    if policy.mode != "bgp":
-        refusal, survive, routers = (
-            several_segments(policy, groups),
-            layer2_survival(policy, groups),
-            (Router(policy.mode),),
-        )
-        groups = one_segment(policy, survive, groups)
-    classes = [NodeClass(traits, tuple(sorted(groups[traits]))) for traits in sorted(groups)]
-    parts = split(classes, routers, cluster, policy, survive)
-    return Problem(policy, survive, parts, causes, refusal)
+    return alike, causes
 
 
 def links(cluster: Cluster, running: Collection[str]) -> Callable[[str], Links]:
@@ -155,9 +79,9 @@ def links(cluster: Cluster, running: Collection[str]) -> Callable[[str], Links]:
     """
     alike: dict[tuple[tuple[str, ...], tuple[str, ...] | None], list[str]] = {}
     for router in cluster.routers:
-        now: tuple[str, ...] | None = cluster.today.sessions.get(router.name, ())
-        # Where all speakers hold a session, the reader gives the speakers' own tuple: no need to compare it.
-        key = cluster.attachments[router.name], None if now is cluster.today.speakers else now
+        # Where all speakers hold a session, there is no need to compare them.
+        now = None if cluster.today.everywhere(router.name) else cluster.today.sessions.get(router.name, ())
+        key = cluster.attachments[router.name], now
         alike.setdefault(key, []).append(router.name)
     groups: list[tuple[list[str], bool]] = []
     codes: dict[str, tuple[int, ...]] = {}
@@ -166,7 +90,7 @@ def links(cluster: Cluster, running: Collection[str]) -> Callable[[str], Links]:
         without: dict[tuple[int, ...], tuple[int, ...]] = {}
         holding: dict[tuple[int, ...], tuple[int, ...]] = {}
         for name in names:
-            before, held = codes.get(name, ()), name in running if now is None else holds(now, name)
+            before, held = codes.get(name, ()), name in running if now is None else contains(now, name)
             codes[name] = (holding if held else without).setdefault(before, (*before, len(groups) + held))
         groups += [(routers, False), (routers, True)]
     found = {
@@ -179,7 +103,7 @@ def links(cluster: Cluster, running: Collection[str]) -> Callable[[str], Links]:
     return lambda name: found[codes.get(name, ())]
 
 
-def holds(names: Sequence[str], name: str) -> bool:
+def contains(names: Sequence[str], name: str) -> bool:
     """Whether a sorted sequence, which may be far longer than the number of times it is asked, holds the name."""
     at = bisect_left(names, name)
     return at < len(names) and names[at] == name
@@ -187,7 +111,7 @@ def holds(names: Sequence[str], name: str) -> bool:
 
 def retained(node: Node, to: Links, policy: Policy, judge: Callable[[Node], Verdict]) -> Links | None:
     """The links with which the node's running speaker may stay, None where it may not: only a cordon or a lack of room
-    is against it, and under `selected` it has no other sessions than today."""
+    may keep it from being eligible, and under `selected` it has no other sessions than today."""
     if judge(structs.replace(node, unschedulable=False)).against:
         return None
     if policy.mode != "bgp":
@@ -231,7 +155,7 @@ def one_segment(
 def several_segments(policy: Policy, groups: Mapping[Traits, list[str]]) -> str | None:
     """Why layer 2 or VIP mode cannot work: the candidates sit under different routers, so in different segments.
 
-    A node without a router tells nothing of where it sits.
+    A node without a router says nothing of where it sits.
     """
     under: Counter[tuple[str, ...]] = Counter()
     for traits, names in groups.items():
@@ -263,7 +187,7 @@ def layer2_survival(policy: Policy, candidates: Iterable[Traits]) -> tuple[Survi
     return tuple(Survive(kind, survivors) for kind, survivors in kinds.items() if survivors)
 
 
-def split(
+def connected_components(
     classes: Sequence[NodeClass],
     routers: Sequence[Router],
     cluster: Cluster,

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from ..model import Survive
 from ..words import plural
-from .reduce import Component, NodeClass, RouterNeed, Solution, Traits
+from .problem import Component, NodeClass, RouterNeed, Solution, Traits
 
 RuleKind = Literal["redundancy", "survival", "limit", "change", "capacity", "pins", "moves"]
 
@@ -85,7 +85,7 @@ def soft_rules(component: Component, survive: Sequence[Survive]) -> list[Rule]:
     return rules
 
 
-def missing(rule: Rule, router: RouterNeed, having: Iterable[tuple[int, Traits]]) -> int:
+def shortfall(rule: Rule, router: RouterNeed, having: Iterable[tuple[int, Traits]]) -> int:
     """By how much sessions, given as (count, traits of their nodes), miss a rule of redundancy or survival.
 
     For survival that is the worst of the domains that the router itself is not in.
@@ -104,7 +104,7 @@ def missing(rule: Rule, router: RouterNeed, having: Iterable[tuple[int, Traits]]
 def missing_today(rule: Rule, router: RouterNeed, classes: Iterable[NodeClass]) -> int:
     """By how much today's sessions with candidates miss a rule."""
     held = ((len(each.names), each.traits) for each in classes if rule.router in each.traits.today)
-    return missing(rule, router, held)
+    return shortfall(rule, router, held)
 
 
 def missing_after(rule: Rule, router: RouterNeed, classes: Sequence[NodeClass], solution: Solution) -> int:
@@ -114,7 +114,7 @@ def missing_after(rule: Rule, router: RouterNeed, classes: Sequence[NodeClass], 
         for each, sessions in zip(classes, solution.sessions, strict=True)
         if rule.router in each.traits.routers
     )
-    return missing(rule, router, held)
+    return shortfall(rule, router, held)
 
 
 def shortfalls(component: Component, survive: Sequence[Survive], solution: Solution) -> list[tuple[Rule, int]]:

@@ -6,15 +6,16 @@ it takes to write a CP-SAT model down.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, combinations, islice
 
 from msgspec import Struct
 
 from ..model import GOALS, Objective, Policy, Survive
 from .branch_and_bound import Column, GaveUpError, Program, cheapest
-from .goals import Answer, goal_names, goal_values
-from .reduce import Component, NodeClass, Solution, Traits
+from .columns import sessions_are_chosen
+from .goals import goal_names, goal_values
+from .problem import Answer, Component, NodeClass, Solution, Traits
 from .rules import survival_rules
 
 USES = 512
@@ -24,7 +25,7 @@ DEPTH = 200
 """Where the rules ask for more than this together, the search would go too deep."""
 
 
-class Group(Struct, frozen=True, gc=False):
+class NodeGroup(Struct, frozen=True, gc=False):
     """Classes of nodes that differ in cost alone; `members` are the cost and the class, by number, of each node, the
     cheapest first."""
 
@@ -40,7 +41,7 @@ class Use(Struct, frozen=True, gc=False):
     cost: int
 
 
-Row = tuple[tuple[int, ...], int]
+UseSum = tuple[tuple[int, ...], int]
 """Uses, by number, and how many of them there are at least (a row) or at most (a cap)."""
 
 
@@ -53,45 +54,37 @@ def solve_small(component: Component, policy: Policy, survive: Sequence[Survive]
     if policy.best_effort or policy.max_moves is not None:
         return None
     names = goal_names(policy)
-    worth = worths(component.classes, names)
-    ways = subsets if policy.peering == "selected" and policy.mode == "bgp" else whole
-    groups: list[Group] = []
-    uses: list[Use] = []
-    for alike in grouped(component.classes):
-        traits = component.classes[alike[0]].traits
-        costs = {routers: sessions_cost(traits, routers, worth) for routers in ways(traits)}
-        least = min(costs.values())
-        uses += [Use(len(groups), routers, cost - least) for routers, cost in costs.items()]
-        if len(uses) > USES:
-            return None
-        groups.append(Group(traits, members(component.classes, alike, least, worth)))
-    rows: dict[tuple[int, ...], int] = {}
-    for numbers, number in demands(component, survive, groups, uses):
-        rows[numbers] = max(number, rows.get(numbers, 0))
-        if len(rows) > DEPTH:
-            return None
-    caps = list(limits(component, groups, uses))
-    fixed = fixed_members(groups, uses, caps)
-    if fixed is None:
-        return None
-    for number, count in enumerate(fixed):
-        if count:
-            every = tuple(at for at, use in enumerate(uses) if use.group == number)
-            rows[every] = max(count, rows.get(every, 0))
-    if sum(rows.values()) > DEPTH:
-        return None
+    ways = subsets if sessions_are_chosen(policy) else all_routers
     try:
-        taken = cheapest(program(groups, uses, fixed, rows, caps))
+        groups, uses = groups_and_uses(component.classes, weights(component.classes, names), ways)
+        taken = cheapest(search_program(component, survive, groups, uses))
     except GaveUpError:
         return None
     if taken is None:
         return Answer(None)
-    found = solution(component.classes, groups, [uses[number] for number in taken])
+    found = solution_of(component.classes, groups, [uses[number] for number in taken])
     reached = goal_values(component.classes, found)
     return Answer(found, tuple(Objective(name, reached[name], reached[name]) for name in names))
 
 
-def worths(classes: Sequence[NodeClass], names: Sequence[str]) -> dict[str, int]:
+def groups_and_uses(
+    classes: Sequence[NodeClass], worth: Mapping[str, int], ways: Callable[[Traits], Iterable[tuple[str, ...]]]
+) -> tuple[list[NodeGroup], list[Use]]:
+    """The groups, and all ways to use a node of each. Raises GaveUpError where there are too many."""
+    groups: list[NodeGroup] = []
+    uses: list[Use] = []
+    for alike in grouped(classes):
+        traits = classes[alike[0]].traits
+        costs = {routers: sessions_cost(traits, routers, worth) for routers in ways(traits)}
+        least = min(costs.values())
+        uses += [Use(len(groups), routers, cost - least) for routers, cost in costs.items()]
+        if len(uses) > USES:
+            raise GaveUpError
+        groups.append(NodeGroup(traits, cheapest_first(classes, alike, least, worth)))
+    return groups, uses
+
+
+def weights(classes: Sequence[NodeClass], names: Sequence[str]) -> dict[str, int]:
     """What a unit of each goal costs; nothing, where it is no goal.
 
     The goals are the digits of one number, the first the highest. Exact: as any two choices differ by less than
@@ -112,7 +105,7 @@ def grouped(classes: Sequence[NodeClass]) -> list[list[int]]:
     return list(found.values())
 
 
-def whole(traits: Traits) -> list[tuple[str, ...]]:
+def all_routers(traits: Traits) -> list[tuple[str, ...]]:
     """All routers of a node, with which its speaker peers under `all-attached`."""
     return [traits.routers]
 
@@ -129,7 +122,7 @@ def sessions_cost(traits: Traits, routers: Sequence[str], worth: Mapping[str, in
     return worth["sessions"] * len(routers) + worth["sessionMoves"] * changed
 
 
-def members(
+def cheapest_first(
     classes: Sequence[NodeClass], alike: Sequence[int], sessions: int, worth: Mapping[str, int]
 ) -> tuple[tuple[int, int], ...]:
     """What each node of a group costs with its speaker and the cheapest sessions, and its class; the cheapest first,
@@ -144,8 +137,8 @@ def members(
 
 
 def demands(
-    component: Component, survive: Sequence[Survive], groups: Sequence[Group], uses: Sequence[Use]
-) -> Iterator[Row]:
+    component: Component, survive: Sequence[Survive], groups: Sequence[NodeGroup], uses: Sequence[Use]
+) -> Iterator[UseSum]:
     """What each router asks for: redundancy, and survival of each domain that it is not in."""
     for router in component.routers:
         near = [number for number, use in enumerate(uses) if router.name in use.routers]
@@ -158,7 +151,7 @@ def demands(
                 yield tuple(outside), rule.number
 
 
-def limits(component: Component, groups: Sequence[Group], uses: Sequence[Use]) -> Iterator[Row]:
+def limits(component: Component, groups: Sequence[NodeGroup], uses: Sequence[Use]) -> Iterator[UseSum]:
     """The limits of each router, after the change and during it, as far as there are nodes enough to reach them."""
     for router in component.routers:
         if router.limit is None and router.spare is None:
@@ -172,25 +165,39 @@ def limits(component: Component, groups: Sequence[Group], uses: Sequence[Use]) -
                     yield tuple(numbers), most
 
 
-def fixed_members(groups: Sequence[Group], uses: Sequence[Use], caps: Iterable[Row]) -> list[int] | None:
-    """How many of the first members of each group are used in any case; None where that is not known.
+def fixed_members(groups: Sequence[NodeGroup], uses: Sequence[Use], caps: Iterable[UseSum]) -> list[int]:
+    """How many of the first members of each group are used in any case. Raises GaveUpError where that is not known.
 
     All pinned ones are, and those that cost less than nothing: a choice without one of them keeps every rule with it
     too, as long as no cap is in the way, and costs less.
     """
     found = [len(each.members) if each.traits.pinned else sum(cost < 0 for cost, _ in each.members) for each in groups]
     capped = {uses[number].group for numbers, _ in caps for number in numbers}
-    return None if any(found[number] and not groups[number].traits.pinned for number in capped) else found
+    if any(found[number] and not groups[number].traits.pinned for number in capped):
+        raise GaveUpError
+    return found
 
 
-def program(
-    groups: Sequence[Group],
-    uses: Sequence[Use],
-    fixed: Sequence[int],
-    rows: Mapping[tuple[int, ...], int],
-    caps: Sequence[Row],
+def search_program(
+    component: Component, survive: Sequence[Survive], groups: Sequence[NodeGroup], uses: Sequence[Use]
 ) -> Program:
-    """The program for the search; the first `fixed` members of each group, used in any case, cost nothing more."""
+    """The program for the search; the first members of each group that are used in any case cost nothing more.
+
+    Raises GaveUpError where the search would go too deep, or caps stand against members used in any case.
+    """
+    rows: dict[tuple[int, ...], int] = {}
+    for numbers, number in demands(component, survive, groups, uses):
+        rows[numbers] = max(number, rows.get(numbers, 0))
+        if len(rows) > DEPTH:
+            raise GaveUpError
+    caps = list(limits(component, groups, uses))
+    fixed = fixed_members(groups, uses, caps)
+    for group, count in enumerate(fixed):
+        if count:
+            every = tuple(number for number, use in enumerate(uses) if use.group == group)
+            rows[every] = max(count, rows.get(every, 0))
+    if sum(rows.values()) > DEPTH:
+        raise GaveUpError
     return Program(
         tuple(
             (0,) * free + tuple(cost for cost, _ in each.members[free:])
@@ -216,7 +223,7 @@ def containing(rows: Iterable[Sequence[int]], uses: int) -> list[tuple[int, ...]
     return list(map(tuple, found))
 
 
-def solution(classes: Sequence[NodeClass], groups: Sequence[Group], taken: Iterable[Use]) -> Solution:
+def solution_of(classes: Sequence[NodeClass], groups: Sequence[NodeGroup], taken: Iterable[Use]) -> Solution:
     """The solution in which nodes are used in these ways, the cheapest nodes of each group first."""
     speakers = [0] * len(classes)
     sessions = [[0] * len(each.traits.routers) for each in classes]

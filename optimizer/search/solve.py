@@ -1,4 +1,5 @@
-"""An answer for every component: small ones by one CP-SAT model, large ones as a covering program first."""
+"""An answer for every component: small ones by an exact search, others by one CP-SAT model, and large ones as a
+covering program first."""
 
 from __future__ import annotations
 
@@ -9,11 +10,8 @@ from msgspec import structs
 from ..model import Policy, Survive
 from ..progress import News, Tell, silent
 from .clock import Clock, ended_by_ctrl_c
-from .cp_model import Model
-from .goals import Answer, goal_names, pursue
-from .large import solve_large
-from .problem import shape
-from .reduce import Component, Problem, Solution
+from .goals import goal_names
+from .problem import Answer, Component, Problem, Solution, shape
 from .rules import soft_rules
 from .small import solve_small
 
@@ -30,15 +28,26 @@ def solve_component(
     before a first solution.
     """
     answer = solve_small(component, policy, survive)
-    if answer is not None:
-        return answer
+    return answer if answer is not None else solve_hard(component, policy, survive, clock, progress)
+
+
+def solve_hard(
+    component: Component, policy: Policy, survive: Sequence[Survive], clock: Clock, progress: Tell
+) -> Answer:
+    """As `solve_component`, by CP-SAT."""
+    # Imported here, as CP-SAT takes longer to import than most clusters take, which need none of it.
+    with clock.paused():
+        from .cp_sat_model import ComponentModel
+        from .large import solve_large
+        from .lexicographic import minimize_in_order
+
     if len(component.classes) > LARGE and not policy.best_effort:
         answer = solve_large(component, policy, survive, goal_names(policy), clock, progress)
         if answer is not None:
             return answer
     relaxed = soft_rules(component, survive) if policy.best_effort else []
-    model = Model(component, policy, survive, relaxed)
-    return pursue(model, goal_names(policy), (), clock, progress)
+    model = ComponentModel(component, policy, survive, relaxed)
+    return minimize_in_order(model, goal_names(policy), (), clock, progress)
 
 
 def solve(problem: Problem, progress: Tell = silent) -> list[tuple[Component, Answer]]:
@@ -58,7 +67,7 @@ def solve_all(problem: Problem, clock: Clock, progress: Tell) -> list[tuple[Comp
     if len(problem.components) == 1 or policy.max_moves is None:
         return solve_apart(problem, policy, clock, progress)
     answers = solve_apart(problem, structs.replace(policy, max_moves=None), Clock(clock.left() / 2, clock), progress)
-    used = sum(moves(component, answer.solution) for component, answer in answers if answer.solution)
+    used = sum(count_moves(component, answer.solution) for component, answer in answers if answer.solution)
     if used <= policy.max_moves or any(answer.solution is None for _, answer in answers):
         return answers
     progress("the budget of moves links all components: solving them as one")
@@ -83,7 +92,7 @@ def solve_apart(problem: Problem, policy: Policy, clock: Clock, progress: Tell) 
 
 
 def part(tell: Tell, number: int, parts: int) -> Tell:
-    """Tells which component the news is of."""
+    """Adds to the news which component it is of."""
     return lambda what: tell(structs.replace(what, part=number, parts=parts) if isinstance(what, News) else what)
 
 
@@ -96,7 +105,7 @@ def joined(components: Iterable[Component]) -> Component:
     )
 
 
-def moves(component: Component, solution: Solution) -> int:
+def count_moves(component: Component, solution: Solution) -> int:
     """Speakers that start or stop in a solution."""
     return sum(
         len(each.names) - count if each.traits.runs else count

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import islice
 
 from msgspec import structs
 
 from ..model import Cluster, Node
-from .reduce import Problem
+from .problem import Problem
 
 
-def excerpts(cluster: Cluster, problem: Problem) -> Callable[[Collection[str]], Cluster]:
+def parts_concerned(cluster: Cluster, problem: Problem) -> Callable[[Collection[str]], Cluster]:
     """A function that gives the part of a cluster that matters where some nodes are granted.
 
     Its reduction has the components that these nodes are in as the reduction of the whole has them. Exact: the granted
@@ -23,33 +23,20 @@ def excerpts(cluster: Cluster, problem: Problem) -> Callable[[Collection[str]], 
     nodes = {node.name: node for node in cluster.nodes}
     routers = {router.name: router for router in cluster.routers}
     component_of = {router.name: number for number, part in enumerate(problem.components) for router in part.routers}
-    routers_of: dict[str, list[str]] = {}
-    for router, attached in cluster.attachments.items():
-        for name in attached:
-            routers_of.setdefault(name, []).append(router)
-    known: dict[str, dict[str, Node]] = {rule.kind: {} for rule in problem.policy.survive}
-    for node in cluster.nodes:
-        for kind, values in known.items():
-            if kind in node.domains:
-                values.setdefault(node.domains[kind], node)
+    routers_of = routers_by_node(cluster)
+    known = domains_by_kind(cluster, [rule.kind for rule in problem.policy.survive])
 
-    def excerpt(granted: Collection[str]) -> Cluster:
+    def part_concerned(granted: Collection[str]) -> Cluster:
         numbers = sorted({component_of[router] for name in granted for router in routers_of.get(name, ())})
         parts = [problem.components[number] for number in numbers]
         names = {name for part in parts for each in part.classes for name in each.names} | set(granted)
         inside = sorted(router.name for part in parts for router in part.routers)
-        kept = [routers[name] for name in inside]
-        here = [nodes[name] for name in names]
-        others = {
-            node.name: node
-            for kind, values in known.items()
-            for node in elsewhere(
-                values,
-                {node.domains.get(kind) for node in here},
-                {router.domains.get(kind) for router in kept},
-            )
-        }
-        every = {node.name: node for node in here} | others
+        every = {name: nodes[name] for name in names}
+        here, kept = list(every.values()), [routers[name] for name in inside]
+        for kind, values in known.items():
+            own = {router.domains.get(kind) for router in kept}
+            for node in elsewhere(values, {node.domains.get(kind) for node in here}, own):
+                every[node.name] = node
         return structs.replace(
             cluster,
             nodes=tuple(every[name] for name in sorted(every)),
@@ -57,7 +44,26 @@ def excerpts(cluster: Cluster, problem: Problem) -> Callable[[Collection[str]], 
             attachments={name: tuple(node for node in cluster.attachments[name] if node in names) for name in inside},
         )
 
-    return excerpt
+    return part_concerned
+
+
+def routers_by_node(cluster: Cluster) -> dict[str, list[str]]:
+    """The routers that each node is attached to."""
+    found: dict[str, list[str]] = {}
+    for router, attached in cluster.attachments.items():
+        for name in attached:
+            found.setdefault(name, []).append(router)
+    return found
+
+
+def domains_by_kind(cluster: Cluster, kinds: Iterable[str]) -> dict[str, dict[str, Node]]:
+    """For each kind its domains, each with the first node in it."""
+    found: dict[str, dict[str, Node]] = {kind: {} for kind in kinds}
+    for node in cluster.nodes:
+        for kind, values in found.items():
+            if kind in node.domains:
+                values.setdefault(node.domains[kind], node)
+    return found
 
 
 def elsewhere(values: Mapping[str, Node], here: Collection[str | None], own: Collection[str | None]) -> Iterator[Node]:

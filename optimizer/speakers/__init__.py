@@ -2,21 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
+from ..errors import InputError
 from ..kube.kinds import CONTROLLER_REVISION, DAEMONSET, NODE, POD, Kind
 from .openelb import OpenELB
 from .product import Product
 
 DEFAULT = "openelb"
-"""The product that is assumed where the input tells of none."""
+"""The product that is assumed where the input says none."""
+
+NAMES = ("openelb", "metallb", "frr-k8s", "cilium", "calico")
+"""All that `--product` takes; those that are no key of PRODUCTS cannot be placed yet."""
 
 PRODUCTS: Mapping[str, Product] = {each.name: each for each in (OpenELB(),)}
 
 
 def product_named(name: str) -> Product:
-    """The product of that name; "" is the one that is assumed."""
-    return PRODUCTS[name or DEFAULT]
+    """The product of that name; "" is the one that is assumed. Raises InputError for one that cannot be placed."""
+    found = PRODUCTS.get(name or DEFAULT)
+    if found is None:
+        what = "is not supported yet" if name in NAMES else "is not known"
+        raise InputError(f"the product {name!r} {what}; supported: {', '.join(PRODUCTS)}")
+    return found
+
+
+def choose_product(seen: Collection[str], asked: str = "", expected: str = "") -> tuple[Product, bool]:
+    """Whose speakers they are, and whether that is only assumed.
+
+    `seen` are the products of which the input holds objects, `asked` is the one that the user names, whatever is seen,
+    and `expected` the one that a placement was made for. Raises InputError where these contradict each other, and where
+    several are seen and none is named.
+    """
+    if asked and expected and asked != expected:
+        raise InputError(f"--product {asked}: the placement is for {expected}")
+    if asked or (expected and (expected in seen or not seen)):
+        return product_named(asked or expected), False
+    listed = " and ".join(sorted(seen))
+    if expected:
+        raise InputError(f"the placement is for {expected}, the objects in the input are those of {listed}")
+    if len(seen) > 1:
+        raise InputError(
+            f"the input holds objects of {listed}: say with --product which of them the speakers belong to"
+        )
+    return product_named(next(iter(seen), "")), not seen
 
 
 def kinds_of(product: Product) -> dict[str, Kind]:

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 from msgspec import Struct
 
 from ..kube.changes import Change
+from ..kube.item import Items
 from ..kube.kinds import Kind
-from ..model import Cluster, Paths, Placement, Policy, Resources
+from ..kube.objects import Object
+from ..model import Cluster, LabelSelector, Paths, Peer, Placement, Policy, Resources, Router
 
 if TYPE_CHECKING:
     from ..kube.client import Api
@@ -26,8 +28,8 @@ Manifest = Mapping[str, Any]
 class PeerEdits(Struct, frozen=True):
     """What a product's peer objects need: `early` opens what is new, `late` closes what is no longer wanted.
 
-    `names` maps each router to the peer object that carries its sessions in the end. `resets` are the routers all of
-    whose sessions such an edit ends and begins anew.
+    `names` maps each router to the peer object (`Peer.name`) that carries its sessions in the end. `resets` are the
+    routers all of whose sessions such an edit ends and begins anew. Changes of node labels may be among the edits.
     """
 
     early: tuple[Change, ...] = ()
@@ -46,7 +48,10 @@ class SessionReport(Struct, frozen=True):
 
 
 class PeerReport(Struct, frozen=True):
-    """What is reported of one peer object: by node, the session. A node that is missing has not been heard of."""
+    """What is reported of one peer object (`Peer.name`): by node, the session.
+
+    A node that is missing has not been heard of: whether its session is up is unknown.
+    """
 
     peer: str
     sessions: Mapping[str, SessionReport] = {}
@@ -92,6 +97,10 @@ class Product(Protocol):
         """Its own kinds of objects, the one of the peer objects first."""
 
     @property
+    def structs(self) -> Mapping[str, type[Object]]:
+        """The fields that are read of the objects of each of its kinds, by the kind's name."""
+
+    @property
     def daemonset(self) -> str:
         """The name of the DaemonSet that carries its speakers, unless another one is named."""
 
@@ -101,12 +110,36 @@ class Product(Protocol):
 
     @property
     def restrictable(self) -> bool:
-        """Whether that DaemonSet may be restricted to some nodes; an agent that every node needs may not, and is
-        steered by peer objects alone."""
+        """Whether that DaemonSet may be restricted to some nodes.
+
+        An agent that every node needs may not: it is steered by peer objects alone, its DaemonSet, the speaker label
+        and taints are left as they are, and a speaker is then an agent that has a session.
+        """
 
     @property
     def next_hop(self) -> Literal["all", "self"]:
         """Whom a speaker announces as next hops: nodes in general, or itself alone."""
+
+    def read(self, items: Mapping[str, Items], warnings: list[str]) -> tuple[tuple[Peer, ...], Mapping[str, Any]]:
+        """The peer objects, sorted, that ask for sessions, and `Cluster.settings`, which this product alone reads.
+
+        `items` holds the objects of every one of its kinds, by the kind's name; `warnings` are added to. Raises
+        InputError.
+        """
+
+    def selected(self, peer: Peer, select: Callable[[LabelSelector | None], tuple[str, ...]]) -> tuple[str, ...]:
+        """The nodes, sorted, whose speakers a peer object lets peer, whether they run or not.
+
+        `select` gives the nodes, sorted, that a selector matches.
+        """
+
+    def sessions(
+        self, cluster: Cluster, routers: Sequence[Router], select: Callable[[LabelSelector | None], tuple[str, ...]]
+    ) -> Mapping[str, tuple[str, ...]]:
+        """`Today.sessions`: for every router the running speakers that the peer objects give a session with it.
+
+        `routers` are those of the cluster, each with its peer object's name; what is returned is sorted.
+        """
 
     def edit_peers(self, cluster: Cluster, policy: Policy, placement: Placement, labelled: frozenset[str]) -> PeerEdits:
         """The edits of the peer objects that give exactly the placement's sessions.
@@ -152,7 +185,7 @@ class Product(Protocol):
         """Whose turn it is to start; `interval` is the most seconds between two looks."""
 
     def removable(self, manifest: Manifest) -> bool:
-        """Whether a peer object is one that we have made, or led elsewhere to be removed."""
+        """Whether a peer object is one that we have made, or parked to be removed."""
 
     def probes(self) -> Probes:
         """What the exported scripts ask."""

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -28,19 +27,6 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
     result = run(command, "--help")
     assert result.exit_code == 0
     assert f"Example: bgp-speakers {command}" in result.output.replace("\n", " ")
-
-
-def test_every_command_is_in_the_readme() -> None:
-    readme = (EXAMPLES.parent / "README.md").read_text()
-    for command in COMMANDS:
-        assert f"bgp-speakers {command}" in readme
-
-
-def test_every_option_of_optimize_is_in_the_readme() -> None:
-    readme = (EXAMPLES.parent / "README.md").read_text()
-    for parameter in main.commands["optimize"].params:
-        if isinstance(parameter, click.Option):
-            assert f"`{parameter.opts[-1]}" in readme or f"`{parameter.opts[0]}" in readme
 
 
 def test_the_placement_has_the_fields_of_the_contract(tmp_path: Path) -> None:

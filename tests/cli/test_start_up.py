@@ -35,13 +35,25 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("command", [["--help"], ["--version"], ["optimize", "--help"], ["export", "--help"]])
+@pytest.mark.parametrize(
+    "command", [["--help"], ["--version"], ["optimize", "--help"], ["export", "--help"], ["schema", "policy"]]
+)
 def test_help_needs_neither_solver_nor_yaml(command: list[str]) -> None:
     assert not imported(*command) & (NEVER | SOLVER | {"yaml", "jsonpatch"})
 
 
 def test_each_command_imports_what_its_job_needs(folder: Path) -> None:
     placement, cluster = folder / "placement.json", folder / "in.json"
-    assert not imported("optimize", cluster, "-o", placement) & (NEVER | {"yaml"})
+    assert not imported("optimize", cluster, "-o", placement) & (NEVER | SOLVER | {"yaml"})
     assert not imported("verify", placement, cluster) & (NEVER | SOLVER | {"yaml", "jsonpatch"})
     assert not imported("export", placement, cluster, "-o", folder / "out") & (NEVER | SOLVER)
+
+
+def test_a_small_cluster_is_optimized_without_the_solver(folder: Path) -> None:
+    cluster = Path(__file__).parents[2] / "examples" / "2-leaf-routers" / "cluster.yaml"
+    for way in ("all-attached", "selected"):
+        assert not imported("optimize", cluster, "--peering", way, "-o", folder / way) & (NEVER | SOLVER)
+
+
+def test_what_small_components_do_without_takes_the_solver(folder: Path) -> None:
+    assert "ortools" in imported("optimize", folder / "in.json", "--best-effort", "-o", folder / "best-effort")

@@ -65,7 +65,7 @@ def peer(name: str, address: str, raw: Mapping[str, Any] | None = None, asn: int
         "spec": spec,
         "status": {"nodesPeerStatus": {}},
     }
-    return Peer(name, address, asn, selector(raw), manifest)
+    return Peer(name, address, asn, selector(raw), manifest, parked=address == "192.0.2.1")
 
 
 def daemonset(pod: Mapping[str, Any] | None = None, name: str = DAEMONSET[2], **spec: Any) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from optimizer.errors import InternalError
 from optimizer.exports.check import check_export
 from optimizer.exports.export import export
 from optimizer.inputs.cluster import read_cluster
-from optimizer.inputs.topology import read_topology, with_topology
+from optimizer.inputs.routers import with_topology
+from optimizer.inputs.topology import read_topology
 from optimizer.kube.changes import Patch
 from optimizer.kube.patches import set_field
 from optimizer.model import Policy

@@ -17,7 +17,8 @@ from optimizer.errors import InputError
 from optimizer.inputs.cluster import read_cluster
 from optimizer.inputs.placement import placement_to_json, read_placement
 from optimizer.inputs.policy import parse_policy, policy_to_data, read_policy
-from optimizer.inputs.topology import parse_topology, read_topology, with_topology
+from optimizer.inputs.routers import with_topology
+from optimizer.inputs.topology import parse_topology, read_topology
 from optimizer.model import Placement, Policy, Survive
 from tests.objects import conf, daemonset, list_of, node, peer, pod, speaker_pod, write
 
@@ -131,7 +132,7 @@ def read(kind: str, folder: Path, data: bytes) -> None:
         return
     topology = read_topology(file) if kind == "topology" else parse_topology(TOPOLOGY, "t")
     cluster = read_cluster([str(write(folder / "good.json", CLUSTER) if kind == "topology" else file)])
-    for warning in with_topology(cluster, topology, [Survive("rack")]).warnings:
+    for warning in with_topology(cluster, topology, Policy(survive=(Survive("rack"),))).warnings:
         assert warning.isprintable()
     placement_to_json(Placement("optimal"), Policy(), topology)
 

@@ -16,8 +16,9 @@ from optimizer.errors import InputError
 from optimizer.inputs import text as documents
 from optimizer.inputs.attachments import read_attachments
 from optimizer.inputs.cluster import read_cluster
-from optimizer.inputs.topology import parse_topology, with_topology
-from optimizer.model import Survive
+from optimizer.inputs.routers import with_topology
+from optimizer.inputs.topology import parse_topology
+from optimizer.model import Policy, Survive
 from tests.objects import Object, daemonset, list_of, node, peer, pod, read, write
 
 OBJECTS = [
@@ -109,7 +110,7 @@ def test_a_manifest_has_no_status(tmp_path: Path) -> None:
 def test_equal_values_are_held_once(tmp_path: Path) -> None:
     tainted = [node(f"n{i}", {"rack": "r1"}, taints=[{"key": "gpu", "effect": "NoSchedule"}]) for i in range(2)]
     topology = parse_topology({"failureDomains": [{"kind": "rack", "nodeLabel": "rack"}]}, "t")
-    one, two = with_topology(read(tmp_path, *tainted), topology, [Survive("rack")]).nodes
+    one, two = with_topology(read(tmp_path, *tainted), topology, Policy(survive=(Survive("rack"),))).nodes
     assert one.taints is two.taints
     assert one.domains is two.domains
 

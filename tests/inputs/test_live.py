@@ -22,6 +22,9 @@ LABELS = {"app": "openelb", "component": "speaker"}
 RBAC = Path(__file__).parents[2] / "examples" / "live" / "rbac.yaml"
 
 
+NOTHING = Live(Cluster(()), None)
+
+
 def objects() -> list[Object]:
     """Three nodes, two speakers, pods of others, one BgpPeer."""
     return [
@@ -59,7 +62,7 @@ def test_a_live_cluster_is_what_a_dump_gives_without_the_room(api: Api, tmp_path
 
 def test_no_list_of_all_pods_is_asked_for(server: Server, api: Api) -> None:
     read_live(api)
-    requested_on(api, ["n1", "n3"], None)
+    requested_on(api, ["n1", "n3"], NOTHING)
     for request in server.asked("pods"):
         spaced = f"/namespaces/{SYSTEM}/" in request.path and request.query["labelSelector"]
         assert spaced or "spec.nodeName=" in request.query["fieldSelector"]
@@ -87,13 +90,13 @@ def test_the_daemonset_is_whole(server: Server, api: Api) -> None:
 
 def test_room_is_looked_up_for_single_nodes(api: Api) -> None:
     live = read_live(api)
-    found = requested_on(api, ["n3", "n1", "n2"], live.daemonset)
+    found = requested_on(api, ["n3", "n1", "n2"], live)
     assert found == {"n1": Resources(1000, 0, 1), "n2": Resources(), "n3": Resources(2000, 0, 1)}
 
 
 def test_pods_that_ended_request_nothing(server: Server, api: Api) -> None:
     server.objects += [pod(phase, "n2", phase=phase, requests={"cpu": "1"}) for phase in ("Succeeded", "Failed")]
-    assert requested_on(api, ["n2"], None) == {"n2": Resources()}
+    assert requested_on(api, ["n2"], NOTHING) == {"n2": Resources()}
 
 
 def live_of(server: Server, api: Api, *changed: Object, without: str = "") -> Live:
@@ -109,14 +112,16 @@ def test_without_speakers_pods_none_runs_and_nothing_is_guessed(server: Server, 
 def test_a_pod_whose_node_is_gone_runs_no_more(server: Server, api: Api) -> None:
     live = live_of(server, api, speaker_pod("gone", labels=LABELS))
     assert live.cluster.today.speakers == ("n1", "n2")
-    assert live.cluster.warnings == ("1 speakers' nodes are gone, such as gone: they are taken as not running",)
+    assert live.cluster.warnings == ("1 speakers' nodes are gone, such as gone: they are assumed not to run",)
 
 
 def test_without_openelb_there_are_no_peers(server: Server, api: Api) -> None:
     server.openelb = False
     live = live_of(server, api, without="DaemonSet")
     assert (live.daemonset, live.cluster.peers, live.cluster.speaker) == (None, (), None)
-    assert live.cluster.warnings[0].startswith("no speaker DaemonSet in the input")
+    assumed, missing, *_ = live.cluster.warnings
+    assert assumed.startswith("nothing in the cluster says which product the speakers belong to: OpenELB is assumed")
+    assert missing.startswith("no speaker DaemonSet in the input")
 
 
 def test_another_version_of_openelb_is_refused(server: Server, api: Api) -> None:
@@ -157,7 +162,7 @@ def test_a_cluster_without_nodes_and_one_that_allows_nothing(server: Server, api
 
 def test_the_reader_s_role_allows_what_is_asked_for_and_no_more(server: Server, api: Api) -> None:
     read_live(api)
-    requested_on(api, ["n1"], None)
+    requested_on(api, ["n1"], NOTHING)
     documents: list[Any] = list(yaml.safe_load_all(RBAC.read_text()))
     roles = {each["metadata"]["name"]: each for each in documents if each["kind"] == "ClusterRole"}
     allowed = {

@@ -9,9 +9,10 @@ import pytest
 
 from optimizer.errors import InputError
 from optimizer.inputs.node_index import NodeIndex
-from optimizer.inputs.topology import parse_topology, with_topology
+from optimizer.inputs.routers import with_topology
+from optimizer.inputs.topology import parse_topology
 from optimizer.kube.selectors import selects
-from optimizer.model import Cluster, LabelSelector, Node, Requirement, Survive
+from optimizer.model import Cluster, LabelSelector, Node, Policy, Requirement, Survive
 from tests.objects import Object, daemonset, node, peer, read, speaker_pod
 
 RACK = "openelb.kubesphere.io/rack"
@@ -25,7 +26,7 @@ NODES = (
 
 def joined(folder: Path, topology: Object | None = None, *objects: Object, survive: tuple[str, ...] = ()) -> Cluster:
     parsed = parse_topology(topology or {}, "t.yaml")
-    return with_topology(read(folder, *NODES, *objects), parsed, [Survive(kind) for kind in survive])
+    return with_topology(read(folder, *NODES, *objects), parsed, Policy(survive=tuple(map(Survive, survive))))
 
 
 def refused(folder: Path, topology: Object, *objects: Object, survive: tuple[str, ...] = ()) -> str:

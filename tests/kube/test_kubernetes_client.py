@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optimizer.inputs.cluster import read_cluster
-from optimizer.inputs.topology import Topology, with_topology
+from optimizer.inputs.routers import with_topology
+from optimizer.inputs.topology import Topology
 from optimizer.kube.quantities import parse_quantity
 from optimizer.model import Policy
 from optimizer.placements.optimize import optimize

@@ -17,7 +17,8 @@ from msgspec.structs import replace
 from optimizer.checks.placement import check_placement
 from optimizer.cli.main import main
 from optimizer.inputs.policy import parse_policy, policy_to_data
-from optimizer.inputs.topology import Topology, parse_topology, with_topology
+from optimizer.inputs.routers import with_topology
+from optimizer.inputs.topology import Topology, parse_topology
 from optimizer.kube.client import Api
 from optimizer.model import Cluster, Goal, NodeRules, Placement, Policy, Resources, SpeakerNeeds, Survive
 from optimizer.placements.live import optimize_live, without_head_room
@@ -55,7 +56,7 @@ def best(placement: Placement) -> list[tuple[str, int, int]]:
 
 def full_dump(folder: Path, server: Server, policy: Policy, topology: Topology) -> Cluster:
     cluster = read(folder, *server.objects)
-    return with_topology(cluster, topology, policy.survive, layer2=policy.mode != "bgp")
+    return with_topology(cluster, topology, policy)
 
 
 def test_one_round_where_the_chosen_nodes_have_room(server: Server, api: Api) -> None:
@@ -65,7 +66,7 @@ def test_one_round_where_the_chosen_nodes_have_room(server: Server, api: Api) ->
     assert placement.speakers == ("r1-00", "r1-01", "r2-00", "r2-01")
     assert rounds == 1
     assert looked_at(server) == set(placement.speakers)
-    told = "room was looked up on 4 of 40 nodes in 1 round; the others are taken to have room"
+    told = "room was looked up on 4 of 40 nodes in 1 round; the others are assumed to have room"
     assert told in placement.warnings
     assert (
         "how full a node is does not count in the cost of a live cluster (nodes.headRoom: false)" in placement.warnings

@@ -14,7 +14,8 @@ from msgspec.structs import replace
 
 from optimizer.errors import InputError
 from optimizer.inputs.cluster import read_cluster
-from optimizer.inputs.topology import Topology, with_topology
+from optimizer.inputs.routers import with_topology
+from optimizer.inputs.topology import Topology
 from optimizer.kube.changes import Patch, Restart
 from optimizer.kube.patches import merge
 from optimizer.model import Cluster, Placement, Router

@@ -14,9 +14,10 @@ from optimizer.errors import ConflictError, ForeignError, InternalError, LiveErr
 from optimizer.kube.changes import Change, Create, Delete, Label, Patch, Restart, TaintNodes
 from optimizer.kube.client import Api, connect
 from optimizer.kube.patches import json_patch
-from optimizer.model import PARKED_ADDRESS, Taint
+from optimizer.model import Taint
 from optimizer.rollout.writer import TRIES, Writer
 from optimizer.speakers import product_named
+from optimizer.speakers.openelb.kinds import PARKED_ADDRESS
 from optimizer.speakers.openelb.peers import CREATED
 from tests.live_server import PLURALS, Answer, Request, Server, failure, kubeconfig, serving
 from tests.objects import SPEAKER, SYSTEM, Object, daemonset, node, peer

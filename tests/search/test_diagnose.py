@@ -8,8 +8,8 @@ from msgspec.structs import replace
 from optimizer.model import Cluster, Conflict, Node, NodeRules, Policy, Resources, Router, SpeakerNeeds, Survive, Today
 from optimizer.placements.optimize import optimize
 from optimizer.search.clock import Clock
-from optimizer.search.conflict import conflict, holds
-from optimizer.search.cp_model import Model
+from optimizer.search.conflict import conflict, satisfiable
+from optimizer.search.cp_sat_model import ComponentModel
 from optimizer.search.reduce import reduce
 from tests.builders import cluster_of, single_tor
 from tests.instances import problems
@@ -133,9 +133,9 @@ def test_conflicts_are_minimal(problem: tuple[Cluster, Policy]) -> None:
     for component in reduced.components:
         clock = Clock(60)
         rules = conflict(component, policy, reduced.survive, [], clock)
-        assert bool(rules) != holds(component, policy, reduced.survive, [], clock)
-        every = set(Model(component, policy, reduced.survive, explain=True).literals)
+        assert bool(rules) != satisfiable(component, policy, reduced.survive, [], clock)
+        every = set(ComponentModel(component, policy, reduced.survive, explain=True).literals)
         for rule in rules:
             # Without this one rule the others of the conflict hold together.
             left_out = every - set(rules) | {rule}
-            assert holds(component, policy, reduced.survive, left_out, clock)
+            assert satisfiable(component, policy, reduced.survive, left_out, clock)

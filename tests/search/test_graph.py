@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optimizer.model import Node
-from optimizer.search.graph import Group, components, hanging_on_domain, hanging_on_one_node, warnings
+from optimizer.search.graph import EquallyAttached, components, hanging_on_domain, hanging_on_one_node, warnings
 
 
-def group(routers: str, *nodes: str, **domains: str) -> Group:
-    return Group(tuple(routers.split()), [Node(name, domains=domains) for name in nodes or ("n1", "n2")])
+def group(routers: str, *nodes: str, **domains: str) -> EquallyAttached:
+    return EquallyAttached(tuple(routers.split()), [Node(name, domains=domains) for name in nodes or ("n1", "n2")])
 
 
 def test_routers_joined_by_a_shared_node_are_one_component() -> None:
@@ -69,7 +69,7 @@ def test_what_a_router_hangs_on_are_the_cut_points_of_the_graph(nodes: list[tupl
         way = ("zone", zone) if zone else ("node", node.name)
         by_node.add_edges_from([("cluster", ("node", node.name)), *((("node", node.name), to) for to in routers)])
         by_zone.add_edges_from([("cluster", way), *((way, to) for to in routers)])
-    found = [Group(routers, members) for routers, members in groups.items()]
+    found = [EquallyAttached(routers, members) for routers, members in groups.items()]
     assert {("node", name, to) for name, to in hanging_on_one_node(found)} == cut_off(by_node, "node")
     assert {("zone", zone, to) for zone, to in hanging_on_domain(found, "zone")} == cut_off(by_zone, "zone")
 

@@ -12,9 +12,10 @@ from optimizer.model import Cluster, Node, Peering, Policy, Router, Survive, Tod
 from optimizer.placements.optimize import optimize
 from optimizer.progress import silent
 from optimizer.search.clock import Clock
-from optimizer.search.cp_model import Model
-from optimizer.search.goals import goal_names, pursue
+from optimizer.search.cp_sat_model import ComponentModel
+from optimizer.search.goals import goal_names
 from optimizer.search.large import solve_large
+from optimizer.search.lexicographic import minimize_in_order
 from optimizer.search.reduce import reduce
 from optimizer.search.solve import LARGE, solve_component
 from tests.instances import problems
@@ -26,7 +27,7 @@ def agree(cluster: Cluster, policy: Policy) -> int:
     problem = reduce(cluster, policy)
     names, taken = goal_names(policy), 0
     for component in problem.components if not policy.best_effort else ():
-        whole = pursue(Model(component, policy, problem.survive), names, (), Clock(60), silent)
+        whole = minimize_in_order(ComponentModel(component, policy, problem.survive), names, (), Clock(60), silent)
         large = solve_large(component, policy, problem.survive, names, Clock(60), silent)
         if large is not None:
             assert large.objectives == whole.objectives

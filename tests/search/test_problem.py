@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from optimizer.search.problem import shape
-from optimizer.search.reduce import Component, NodeClass, RouterNeed, Traits
+from optimizer.search.problem import Component, NodeClass, RouterNeed, Traits, shape
 
 RACKS = (("rack", "r1"), ("rack", "r2"))
 PLAIN = Component(

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from optimizer.model import (
+    Cluster,
     LabelSelector,
     Node,
     NodeCost,
@@ -22,11 +23,13 @@ from optimizer.model import (
     Today,
 )
 from optimizer.search.eligibility import judgement, restrictions, session_capacity, tenths
-from optimizer.search.reduce import Component, NodeClass, Solution, Traits, expand, reduce
+from optimizer.search.problem import Component, NodeClass, Solution, Traits
+from optimizer.search.reduce import expand, reduce
 from tests.builders import cluster_of, dual_tor
 
 GI = 2**30
 SPEAKER = Speaker("openelb-system", "openelb-speaker", {}, None, (), Resources(100, GI), True, {})
+INPUT = Cluster((), speaker=SPEAKER)
 
 
 def test_equal_nodes_are_one_class_and_racks_are_components() -> None:
@@ -94,11 +97,11 @@ def test_an_affinity_of_ours_alone_restricts_nothing() -> None:
 
 def test_room_is_counted_per_resource_and_session() -> None:
     node = Node("n", allocatable=Resources(1000, 10 * GI, 10), requested=Resources(500, GI, 9))
-    assert session_capacity(SPEAKER, Policy())(node) >= 10**6
+    assert session_capacity(INPUT, Policy())(node) >= 10**6
     needs = SpeakerNeeds(per_session=Resources(100, 2 * GI))
-    assert session_capacity(SPEAKER, Policy(speaker=needs))(node) == 4
-    assert session_capacity(SPEAKER, Policy())(replace(node, requested=Resources(950, GI, 9))) == -1
-    assert session_capacity(SPEAKER, Policy())(replace(node, requested=Resources(0, 0, 10))) == -1
+    assert session_capacity(INPUT, Policy(speaker=needs))(node) == 4
+    assert session_capacity(INPUT, Policy())(replace(node, requested=Resources(950, GI, 9))) == -1
+    assert session_capacity(INPUT, Policy())(replace(node, requested=Resources(0, 0, 10))) == -1
 
 
 def test_cost_adds_policy_preference_role_and_how_full_the_node_is() -> None:

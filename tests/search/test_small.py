@@ -15,9 +15,11 @@ from optimizer.model import GOALS, Cluster, Goal, Peering, Policy, Survive
 from optimizer.progress import silent
 from optimizer.search.branch_and_bound import Column, GaveUpError, Program, cheapest
 from optimizer.search.clock import Clock
-from optimizer.search.cp_model import Model
-from optimizer.search.goals import goal_names, pursue
-from optimizer.search.reduce import Component, NodeClass, RouterNeed, Traits, reduce
+from optimizer.search.cp_sat_model import ComponentModel
+from optimizer.search.goals import goal_names
+from optimizer.search.lexicographic import minimize_in_order
+from optimizer.search.problem import Component, NodeClass, RouterNeed, Traits
+from optimizer.search.reduce import reduce
 from optimizer.search.small import DEPTH, USES, solve_small
 from optimizer.search.solve import solve
 from tests.builders import dual_tor
@@ -93,18 +95,18 @@ def test_the_values_are_those_of_the_model_and_the_solution_reaches_them(problem
         found = solve_small(component, policy, survive)
         if found is None:
             continue
-        model = Model(component, policy, survive)
-        known = pursue(model, goal_names(policy), (), Clock(60), silent)
+        model = ComponentModel(component, policy, survive)
+        known = minimize_in_order(model, goal_names(policy), (), Clock(60), silent)
         assert found.objectives == known.objectives
         if found.solution is None:
             assert known.solution is None
             continue
-        model = Model(component, policy, survive)
+        model = ComponentModel(component, policy, survive)
         for number, each in enumerate(component.classes):
-            model.cp.add(model.x[number] == found.solution.speakers[number])
+            model.cp.add(model.variables[number] == found.solution.speakers[number])
             for router, count in zip(each.traits.routers, found.solution.sessions[number], strict=True):
-                model.cp.add(model.s[number][router] == count)
-        assert pursue(model, goal_names(policy), (), Clock(60), silent).objectives == found.objectives
+                model.cp.add(model.variables[model.columns.sessions[number][router]] == count)
+        assert minimize_in_order(model, goal_names(policy), (), Clock(60), silent).objectives == found.objectives
 
 
 def rack(routers: int, sizes: tuple[int, ...] = (4, 4), needed: int = 2, runs: bool = False) -> Component:
@@ -149,7 +151,7 @@ def test_speakers_that_are_to_stay_stay_unless_a_limit_is_in_the_way() -> None:
     assert [goal.value for goal in found.objectives] == [0, 8]
     tight = replace(running, routers=tuple(replace(router, limit=5) for router in running.routers))
     assert solve_small(tight, policy, CHASSIS) is None
-    known = pursue(Model(tight, policy, CHASSIS), policy.goals, (), Clock(60), silent)
+    known = minimize_in_order(ComponentModel(tight, policy, CHASSIS), policy.goals, (), Clock(60), silent)
     assert [goal.value for goal in known.objectives] == [3, 5]
 
 
@@ -226,7 +228,10 @@ def test_each_goal_alone(goal: Goal) -> None:
     component, policy = rack(2, runs=True), Policy(peering="selected", goals=(goal,))
     found = solve_small(component, policy, CHASSIS)
     assert found is not None
-    assert found.objectives == pursue(Model(component, policy, CHASSIS), (goal,), (), Clock(60), silent).objectives
+    assert (
+        found.objectives
+        == minimize_in_order(ComponentModel(component, policy, CHASSIS), (goal,), (), Clock(60), silent).objectives
+    )
 
 
 def test_a_limit_one_below_the_nodes_counts() -> None:

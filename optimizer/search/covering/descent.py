@@ -16,10 +16,12 @@ from msgspec import Struct
 from ...errors import NoAnswerError
 from ...progress import News, Tell
 from ..clock import Clock
-from .local_search import LocalSearch, greedy, plain_cover
-from .lp_bounds import at_most, even, narrowed, relax
+from ..goals import LinearGoal
+from .greedy import greedy, plain_cover
+from .local_search import LocalSearch
+from .lp_bounds import even, narrowed, relax, with_goal_at_most
 from .neighbourhood import Neighbourhoods, Outcome, Trial
-from .program import Covering, Goal, weighed, without_dominated
+from .program import Covering, weighed, without_dominated
 
 STEPS = 1000
 """Steps of local search in the first round, about 0.1 s."""
@@ -44,7 +46,9 @@ class Cover(Struct, frozen=True):
     bounds: tuple[int, ...]
 
 
-def cover(covering: Covering, goals: Sequence[Goal], running: Sequence[int], clock: Clock, tell: Tell) -> Cover | None:
+def cover(
+    covering: Covering, goals: Sequence[LinearGoal], running: Sequence[int], clock: Clock, tell: Tell
+) -> Cover | None:
     """The best choice of columns; None where no choice keeps all rules.
 
     `running` is today's choice, from which one of the first searches starts. Raises NoAnswerError where the time ends
@@ -56,7 +60,7 @@ def cover(covering: Covering, goals: Sequence[Goal], running: Sequence[int], clo
         return None
     x = first
     bounds: list[int] = []
-    loose: list[Goal] = []
+    loose: list[LinearGoal] = []
     for number, goal in enumerate(goals):
         same = [earlier for earlier in range(number) if goals[earlier].costs == goal.costs]
         if same:
@@ -66,17 +70,17 @@ def cover(covering: Covering, goals: Sequence[Goal], running: Sequence[int], clo
         # A goal that cannot be proved must leave time for those after it.
         part = Clock(clock.left() * (1.0 if last else 0.6), clock)
         descent = Descent(covering, goal, x, loose, part, tell)
-        descent.run()
+        descent.descend()
         x, value, relaxation = descent.x, descent.value, descent.relaxation
         bounds.append(descent.bound)
         if relaxation.least(goal) < value:
             loose.append(goal)  # nothing but its own rule holds it, which local search does not see
-        covering = at_most(narrowed(covering, goal, relaxation, value) or covering, goal, value)
+        covering = with_goal_at_most(narrowed(covering, goal, relaxation, value) or covering, goal, value)
     return Cover(tuple(x), tuple(min(bound, goal.value(x)) for bound, goal in zip(bounds, goals, strict=True)))
 
 
 def first_choice(
-    covering: Covering, goals: Sequence[Goal], running: Sequence[int], clock: Clock
+    covering: Covering, goals: Sequence[LinearGoal], running: Sequence[int], clock: Clock
 ) -> Sequence[int] | None:
     """A choice that keeps all rules: the best of several greedy ones, or what a search finds from there; None where
     there is none. Raises NoAnswerError."""
@@ -91,11 +95,11 @@ def first_choice(
         return min(good, key=lambda start: [goal.value(start) for goal in goals])
     found = None
     if min(costs, default=0) >= 0 and covering.rows:
-        found = LocalSearch(covering, costs, starts[0]).run(10 * STEPS, lambda: clock.over, covering.keeps)
+        found = LocalSearch(covering, costs, starts[0]).improve(10 * STEPS, lambda: clock.over, covering.keeps)
     if found is not None:
         return found
     every = range(len(covering.upper))
-    trial = Trial(covering, Goal("any", (0,) * len(costs)), starts[0], every, 0, clock)
+    trial = Trial(covering, LinearGoal("any", (0,) * len(costs)), starts[0], every, 0, clock)
     trial.search.first()
     outcome = trial.outcome()
     if outcome.x is None and not outcome.done:
@@ -113,9 +117,9 @@ class Descent:
     def __init__(
         self,
         covering: Covering,
-        goal: Goal,
+        goal: LinearGoal,
         x: Sequence[int],
-        loose: Sequence[Goal],
+        loose: Sequence[LinearGoal],
         clock: Clock,
         tell: Tell,
     ) -> None:
@@ -129,7 +133,7 @@ class Descent:
         self.effort = self.turns = 1
         self.steps = STEPS
 
-    def run(self) -> None:
+    def descend(self) -> None:
         """Until the value is proved, or the time is over.
 
         In each round the proof goes on beside the searches for something better. What comes first by the clock must
@@ -138,7 +142,7 @@ class Descent:
         """
         self.tell(News(self.goal.name, self.value, min(self.value, self.bound)))
         if self.local:
-            self.take(self.local.run(STEPS // 4, lambda: self.clock.over, self.covering.keeps))
+            self.take(self.local.improve(STEPS // 4, lambda: self.clock.over, self.covering.keeps))
         if not self.open():
             return
         self.relaxation = relax(self.covering, self.goal, Clock(self.clock.left() / 2, self.clock))
@@ -194,7 +198,7 @@ class Descent:
             if self.x is not self.local.best:
                 self.local.restart(self.x)
             before = self.value
-            self.take(self.local.run(self.steps, hopeless, self.covering.keeps))
+            self.take(self.local.improve(self.steps, hopeless, self.covering.keeps))
             local_won = self.value < before
         before, stuck = self.value, False
         for _ in range(self.turns):

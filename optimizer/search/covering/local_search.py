@@ -1,6 +1,6 @@
-"""First choices of columns: greedy, and a local search that weighs the rows it keeps missing.
+"""A local search through choices of columns that weighs the rows it keeps missing.
 
-The local search follows C. Gao, T. Weise, J. Li, A weighting-based local search heuristic algorithm for the set
+It follows C. Gao, T. Weise, J. Li, A weighting-based local search heuristic algorithm for the set
 covering problem (2014): take out the column that is missed least, put in the one that helps a missed row most, and let
 every row that stays missed count more from then on. Here rows may ask for more than one, columns may be taken more
 than once, and caps are rows that miss the other way round.
@@ -8,101 +8,16 @@ than once, and caps are rows that miss the other way round.
 
 from __future__ import annotations
 
-import heapq
 import random
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from ortools.set_cover.python import set_cover
 
-from .program import Covering, members
-
-EXACT = 1 << 50
-"""Sums up to this are exact in floating point."""
+from .greedy import positive
+from .program import Covering, rows_by_column
 
 PATIENCE = 256
 """Steps between two looks at the clock."""
-
-
-def greedy(covering: Covering, costs: Sequence[int], start: Sequence[int]) -> list[int]:
-    """From `start` on, the column that is cheapest for each row it helps, again and again; then whatever is not
-    needed goes, the dearest first. Caps are kept, so that rows may be left missed."""
-    x = [max(low, min(value, high)) for low, value, high in zip(covering.lower, start, covering.upper, strict=True)]
-    rows, caps = (*covering.rows, *covering.survival), covering.caps
-    rows_of, caps_of = members(rows, len(x)), members(caps, len(x))
-    need = [row.number - sum(x[column] for column in row.columns) for row in rows]
-    room = [cap.number - sum(x[column] for column in cap.columns) for cap in caps]
-    price = positive(costs)
-
-    def helps(column: int) -> int:
-        if x[column] >= covering.upper[column] or any(room[cap] <= 0 for cap in caps_of[column]):
-            return 0
-        return sum(need[row] > 0 for row in rows_of[column])
-
-    def put(column: int, step: int) -> None:
-        x[column] += step
-        for row in rows_of[column]:
-            need[row] -= step
-        for cap in caps_of[column]:
-            room[cap] -= step
-
-    heap = [(price[column] / gain, column) for column in range(len(x)) if (gain := helps(column))]
-    heapq.heapify(heap)
-    while heap:
-        _, column = heapq.heappop(heap)
-        gain = helps(column)
-        if not gain:
-            continue
-        rate = price[column] / gain  # it may have grown since, but never falls
-        if not heap or (rate, column) <= heap[0]:
-            put(column, 1)
-            gain = helps(column)
-            rate = price[column] / gain if gain else 0
-        if gain:
-            heapq.heappush(heap, (rate, column))
-    for column in sorted((column for column in range(len(x)) if x[column]), key=lambda each: (-costs[each], each)):
-        while (
-            x[column] > covering.lower[column] and costs[column] >= 0 and all(need[row] < 0 for row in rows_of[column])
-        ):
-            put(column, -1)
-    return x
-
-
-def positive(costs: Sequence[int]) -> list[float]:
-    """Costs to divide by: what costs nothing counts as a hundredth of the least cost."""
-    least = min((cost for cost in costs if cost > 0), default=1)
-    return [cost if cost > 0 else least / 100 for cost in costs]
-
-
-def plain_cover(covering: Covering, costs: Sequence[int]) -> list[int] | None:
-    """The greedy and steepest search of `ortools.set_cover`; None where the program is more than a plain cover.
-
-    Its guided search is left out: it wanders through choices that cover not everything.
-    """
-    rows = (*covering.rows, *covering.survival)
-    if not rows or covering.caps or covering.linear or any(row.number != 1 for row in rows):
-        return None
-    # It adds up in floating point, and ends the process where that goes wrong.
-    if min(costs, default=0) <= 0 or sum(costs) > EXACT:
-        return None
-    model = set_cover.SetCoverModel()
-    usable = [column for column, most in enumerate(covering.upper) if most]
-    rows_of = members(rows, len(covering.upper))
-    for column in usable:
-        model.add_empty_subset(costs[column])
-        for row in rows_of[column]:
-            model.add_element_to_last_subset(row)
-    if not usable or not model.compute_feasibility():
-        return None
-    model.create_sparse_row_view()
-    state = set_cover.SetCoverInvariant(model)
-    set_cover.GreedySolutionGenerator(state).next_solution()
-    set_cover.SteepestSearch(state).set_max_iterations(100_000).next_solution()
-    x = list(covering.lower)
-    for number, taken in enumerate(state.is_selected()):
-        if taken:
-            x[usable[number]] = max(1, x[usable[number]])
-    return x if covering.keeps(x) else None
 
 
 class LocalSearch:
@@ -119,7 +34,7 @@ class LocalSearch:
         self.number = [row.number for row in (*lows, *covering.caps)]
         self.low = [True] * len(lows) + [False] * len(covering.caps)
         self.columns = [np.array(row.columns, dtype=np.int64) for row in (*lows, *covering.caps)]
-        self.rows = members((*lows, *covering.caps), len(start))
+        self.rows = rows_by_column((*lows, *covering.caps), len(start))
         self.weight = [1] * len(self.number)
         self.lower, self.upper = np.array(covering.lower), np.array(covering.upper)
         self.last = np.zeros(len(start), dtype=np.int64)
@@ -219,7 +134,7 @@ class LocalSearch:
             self.gain[self.columns[row]] += sign
             self.loss[self.columns[row]] += sign
 
-    def run(self, steps: int, over: Callable[[], bool], accept: Callable[[list[int]], bool]) -> list[int] | None:
+    def improve(self, steps: int, over: Callable[[], bool], accept: Callable[[list[int]], bool]) -> list[int] | None:
         """The best choice found, in at most so many steps, that misses nothing and that `accept` takes; None where
         there is none. A later call goes on."""
         end = self.step + steps
@@ -254,7 +169,7 @@ class LocalSearch:
         self.remove(int(least[self.last[least].argmin()]))
 
     def enter(self) -> list[int]:
-        """Put in what helps a missed row most for its cost, as long as the total stays below the best; tells what."""
+        """Put in what helps a missed row most for its cost, as long as the total stays below the best; returns what."""
         entered: list[int] = []
         with_caps = bool(self.covering.caps)
         while self.missed:

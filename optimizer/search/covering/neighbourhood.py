@@ -1,17 +1,22 @@
-"""Improving a choice of columns by CP-SAT: on what may still be better, or around the choice it has."""
+"""Improving a choice of columns by CP-SAT: on what may still be better, or around the choice it has.
+
+Large neighbourhoods: P. Shaw, Using constraint programming and local search methods to solve vehicle routing problems
+(1998).
+"""
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 from ortools.sat.python import cp_model
 
 from ..clock import Clock
-from ..cp_search import FOUND, Search
-from .program import Covering, Goal, Row, members
+from ..cp_sat_search import FOUND, CpSatSearch
+from ..goals import LinearGoal
+from .program import Covering, Row, rows_by_column
 
 COLUMNS = 500
 """How many columns a neighbourhood may put in: enough that sub-problems stay at about a second."""
@@ -38,7 +43,7 @@ class Trial:
     def __init__(
         self,
         covering: Covering,
-        goal: Goal,
+        goal: LinearGoal,
         x: Sequence[int],
         free: Iterable[int],
         most: int,
@@ -53,23 +58,7 @@ class Trial:
             for column in sorted(free)
             if covering.upper[column] > covering.lower[column]
         }
-
-        def rest(columns: Sequence[int]) -> int:
-            return sum(x[column] for column in columns if column not in variables)
-
-        def inside(row: Row) -> cp_model.LinearExpr:
-            return cp_model.LinearExpr.sum([variables[column] for column in row.columns if column in variables])
-
-        for row in (*covering.rows, *covering.survival):
-            if row.number > (fixed := rest(row.columns)):
-                model.add(inside(row) >= row.number - fixed)
-        for cap in covering.caps:
-            model.add(inside(cap) <= cap.number - rest(cap.columns))
-        for rule in covering.linear:
-            terms = list(zip(rule.columns, rule.coefficients, strict=True))
-            moving = [(variables[column], factor) for column, factor in terms if column in variables]
-            fixed = sum(x[column] * factor for column, factor in terms if column not in variables)
-            model.add(weighted(moving) <= rule.most - fixed)
+        add_rules(model, covering, x, variables)
         costs = weighted([(variable, goal.costs[column]) for column, variable in variables.items()])
         outside = sum(cost * x[column] for column, cost in enumerate(goal.costs) if cost and column not in variables)
         model.add(costs + goal.constant + outside <= most)
@@ -77,7 +66,7 @@ class Trial:
         if goal.value(x) <= most:  # else x is no choice to start from, and as a hint it was seen to lead astray
             for column, variable in variables.items():
                 model.add_hint(variable, x[column])
-        self.search = Search(model, clock, effort=effort, seed=seed)
+        self.search = CpSatSearch(model, clock, effort=effort, seed=seed)
 
     def outcome(self) -> Outcome:
         """What the search has found, once it is over."""
@@ -93,6 +82,29 @@ class Trial:
         return Outcome(tuple(found), bound, status == cp_model.OPTIMAL)
 
 
+def add_rules(
+    model: cp_model.CpModel, covering: Covering, x: Sequence[int], variables: Mapping[int, cp_model.IntVar]
+) -> None:
+    """Add the rules over the columns that have a variable; the others are as in `x`."""
+
+    def fixed(columns: Sequence[int]) -> int:
+        return sum(x[column] for column in columns if column not in variables)
+
+    def free(row: Row) -> cp_model.LinearExpr:
+        return cp_model.LinearExpr.sum([variables[column] for column in row.columns if column in variables])
+
+    for row in (*covering.rows, *covering.survival):
+        if row.number > (held := fixed(row.columns)):
+            model.add(free(row) >= row.number - held)
+    for cap in covering.caps:
+        model.add(free(cap) <= cap.number - fixed(cap.columns))
+    for rule in covering.linear:
+        terms = list(zip(rule.columns, rule.coefficients, strict=True))
+        moving = [(variables[column], factor) for column, factor in terms if column in variables]
+        rest = sum(x[column] * factor for column, factor in terms if column not in variables)
+        model.add(weighted(moving) <= rule.most - rest)
+
+
 def weighted(terms: Sequence[tuple[cp_model.IntVar, int]]) -> cp_model.LinearExpr:
     """The sum of coefficient times variable."""
     return cp_model.LinearExpr.weighted_sum([variable for variable, _ in terms], [factor for _, factor in terms])
@@ -102,11 +114,11 @@ class Neighbourhoods:
     """Large-neighbourhood search: part of the chosen columns are let go, those that the linear relaxation finds dear
     more often, and CP-SAT fills what they leave open. How large a part adapts, so that most searches just finish."""
 
-    def __init__(self, covering: Covering, goal: Goal, reduced: Sequence[int], seed: int = 0) -> None:
+    def __init__(self, covering: Covering, goal: LinearGoal, reduced: Sequence[int], seed: int = 0) -> None:
         self.covering, self.goal, self.reduced = covering, goal, reduced
         self.rows = (*covering.rows, *covering.survival)
-        self.rows_of = members(self.rows, len(covering.upper))
-        self.caps_of = members(covering.caps, len(covering.upper))
+        self.rows_of = rows_by_column(self.rows, len(covering.upper))
+        self.caps_of = rows_by_column(covering.caps, len(covering.upper))
         self.spread = max((abs(cost) for cost in reduced), default=0) or 1
         self.draw = random.Random(seed)  # noqa: S311 - no secret is drawn
         self.part, self.noise = 0.3, CALM

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 
 from msgspec import Struct, structs
 
-from ..cp_model import Model
-
-UNBOUNDED = 1 << 62
-"""Beyond this CP-SAT's proto means that a side of a constraint is open."""
+from ...model import Policy, Survive
+from ..columns import columns_of
+from ..constraints import constraints
+from ..goals import LinearGoal
+from ..problem import Component
 
 
 class Row(Struct, frozen=True):
@@ -31,18 +32,6 @@ class Linear(Struct, frozen=True):
     columns: tuple[int, ...]
     coefficients: tuple[int, ...]
     most: int
-
-
-class Goal(Struct, frozen=True):
-    """What a goal counts: the sum of cost times column, plus a constant. One cost for every column."""
-
-    name: str
-    costs: tuple[int, ...]
-    constant: int = 0
-
-    def value(self, x: Sequence[int]) -> int:
-        """The goal's value for a choice of columns."""
-        return self.constant + sum(cost * x[column] for column, cost in enumerate(self.costs) if cost)
 
 
 class Covering(Struct, frozen=True):
@@ -70,46 +59,39 @@ class Covering(Struct, frozen=True):
         )
 
 
-def read(model: Model, names: Sequence[str]) -> tuple[Covering, list[Goal]] | None:
-    """The program that a model over speakers alone stands for, and its goals; None where a rule has no linear form."""
-    goals = [read_goal(model, name) for name in names]
-    proto = model.cp.proto
-    lower = [variable.domain[0] for variable in proto.variables]
-    upper = [variable.domain[1] for variable in proto.variables]
+def covering_program(component: Component, policy: Policy, survive: Sequence[Survive]) -> Covering:
+    """The rules of a component whose speakers peer with all their routers, as a covering program over its classes.
+
+    Two nodes in two racks, one router that needs both, and still one where a rack fails:
+
+    >>> from optimizer.search.problem import NodeClass, RouterNeed, Traits
+    >>> router, traits = RouterNeed("leaf", 2), Traits(("leaf",), (("rack", "a"),), 1, 0, False, (), False)
+    >>> classes = NodeClass(traits, ("n1",)), NodeClass(structs.replace(traits, domains=(("rack", "b"),)), ("n2",))
+    >>> program = covering_program(Component((router,), classes), Policy(), (Survive("rack"),))
+    >>> program.rows, program.survival
+    ((Row(columns=(0, 1), number=2),), (Row(columns=(1,), number=1), Row(columns=(0,), number=1)))
+    """
+    columns = columns_of(component, policy)
     rows: list[Row] = []
     survival: list[Row] = []
     caps: list[Row] = []
     linear: list[Linear] = []
-    for constraint in proto.constraints:
-        if not constraint.has_linear():
-            return None
-        columns, factors = tuple(constraint.linear.vars), tuple(constraint.linear.coeffs)
-        least, most = constraint.linear.domain
-        plain = all(factor == 1 for factor in factors)
-        if least > -UNBOUNDED:
-            if plain:
-                (survival if constraint.name == "survival" else rows).append(Row(columns, least))
-            else:
-                linear.append(Linear(columns, tuple(-factor for factor in factors), -least))
-        if most < UNBOUNDED:
-            if plain:
-                caps.append(Row(columns, most))
-            else:
-                linear.append(Linear(columns, factors, most))
-    return Covering(tuple(lower), tuple(upper), tuple(rows), tuple(survival), tuple(caps), tuple(linear)), goals
+    for each in constraints(component, policy, survive, columns):
+        if any(factor != 1 for factor in each.coefficients):
+            sign = 1 if each.at_most else -1
+            factors = tuple(sign * factor for factor in each.coefficients)
+            linear.append(Linear(each.columns, factors, sign * each.number))
+        elif each.at_most:
+            caps.append(Row(each.columns, each.number))
+        elif each.rule and each.rule.kind == "survival":
+            survival.append(Row(each.columns, each.number))
+        else:
+            rows.append(Row(each.columns, each.number))
+    lower = (0,) * len(columns.upper)
+    return Covering(lower, columns.upper, tuple(rows), tuple(survival), tuple(caps), tuple(linear))
 
 
-def read_goal(model: Model, name: str) -> Goal:
-    """A goal of the model."""
-    model.cp.minimize(model.goal(name))
-    objective = model.cp.proto.objective
-    costs = [0] * len(model.cp.proto.variables)
-    for column, cost in zip(objective.vars, objective.coeffs, strict=True):
-        costs[column] += cost
-    return Goal(name, tuple(costs), round(objective.offset))
-
-
-def without_dominated(covering: Covering, goals: Sequence[Goal]) -> Covering:
+def without_dominated(covering: Covering, goals: Sequence[LinearGoal]) -> Covering:
     """The program with columns set to their lower bound that some best choice can do without.
 
     Column i dominates column j if it is in every row that j is in, in no cap that j is not in, in no other rule, and
@@ -123,15 +105,25 @@ def without_dominated(covering: Covering, goals: Sequence[Goal]) -> Covering:
     With two nodes equal but for the cost, each asked for by a row of one:
 
     >>> program = Covering((0, 0), (1, 1), (Row((0, 1), 1),))
-    >>> without_dominated(program, [Goal("cost", (3, 2))]).upper
+    >>> without_dominated(program, [LinearGoal("cost", (3, 2))]).upper
     (0, 1)
     """
     every = (*covering.rows, *covering.survival)
-    rows_of = list(map(set, members(every, len(covering.upper))))
-    caps_of = list(map(set, members(covering.caps, len(covering.upper))))
+    rows_of = list(map(set, rows_by_column(every, len(covering.upper))))
+    caps_of = list(map(set, rows_by_column(covering.caps, len(covering.upper))))
     barred = {column for rule in covering.linear for column in rule.columns}
     costs = [tuple(goal.costs[column] for goal in goals) for column in range(len(covering.upper))]
     upper = list(covering.upper)
+
+    def dominates(other: int, column: int) -> bool:
+        return (
+            upper[other] > 0
+            and other not in barred
+            and rows_of[other] >= rows_of[column]
+            and caps_of[other] <= caps_of[column]
+            and all(mine <= yours for mine, yours in zip(costs[other], costs[column], strict=True))
+        )
+
     for column in range(len(upper)):
         if not rows_of[column] or covering.lower[column] or column in barred or min(costs[column], default=0) < 0:
             continue
@@ -139,14 +131,7 @@ def without_dominated(covering: Covering, goals: Sequence[Goal]) -> Covering:
         shortest = min(rows_of[column], key=lambda row: len(every[row].columns))
         room = 0
         for other in every[shortest].columns:
-            if (
-                other != column
-                and upper[other]
-                and other not in barred
-                and rows_of[other] >= rows_of[column]
-                and caps_of[other] <= caps_of[column]
-                and all(mine <= yours for mine, yours in zip(costs[other], costs[column], strict=True))
-            ):
+            if other != column and dominates(other, column):
                 room += upper[other]
                 if room >= most:
                     upper[column] = 0
@@ -154,7 +139,7 @@ def without_dominated(covering: Covering, goals: Sequence[Goal]) -> Covering:
     return structs.replace(covering, upper=tuple(upper))
 
 
-def members(rows: Sequence[Row], columns: int) -> list[list[int]]:
+def rows_by_column(rows: Sequence[Row], columns: int) -> list[list[int]]:
     """For every column the numbers of the rows it is in, in order."""
     found: list[list[int]] = [[] for _ in range(columns)]
     for number, row in enumerate(rows):
@@ -163,12 +148,12 @@ def members(rows: Sequence[Row], columns: int) -> list[list[int]]:
     return found
 
 
-def weighed(goals: Sequence[Goal], upper: Sequence[int]) -> list[int]:
+def weighed(goals: Sequence[LinearGoal], upper: Sequence[int]) -> list[int]:
     """One cost for every column that ranks choices as the goals do in turn: a step in one outweighs all later ones.
 
     Only for the heuristics; proofs take the goals one after another.
 
-    >>> weighed([Goal("sessions", (2, 3)), Goal("speakers", (1, 1))], (1, 1))
+    >>> weighed([LinearGoal("sessions", (2, 3)), LinearGoal("speakers", (1, 1))], (1, 1))
     [7, 10]
     """
     costs = [0] * len(upper)

@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from ...kube.changes import Change
+from ...kube.item import Items
 from ...kube.kinds import Kind
-from ...model import Cluster, Paths, Placement, Policy, Resources
+from ...kube.objects import Object
+from ...model import Cluster, LabelSelector, Paths, Peer, Placement, Policy, Resources, Router
 from ..product import Labels, Manifest, PeerEdits, PeerReport, Probes, Turns
-from . import hazards, paths, peerings, peers, probes
+from . import hazards, paths, peerings, peers, probes, read
 from .kinds import BGP_CONF, BGP_PEER
+from .objects import ConfObject, PeerObject
 
 if TYPE_CHECKING:
     from ...kube.client import Api
@@ -22,6 +25,7 @@ class OpenELB:
     name = "openelb"
     title = "OpenELB"
     kinds: tuple[Kind, ...] = (BGP_PEER, BGP_CONF)
+    structs: Mapping[str, type[Object]] = {BGP_PEER.name: PeerObject, BGP_CONF.name: ConfObject}
     daemonset = "openelb-speaker"
     requests = Resources(cpu=100, memory=100 * 2**20)
     restrictable = True
@@ -30,6 +34,20 @@ class OpenELB:
     steered = ("/spec/nodeSelector",)
     helm_values = "speaker"
     helm_hazards: Mapping[str, str] = hazards.HELM
+
+    def read(self, items: Mapping[str, Items], warnings: list[str]) -> tuple[tuple[Peer, ...], Mapping[str, Any]]:
+        """See read.py."""
+        return read.read(items, warnings)
+
+    def selected(self, peer: Peer, select: Callable[[LabelSelector | None], tuple[str, ...]]) -> tuple[str, ...]:
+        """The nodes that its one selector matches."""
+        return select(peer.selector)
+
+    def sessions(
+        self, cluster: Cluster, routers: Sequence[Router], select: Callable[[LabelSelector | None], tuple[str, ...]]
+    ) -> Mapping[str, tuple[str, ...]]:
+        """See read.py."""
+        return read.sessions(cluster, routers, select)
 
     def edit_peers(self, cluster: Cluster, policy: Policy, placement: Placement, labelled: frozenset[str]) -> PeerEdits:
         """See peers.py."""

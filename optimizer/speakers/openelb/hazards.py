@@ -6,10 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from ...kube.changes import Change, Delete, Patch
-from ...model import PARKED_ADDRESS, RACK_LABEL, Cluster, Placement, Policy
+from ...model import Cluster, Placement, Policy
+from .kinds import PARKED_ADDRESS, RACK_LABEL
+from .read import RACKS
 
-OPENING = "every speaker looks at these BgpPeers again: sessions open, none closes"
-CLOSING = "every speaker looks at these BgpPeers again: the sessions that no longer match close"
+OPENING = "every speaker re-evaluates these BgpPeers: sessions open, none closes"
+CLOSING = "every speaker re-evaluates these BgpPeers: the sessions that no longer match close"
 
 HELM = {
     "affinity": "the chart of v0.6.0 shows speaker.affinity in values.yaml as a comment, but its template does not "
@@ -31,13 +33,14 @@ def hazards(cluster: Cluster, policy: Policy, placement: Placement) -> tuple[str
             for address, names in sorted(by_address.items())
             if len(names) > 1
         ]
+    racks = cluster.settings.get(RACKS)
     bare = [node.name for node in cluster.nodes if RACK_LABEL not in node.labels]
-    if len(bare) < len(cluster.nodes) and not cluster.as_per_rack:
+    if len(bare) < len(cluster.nodes) and not racks:
         found.append(
             f"{len(cluster.nodes) - len(bare)} nodes carry the label {RACK_LABEL}, which has no effect on routes "
             "as long as the BgpConf default sets no asPerRack"
         )
-    if cluster.as_per_rack and bare:
+    if racks and bare:
         found.append(
             f"the BgpConf default sets asPerRack, but {len(bare)} of {len(cluster.nodes)} nodes lack the label "
             f"{RACK_LABEL} (such as {', '.join(bare[:3])}): no speaker of a rack announces them as next hops"
@@ -56,13 +59,13 @@ def edit_hazards(changes: Iterable[Change]) -> tuple[str, ...]:
     edited = {change.name for change in changes if isinstance(change, Patch) and change.kind == "BgpPeer"}
     if edited:
         found.append(
-            f"{len(edited)} BgpPeers are edited: every speaker looks at them again at once, "
+            f"{len(edited)} BgpPeers are edited: every speaker re-evaluates them at once, "
             "and sessions open or close where the match changed"
         )
     deleted = sorted(change.name for change in changes if isinstance(change, Delete))
     if deleted:
         found.append(
             f"BgpPeers {', '.join(deleted)} are deleted, since each has the address of another one; "
-            f"they are led to {PARKED_ADDRESS} first, because a deletion closes every session of its address"
+            f"they are parked at {PARKED_ADDRESS} first, because a deletion closes every session of its address"
         )
     return tuple(found)

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...kube.selectors import check_requirement, matcher
-from ...model import PARKED_ADDRESS, Cluster, LabelSelector, Requirement
+from ...model import Cluster, LabelSelector, Requirement
+from .kinds import PARKED_ADDRESS
 
 
 def peerings(
@@ -16,7 +17,7 @@ def peerings(
 ) -> Iterator[tuple[str, str]]:
     """Sessions (node, router) of each speaker with all BgpPeers that have no selector or match its node.
 
-    BgpPeers that are led elsewhere, to be removed, give none. Where two have one address, both give theirs.
+    BgpPeers that are parked, to be removed, give none. Where two have one address, both give theirs.
     """
     by_address = {router.address: router.name for router in cluster.routers if router.address}
     by_peer = {router.peer: router.name for router in cluster.routers if not router.address}

@@ -1,9 +1,9 @@
 """OpenELB: BgpPeers, hazards and paths.
 
-Facts from its source (pkg/speaker/bgp, v0.6): a speaker looks at a BgpPeer when it starts and when the spec of
-that BgpPeer changes, never when a node label changes; its sessions are keyed by the neighbour's address; and on
-the deletion of a BgpPeer every speaker drops the session with that address, whoever else asks for it.
-So sessions are steered by the BgpPeers' selectors, and a second BgpPeer of an address is first led elsewhere.
+Facts from its source (pkg/speaker/bgp, v0.6): a speaker evaluates a BgpPeer when it starts and when the spec of that
+BgpPeer changes, never when a node label changes; its sessions are keyed by the neighbour's address; and on the deletion
+of a BgpPeer every speaker drops the session with that address, whoever else asks for it. So sessions are steered by the
+BgpPeers' selectors, and a second BgpPeer of an address is first parked: led to nobody's address.
 """
 
 from __future__ import annotations
@@ -17,19 +17,9 @@ from ...errors import InputError
 from ...kube.changes import Change, Create, Delete, Patch
 from ...kube.patches import set_field
 from ...kube.selectors import matcher
-from ...model import (
-    PARKED_ADDRESS,
-    Cluster,
-    LabelSelector,
-    Node,
-    Peer,
-    Placement,
-    Policy,
-    Requirement,
-    Router,
-)
+from ...model import Cluster, LabelSelector, Node, Peer, Placement, Policy, Requirement, Router
 from ..product import PeerEdits
-from .kinds import BGP_PEER
+from .kinds import BGP_PEER, PARKED_ADDRESS
 
 HOSTNAME = "kubernetes.io/hostname"
 CREATED = {"app.kubernetes.io/managed-by": "bgp-speakers"}
@@ -145,8 +135,8 @@ def edit_peers(cluster: Cluster, policy: Policy, placement: Placement, labelled:
             names[router.name] = peer_name(router.name, taken)
             taken.add(names[router.name])
             created.append(Create(new_peer(router, names[router.name], goal, phases)))
-    # What an interrupted change has led elsewhere is still to be deleted.
-    late += [Delete("BgpPeer", "", peer.name) for peer in cluster.peers if peer.address == PARKED_ADDRESS]
+    # What an interrupted change has parked is still to be deleted.
+    late += [Delete("BgpPeer", "", peer.name) for peer in cluster.peers if peer.parked]
     return PeerEdits((*created, *early), tuple(late), names)
 
 
@@ -161,7 +151,7 @@ def rewrite(
 ) -> tuple[list[Change], list[Change]]:
     """What opens and what closes; in between, the sessions are today's and the goal's together.
 
-    One edit where that is enough. Besides the BgpPeer to keep, the group is led elsewhere and then deleted.
+    One edit where that is enough. Besides the BgpPeer to keep, the group is parked and then deleted.
     """
     keep, superfluous = group[0], group[1:]
     raw = (keep.manifest.get("spec") or {}).get("nodeSelector")
@@ -176,7 +166,7 @@ def rewrite(
     if superfluous or not phases.keeps(now := keep.selector, today, between):
         now = final if phases.keeps(final, today, between) else phases.both.by_hostname(between)
     if superfluous and to_raw(now) == to_raw(keep.selector):
-        # Speakers look again only at a spec that has changed, so the same is said in other words.
+        # Speakers evaluate only a spec that has changed, so the same is said in other words.
         listed = phases.both.by_hostname(between).match_expressions
         now = LabelSelector(match_expressions=(*listed, Requirement(HOSTNAME, "Exists")))
     opened = raw if now == keep.selector else to_raw(now)
@@ -254,6 +244,6 @@ def peer_name(router: str, taken: set[str]) -> str:
 
 
 def removable(manifest: Mapping[str, Any]) -> bool:
-    """Whether a BgpPeer is one that an export has created, or led elsewhere."""
+    """Whether a BgpPeer is one that an export has created, or parked."""
     created = (manifest["metadata"].get("labels") or {}).items() >= CREATED.items()
     return created or manifest["spec"]["conf"]["neighborAddress"] == PARKED_ADDRESS

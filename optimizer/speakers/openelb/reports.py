@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
 from msgspec import field
 
-from ...errors import LiveError
 from ...kube.client import Api
 from ...kube.kinds import Ref
 from ...kube.objects import Partial
+from ...kube.pods import decode_page
 from ..product import PeerReport, SessionReport
 from .kinds import BGP_PEER
 
@@ -59,22 +58,22 @@ class PeerMeta(Partial):
     name: str = ""
 
 
-class Peer(Partial):
-    """The fields of a BgpPeer that tell of its sessions."""
+class ReportedPeer(Partial):
+    """The fields of a BgpPeer that report its sessions."""
 
     metadata: PeerMeta
     status: Reports | None = None
 
 
-class Peers(Partial):
+class PeerPage(Partial):
     """A page of BgpPeers."""
 
-    items: list[Peer] = field(default_factory=list)
+    items: list[ReportedPeer] = field(default_factory=list)
 
 
 def read_reports(api: Api) -> Iterator[PeerReport]:
     """What is reported of every BgpPeer. Raises LiveError."""
-    for page in api.pages(Ref(BGP_PEER), decode):
+    for page in api.pages(Ref(BGP_PEER), lambda page: decode_page(page, PeerPage)):
         for peer in page.items:
             found = (peer.status or Reports()).nodes_peer_status or {}
             yield PeerReport(peer.metadata.name, {node: session(report) for node, report in found.items()})
@@ -95,11 +94,3 @@ def announces(report: NodeStatus) -> bool:
     """Whether a speaker reports that it has sent an UPDATE in its session."""
     sent = report.peer_state.messages.sent if report.peer_state and report.peer_state.messages else None
     return sent is not None and str(sent.update or 0).strip("0") != ""
-
-
-def decode(page: bytes) -> Peers:
-    """A page of BgpPeers. Raises LiveError."""
-    try:
-        return msgspec.json.decode(page, type=Peers)
-    except msgspec.DecodeError as error:
-        raise LiveError(f"the API server's answer cannot be read ({error})") from None

@@ -2,7 +2,7 @@
 
 Each writes the time into an annotation of the BgpConf when it has taken its settings from there. Where two do so at the
 same moment, one meets a conflict, begins anew and forgets what it was to announce until a Service changes, although its
-sessions come up. So the next one starts when that annotation tells that the one before has got through.
+sessions come up. So the next one starts when that annotation says that the one before has got through.
 """
 
 from __future__ import annotations

@@ -13,10 +13,12 @@ from ortools.sat.python import cp_model
 from optimizer.progress import News, silent
 from optimizer.search.clock import Clock
 from optimizer.search.covering.descent import cover
-from optimizer.search.covering.local_search import LocalSearch, greedy, plain_cover
-from optimizer.search.covering.lp_bounds import SCALE, Prices, at_most, from_prices, narrowed, relax
-from optimizer.search.covering.program import Covering, Goal, Linear, Row, weighed, without_dominated
-from optimizer.search.cp_search import Search, Told
+from optimizer.search.covering.greedy import greedy, plain_cover
+from optimizer.search.covering.local_search import LocalSearch
+from optimizer.search.covering.lp_bounds import SCALE, Prices, from_prices, narrowed, relax, with_goal_at_most
+from optimizer.search.covering.program import Covering, Linear, Row, weighed, without_dominated
+from optimizer.search.cp_sat_search import CpSatSearch, ProgressCallback
+from optimizer.search.goals import LinearGoal
 
 MOST_COLUMNS = 7
 
@@ -30,13 +32,13 @@ def rows(draw: st.DrawFn, columns: int, most: int, least: int = 0) -> tuple[Row,
 
 
 @st.composite
-def programs(draw: st.DrawFn, plain: bool = False) -> tuple[Covering, list[Goal]]:
+def programs(draw: st.DrawFn, plain: bool = False) -> tuple[Covering, list[LinearGoal]]:
     """A small covering program with goals as they come: counts, costs, and moves, which are negative for some."""
     columns = draw(st.integers(1, MOST_COLUMNS))
     upper = tuple(draw(st.lists(st.integers(1, 1 if plain else 2), min_size=columns, max_size=columns)))
     lower = tuple(0 if plain or draw(st.integers(0, 5)) else min(1, high) for high in upper)
     some = st.lists(st.integers(0 if plain else -1, 4), min_size=columns, max_size=columns)
-    goals = [Goal("a", tuple(map(abs, draw(some)))), Goal("b", tuple(draw(some)), draw(st.integers(0, 3)))]
+    goals = [LinearGoal("a", tuple(map(abs, draw(some)))), LinearGoal("b", tuple(draw(some)), draw(st.integers(0, 3)))]
     factors = st.lists(st.integers(-1, 2), min_size=columns, max_size=columns)
     linear = () if plain or draw(st.integers(0, 2)) else (Linear(tuple(range(columns)), tuple(draw(factors)), 3),)
     covering = Covering(
@@ -56,14 +58,16 @@ def every(covering: Covering) -> Iterator[tuple[int, ...]]:
     return (x for x in product(*ranges) if covering.keeps(x))
 
 
-def best(covering: Covering, goals: Sequence[Goal]) -> list[int] | None:
+def best(covering: Covering, goals: Sequence[LinearGoal]) -> list[int] | None:
     """The lexicographically least values."""
     return min(([goal.value(x) for goal in goals] for x in every(covering)), default=None)
 
 
 @settings(max_examples=300, deadline=None)
 @given(programs(), st.booleans())
-def test_the_search_reaches_and_proves_the_optimum(program: tuple[Covering, list[Goal]], from_today: bool) -> None:
+def test_the_search_reaches_and_proves_the_optimum(
+    program: tuple[Covering, list[LinearGoal]], from_today: bool
+) -> None:
     covering, goals = program
     running = covering.upper if from_today else covering.lower
     found = cover(covering, goals, running, Clock(60), silent)
@@ -77,7 +81,9 @@ def test_the_search_reaches_and_proves_the_optimum(program: tuple[Covering, list
 
 @settings(max_examples=150, deadline=None)
 @given(programs())
-def test_a_relaxation_is_below_every_choice_and_narrowing_loses_none(program: tuple[Covering, list[Goal]]) -> None:
+def test_a_relaxation_is_below_every_choice_and_narrowing_loses_none(
+    program: tuple[Covering, list[LinearGoal]],
+) -> None:
     covering, goals = program
     choices = list(every(covering))
     if not choices:
@@ -89,13 +95,13 @@ def test_a_relaxation_is_below_every_choice_and_narrowing_loses_none(program: tu
             core = narrowed(covering, goal, relaxation, most)
             assert core is not None
             assert all(core.keeps(x) for x in choices if goal.value(x) <= most)
-            bounded = at_most(core, goal, most)
+            bounded = with_goal_at_most(core, goal, most)
             assert set(every(bounded)) == {x for x in choices if goal.value(x) <= most}
 
 
 @settings(max_examples=150, deadline=None)
 @given(programs(), st.data())
-def test_any_prices_give_a_valid_bound(program: tuple[Covering, list[Goal]], data: st.DataObject) -> None:
+def test_any_prices_give_a_valid_bound(program: tuple[Covering, list[LinearGoal]], data: st.DataObject) -> None:
     covering, goals = program
     parts = (covering.rows, covering.survival, covering.caps, covering.linear)
     drawn = [data.draw(st.lists(st.integers(0, 5 * SCALE), min_size=len(p), max_size=len(p))) for p in parts]
@@ -106,32 +112,32 @@ def test_any_prices_give_a_valid_bound(program: tuple[Covering, list[Goal]], dat
 
 @settings(max_examples=150, deadline=None)
 @given(programs())
-def test_dominated_columns_are_not_missed(program: tuple[Covering, list[Goal]]) -> None:
+def test_dominated_columns_are_not_missed(program: tuple[Covering, list[LinearGoal]]) -> None:
     covering, goals = program
     assert best(without_dominated(covering, goals), goals) == best(covering, goals)
 
 
 @settings(max_examples=150, deadline=None)
 @given(programs(plain=True))
-def test_first_choices_keep_the_rules_where_nothing_is_capped(program: tuple[Covering, list[Goal]]) -> None:
+def test_first_choices_keep_the_rules_where_nothing_is_capped(program: tuple[Covering, list[LinearGoal]]) -> None:
     covering, goals = program
     costs = weighed(goals, covering.upper)
     for x in (greedy(covering, costs, covering.lower), greedy(covering, costs, covering.upper)):
         assert covering.keeps(x)
     plain = plain_cover(covering, costs)
     assert plain is None or covering.keeps(plain)
-    searched = LocalSearch(covering, costs, covering.upper).run(300, lambda: False, covering.keeps)
+    searched = LocalSearch(covering, costs, covering.upper).improve(300, lambda: False, covering.keeps)
     assert searched is not None
     assert covering.keeps(searched)
 
 
 @settings(max_examples=100, deadline=None)
 @given(programs())
-def test_a_local_search_keeps_its_books(program: tuple[Covering, list[Goal]]) -> None:
+def test_a_local_search_keeps_its_books(program: tuple[Covering, list[LinearGoal]]) -> None:
     covering, goals = program
     search = LocalSearch(covering, [abs(cost) for cost in goals[0].costs], covering.lower)
     for _ in range(20):
-        search.run(1, lambda: False, covering.keeps)
+        search.improve(1, lambda: False, covering.keeps)
         fresh = LocalSearch(covering, search.costs, [int(value) for value in search.x])
         assert sorted(search.missed) == sorted(fresh.missed)
         assert sorted(search.taken) == sorted(fresh.taken)
@@ -139,11 +145,13 @@ def test_a_local_search_keeps_its_books(program: tuple[Covering, list[Goal]]) ->
         assert search.total == fresh.total
 
 
-def steiner(size: int) -> tuple[Covering, list[Goal]]:
+def steiner(size: int) -> tuple[Covering, list[LinearGoal]]:
     """Rows and columns of an irregular program: row r asks for two of the columns that are r plus a square."""
     squares = {number * number % size for number in range(1, size // 2)}
     members = [tuple(sorted((row + step) % size for step in squares)) for row in range(size)]
-    return Covering((0,) * size, (1,) * size, tuple(Row(each, 2) for each in members)), [Goal("speakers", (1,) * size)]
+    return Covering((0,) * size, (1,) * size, tuple(Row(each, 2) for each in members)), [
+        LinearGoal("speakers", (1,) * size)
+    ]
 
 
 def test_the_same_program_gives_the_same_choice() -> None:
@@ -168,7 +176,7 @@ def test_ranks_beyond_64_bits_do_not_stop_the_local_search() -> None:
     covering, _ = steiner(43)
     for power in (53, 61, 62, 63, 64, 200):
         costs = [2**power + column for column in range(43)]
-        found = LocalSearch(covering, costs, covering.upper).run(200, lambda: False, covering.keeps)
+        found = LocalSearch(covering, costs, covering.upper).improve(200, lambda: False, covering.keeps)
         assert found is not None
         assert sum(found) < 43
 
@@ -181,4 +189,4 @@ def test_what_goes_wrong_beside_a_search_comes_out() -> None:
         raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
-        Search(model, Clock(10)).run(Told("speakers", broken))
+        CpSatSearch(model, Clock(10)).run(ProgressCallback("speakers", broken))

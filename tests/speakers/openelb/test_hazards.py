@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from optimizer.model import RACK_LABEL
 from optimizer.plan.hazards import hazards
+from optimizer.speakers.openelb.kinds import RACK_LABEL
 from tests.exports.export_inputs import (
     POLICY,
     cluster,
@@ -28,7 +28,7 @@ def test_hazard_of_rack_labels_without_as_per_rack() -> None:
 
 
 def test_hazard_of_nodes_without_a_rack_label_under_as_per_rack() -> None:
-    found = cluster([node("a1", **{RACK_LABEL: "r1"}), node("a2")], as_per_rack={"r1": 65000})  # type: ignore[arg-type]
+    found = cluster([node("a1", **{RACK_LABEL: "r1"}), node("a2")], settings={"asPerRack": {"r1": 65000}})  # type: ignore[arg-type]
     sentence, _ = hazards(found, POLICY, placed(speakers=["a1"]))
     assert "1 of 2 nodes lack the label" in sentence
     assert "a2" in sentence

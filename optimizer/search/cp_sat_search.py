@@ -14,8 +14,8 @@ from .clock import Clock
 FOUND = (cp_model.OPTIMAL, cp_model.FEASIBLE)
 
 
-class Told(cp_model.CpSolverSolutionCallback):
-    """Tells of each better solution."""
+class ProgressCallback(cp_model.CpSolverSolutionCallback):
+    """Reports each better solution."""
 
     def __init__(self, name: str, progress: Tell) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class Told(cp_model.CpSolverSolutionCallback):
         self.progress(News(self.name, round(self.objective_value), math.ceil(self.best_objective_bound - 1e-6)))
 
 
-class Search:
+class CpSatSearch:
     """One deterministic CP-SAT search (unless the time ends it).
 
     One worker with the full linear relaxation: a single search gives the same answer every time, on two cores as on
@@ -52,12 +52,12 @@ class Search:
         if effort is not None:
             parameters.max_deterministic_time = effort
 
-    def start(self, told: Told | None = None) -> None:
+    def start(self, callback: ProgressCallback | None = None) -> None:
         """Begin to search, beside whatever else goes on."""
 
         def solve() -> None:
             try:
-                self.status = self.solver.solve(self.model, told)
+                self.status = self.solver.solve(self.model, callback)
             except BaseException as problem:
                 self.problem = problem
             finally:
@@ -85,9 +85,9 @@ class Search:
         while not self.done.wait(0.01):
             self.solver.stop_search()
 
-    def run(self, told: Told | None = None) -> cp_model.CpSolverStatus:
+    def run(self, callback: ProgressCallback | None = None) -> cp_model.CpSolverStatus:
         """Search, and the outcome."""
-        self.start(told)
+        self.start(callback)
         return self.wait()
 
     def first(self) -> cp_model.CpSolverStatus:

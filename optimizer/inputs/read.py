@@ -1,0 +1,136 @@
+"""A cluster with its topology: read once, and seen as a policy asks for it.
+
+Which DaemonSet carries the speakers, and which failure domains count, is in the policy. So what is read for the Python
+API is kept as it was read (`DumpedCluster`) or is read anew each time (`LiveCluster`); `seen_by` makes the `Cluster`.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, structs
+
+from ..model import Cluster, Policy
+from ..progress import Tell, silent
+from . import cluster as objects
+from .pods import with_requested
+from .routers import with_topology
+from .topology import Topology, check_speaker_label, read_topology
+
+if TYPE_CHECKING:
+    from ..kube.client import Api
+
+Paths = str | Path | Sequence[str | Path]
+
+
+def read_all(
+    inputs: Sequence[str],
+    policy: Policy,
+    topology: Topology,
+    tell: Tell = silent,
+    product: str = "",
+    expected: str = "",
+) -> Cluster:
+    """The cluster in these files and folders as the policy sees it; the last two as `cluster.read_cluster` has them.
+    Raises InputError.
+
+    For a process that has this one job: what is read stays out of garbage collection until it ends.
+    """
+    check_speaker_label(topology, policy.speaker.label[0])
+    with uncollected():
+        try:
+            cluster = objects.read_cluster(inputs, policy.speaker.daemonset, tell, product, expected)
+            return with_topology(cluster, topology, policy)
+        finally:
+            gc.freeze()
+
+
+class DumpedCluster:
+    """Kubernetes objects from files, and a topology; what they mean is for a policy to say."""
+
+    def __init__(self, found: objects.Found, topology: Topology, product: str = "") -> None:
+        self.found, self.topology, self.product = found, topology, product
+        self.built: dict[str | None, Cluster] = {}
+
+    def with_speakers(self, daemonset: str | None) -> Cluster:
+        """The cluster without routers, its speakers those of this DaemonSet; kept, as pods may be many."""
+        if daemonset not in self.built:
+            self.built[daemonset] = objects.build(self.found, daemonset, self.product)
+        return self.built[daemonset]
+
+
+class LiveCluster(Struct, frozen=True):
+    """A connection to a cluster, and a topology; every job reads from it what it needs."""
+
+    api: Api
+    topology: Topology
+    product: str = ""
+
+
+Source = Cluster | DumpedCluster | LiveCluster
+"""A cluster as it was read; a `Cluster` that is complete, with routers and attachments, serves as well."""
+
+
+def read_cluster(
+    paths: Paths, topology: str | Path | Topology | None = None, progress: Tell = silent, product: str = ""
+) -> DumpedCluster:
+    """The cluster in files and folders of Kubernetes objects, `-` for stdin, with its topology. `product` names the
+    speakers' product, which else the objects say. Raises InputError."""
+    several = (paths,) if isinstance(paths, str | Path) else paths
+    given = as_topology(topology)
+    with uncollected():
+        return DumpedCluster(objects.read_objects([str(path) for path in several], progress), given, product)
+
+
+def read_live(api: Api, topology: str | Path | Topology | None = None, product: str = "") -> LiveCluster:
+    """The cluster of a connection, with its topology file; `product` as above. Raises InputError for the topology."""
+    return LiveCluster(api, as_topology(topology), product)
+
+
+def as_topology(given: str | Path | Topology | None) -> Topology:
+    """A topology, read where it is the path of a file; an empty one for None. Raises InputError."""
+    if given is None:
+        return Topology()
+    return given if isinstance(given, Topology) else read_topology(given)
+
+
+def topology_of(source: Source) -> Topology:
+    """The topology that was given, an empty one for a complete cluster."""
+    return Topology() if isinstance(source, Cluster) else source.topology
+
+
+def seen_by(policy: Policy, source: Source, nodes: Collection[str] = (), progress: Tell = silent) -> Cluster:
+    """The cluster as the policy sees it: its speakers, routers, attachments and failure domains.
+
+    Of a live one the room is looked up on `nodes` alone. Raises InputError and LiveError.
+    """
+    if isinstance(source, Cluster):
+        return source
+    check_speaker_label(source.topology, policy.speaker.label[0])
+    if isinstance(source, DumpedCluster):
+        return with_topology(source.with_speakers(policy.speaker.daemonset), source.topology, policy)
+    # Without it, what reads files does without the client.
+    from .live import read_live as read_objects
+    from .live import requested_on
+
+    live = read_objects(source.api, policy.speaker.daemonset, progress, source.product)
+    known = {node.name for node in live.cluster.nodes}
+    requested = requested_on(source.api, known.intersection(nodes), live, progress)
+    nodes_with = with_requested(live.cluster.nodes, requested)
+    return with_topology(structs.replace(live.cluster, nodes=nodes_with), source.topology, policy)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """All that is read is kept, so to look for garbage meanwhile takes half the time for nothing."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()

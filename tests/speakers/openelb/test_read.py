@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from optimizer.model import LabelSelector, Requirement
+from tests.objects import Object, conf, node, peer, read, refusal
+
+EXPRESSION = {"key": "rack", "operator": "Near", "values": ["r1"]}
+
+
+def test_a_bgp_peer_is_read(tmp_path: Path) -> None:
+    expressions = [{"key": "rack", "operator": "In", "values": ["r1", "r2"]}]
+    given = peer("leaf-1", "FD00:0::1", {"matchLabels": {"a": "b"}, "matchExpressions": expressions})
+    found = read(tmp_path, node("n1"), given, peer("all", "10.0.0.2"), peer("any", "10.0.0.3", {})).peers
+    assert [each.name for each in found] == ["all", "any", "leaf-1"]
+    assert [each.address for each in found] == ["10.0.0.2", "10.0.0.3", "fd00::1"]
+    assert [each.selector for each in found[:2]] == [None, LabelSelector()]
+    assert found[2].selector == LabelSelector({"a": "b"}, (Requirement("rack", "In", ("r1", "r2")),))
+    assert (found[2].asn, found[2].manifest) == (65001, given)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (peer("leaf", "10.0.0.256"), "spec.conf.neighborAddress: '10.0.0.256' is not an IP address"),
+        (peer("leaf", ""), "spec.conf.neighborAddress: '' is not an IP address"),
+        (peer("leaf", "10.0.0.1", asn="65001"), "spec.conf.peerAs: expected int, got str"),
+        (peer("leaf", "10.0.0.1", asn=2**32), "spec.conf.peerAs must be from 0 to 4294967295, not 4294967296"),
+        (peer("leaf", "10.0.0.1", asn=-1), "spec.conf.peerAs must be from 0"),
+        (peer("leaf", "10.0.0.1", {"matchExpressions": [EXPRESSION]}), "spec.nodeSelector.matchExpressions: operator"),
+        (peer("leaf", "10.0.0.1", {"matchLabels": {"rack": "r 1"}}), "spec.nodeSelector.matchLabels: 'r 1' is not a"),
+        (peer("leaf", "10.0.0.1") | {"spec": 5}, "spec: expected object, got int"),
+        (peer("leaf", "10.0.0.1") | {"apiVersion": "network.kubesphere.io/v1alpha1"}, "apiVersion network.kubesphere"),
+    ],
+)
+def test_a_bgp_peer_with_an_impossible_field_is_refused(tmp_path: Path, given: Object, sentence: str) -> None:
+    assert refusal(tmp_path, node("n1"), given).startswith(f"cluster.json: BgpPeer leaf: {sentence}")
+
+
+@pytest.mark.parametrize("held", [{}, {"finalizers": ["finalizer.bgp.kubesphere.io/v1alpha2"]}])
+def test_a_bgp_peer_that_is_being_deleted_is_not_read(tmp_path: Path, held: Object) -> None:
+    # What it asks for does not matter any more, even where it could not be read.
+    leaving, broken, stays = peer("leaf-1", "10.0.0.1"), peer("leaf-2", "none"), peer("leaf-3", "10.0.0.1")
+    for each in (leaving, broken):
+        each["metadata"] |= {"deletionTimestamp": "2026-05-01T10:00:00Z"} | held
+    stays["metadata"] |= held
+    found = read(tmp_path, node("n1"), leaving, broken, stays)
+    assert [each.name for each in found.peers] == ["leaf-3"]
+    assert found.peers == read(tmp_path / "other", node("n1"), stays).peers
+    stays["metadata"]["deletionTimestamp"] = None
+    assert [each.name for each in read(tmp_path, node("n1"), stays).peers] == ["leaf-3"]
+
+
+def test_only_the_bgp_conf_named_default_counts(tmp_path: Path) -> None:
+    cluster = read(tmp_path, node("n1"), conf(asPerRack={"r1": 65001}), conf("other", asPerRack={"r9": 1}))
+    assert cluster.settings == {"asPerRack": {"r1": 65001}}
+    assert any("BgpConf other: OpenELB reads only the BgpConf named default" in told for told in cluster.warnings)
+    assert read(tmp_path, node("n1"), conf("other", asPerRack={"r9": 1})).settings == {}
+    assert read(tmp_path, node("n1"), conf(asPerRack={})).settings == {}
+
+
+def test_a_bgp_conf_with_an_impossible_as_is_refused(tmp_path: Path) -> None:
+    sentence = refusal(tmp_path, node("n1"), conf(asPerRack={"r1": 2**40}))
+    assert sentence.startswith("cluster.json: BgpConf default: spec.asPerRack (r1) must be from 0 to 4294967295")

@@ -13,7 +13,8 @@ from optimizer.kube.client import Api, connect
 from optimizer.rollout import writer as live_changes
 from tests.live_server import failure, kubeconfig, serving
 from tests.objects import SPEAKER, SYSTEM, Object, daemonset, peer
-from tests.rollout.test_writer import RACK, Store, make
+from tests.rollout.store import Store
+from tests.rollout.test_writer import RACK, make
 
 
 @pytest.fixture

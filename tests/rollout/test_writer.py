@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,76 +12,19 @@ import pytest
 from optimizer.errors import ConflictError, ForeignError, InternalError, LiveError, MissingError, RefusedError
 from optimizer.kube.changes import Change, Create, Delete, Label, Patch, Restart, TaintNodes
 from optimizer.kube.client import Api, connect
-from optimizer.kube.patches import json_patch
 from optimizer.model import Taint
 from optimizer.rollout.writer import TRIES, Writer
 from optimizer.speakers import product_named
 from optimizer.speakers.openelb.kinds import PARKED_ADDRESS
 from optimizer.speakers.openelb.peers import CREATED
-from tests.live_server import PLURALS, Answer, Request, Server, failure, kubeconfig, serving
+from tests.live_server import Answer, failure, kubeconfig, serving
 from tests.objects import SPEAKER, SYSTEM, Object, daemonset, node, peer
+from tests.rollout.store import Store
 
 KEY, VALUE = "bgp-speakers/speaker", "true"
 TAINT = Taint(KEY, "NoSchedule", VALUE)
 RAW = {"key": KEY, "value": VALUE, "effect": "NoSchedule"}
 RACK, OTHER = {"matchLabels": {"rack": "r1"}}, {"matchLabels": {"rack": "r2"}}
-
-
-class Store(Server):
-    """Objects that can be changed. Before each change one of `meanwhile` does something of its own."""
-
-    def __init__(self, *objects: Object) -> None:
-        super().__init__(*objects)
-        self.meanwhile: deque[Callable[[], object]] = deque()
-
-    def find(self, kind: str, name: str) -> Object:
-        """An object; KeyError where there is none."""
-        for each in self.objects:
-            if (each["kind"], each["metadata"]["name"]) == (kind, name):
-                return each
-        raise KeyError(name)
-
-    def answer(self, request: Request) -> Answer:
-        self.requests.append(request)
-        if request.method != "GET" and self.meanwhile:
-            self.meanwhile.popleft()()
-        if self.ordered and (ordered := self.ordered.popleft()):
-            return ordered
-        *_, plural, name = request.path.split("/")
-        if request.method == "POST":
-            return self.created(request.body)
-        kind = PLURALS[plural]
-        try:
-            found = self.find(kind, name)
-        except KeyError:
-            return failure(404, f"{plural} {name} not found")
-        if request.method == "PATCH":
-            try:
-                patched = json_patch(found, request.body)
-            except InternalError:
-                return failure(422, "the server rejected our request due to an error in our request")
-            found.clear()
-            found.update(patched)
-        elif request.method == "DELETE":
-            wanted = request.body.get("preconditions", {}).get("uid")
-            if wanted not in (None, found["metadata"].get("uid")):
-                return failure(409, "the UID in the precondition does not match")
-            self.objects.remove(found)
-        return Answer(200, found)
-
-    def created(self, body: Object) -> Answer:
-        """The answer to a request to create."""
-        if any(
-            (each["kind"], each["metadata"]["name"]) == (body["kind"], body["metadata"]["name"])
-            for each in self.objects
-        ):
-            return failure(409, "already exists")
-        self.objects.append(body)
-        return Answer(201, body)
-
-    def changes(self) -> list[str]:
-        """What was asked for besides reading."""
-        return [each.method for each in self.requests if each.method != "GET"]
 
 
 @pytest.fixture

@@ -144,6 +144,13 @@ def test_errors_are_raised_and_nothing_is_printed(tmp_path: Path, capfd: pytest.
     assert tuple(capfd.readouterr()) == ("", "")
 
 
+def test_a_placement_of_another_product_is_refused(tmp_path: Path) -> None:
+    cluster = bgp.read_cluster(racks(tmp_path) / "cluster.json", tmp_path / "topology.yaml")
+    placement = bgp.Placement("optimal", speakers=("r1-n1",), product="metallb")
+    with pytest.raises(bgp.InputError, match="the placement is for metallb"):
+        bgp.verify(cluster, bgp.Policy(), placement)
+
+
 def test_nothing_to_change_writes_nothing(tmp_path: Path) -> None:
     bgp.Export().write(tmp_path / "out")
     assert list(tmp_path.iterdir()) == []

@@ -76,7 +76,7 @@ class NodeSettings(Setting, frozen=True):
 
 
 class PolicyFile(Setting, frozen=True):
-    """What is asked for; options of the command line go over it."""
+    """What is asked for; options of the command line override it."""
 
     speakers_per_router: Annotated[
         int, about("Sessions that every router keeps, each from another node.", **FROM_ONE)

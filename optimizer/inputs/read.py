@@ -7,14 +7,14 @@ API is kept as it was read (`DumpedCluster`) or is read anew each time (`LiveClu
 from __future__ import annotations
 
 import gc
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
-from ..model import Cluster, Policy
+from ..model import Cluster, Placement, Policy
 from ..progress import Tell, silent
 from . import cluster as objects
 from .pods import with_requested
@@ -54,13 +54,17 @@ class DumpedCluster:
 
     def __init__(self, found: objects.Found, topology: Topology, product: str = "") -> None:
         self.found, self.topology, self.product = found, topology, product
-        self.built: dict[str | None, Cluster] = {}
+        self.built: dict[tuple[str | None, str], Cluster] = {}
 
-    def with_speakers(self, daemonset: str | None) -> Cluster:
-        """The cluster without routers, its speakers those of this DaemonSet; kept, as pods may be many."""
-        if daemonset not in self.built:
-            self.built[daemonset] = objects.build(self.found, daemonset, self.product)
-        return self.built[daemonset]
+    def with_speakers(self, daemonset: str | None, expected: str = "") -> Cluster:
+        """The cluster without routers, its speakers those of this DaemonSet; kept, as pods may be many.
+
+        `expected` is the product that a placement was made for.
+        """
+        key = daemonset, expected
+        if key not in self.built:
+            self.built[key] = objects.build(self.found, daemonset, self.product, expected)
+        return self.built[key]
 
 
 class LiveCluster(Struct, frozen=True):
@@ -103,23 +107,25 @@ def topology_of(source: Source) -> Topology:
     return Topology() if isinstance(source, Cluster) else source.topology
 
 
-def seen_by(policy: Policy, source: Source, nodes: Collection[str] = (), progress: Tell = silent) -> Cluster:
+def seen_by(policy: Policy, source: Source, placement: Placement | None = None, progress: Tell = silent) -> Cluster:
     """The cluster as the policy sees it: its speakers, routers, attachments and failure domains.
 
-    Of a live one the room is looked up on `nodes` alone. Raises InputError and LiveError.
+    Of a live one the room is looked up on the nodes of the placement alone. Raises InputError, also for a placement
+    that was made for another product, and LiveError.
     """
     if isinstance(source, Cluster):
         return source
     check_speaker_label(source.topology, policy.speaker.label[0])
+    expected = placement.product if placement else ""
     if isinstance(source, DumpedCluster):
-        return with_topology(source.with_speakers(policy.speaker.daemonset), source.topology, policy)
+        return with_topology(source.with_speakers(policy.speaker.daemonset, expected), source.topology, policy)
     # Without it, what reads files does without the client.
     from .live import read_live as read_objects
     from .live import requested_on
 
-    live = read_objects(source.api, policy.speaker.daemonset, progress, source.product)
+    live = read_objects(source.api, policy.speaker.daemonset, progress, source.product, expected)
     known = {node.name for node in live.cluster.nodes}
-    requested = requested_on(source.api, known.intersection(nodes), live, progress)
+    requested = requested_on(source.api, known.intersection(placement.speakers if placement else ()), live, progress)
     nodes_with = with_requested(live.cluster.nodes, requested)
     return with_topology(structs.replace(live.cluster, nodes=nodes_with), source.topology, policy)
 

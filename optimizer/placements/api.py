@@ -62,7 +62,7 @@ def verified(cluster: Source, policy: Policy, placement: Placement, progress: Te
     """The cluster as the policy sees it, and what is not as when the placement was made. Raises ViolationError."""
     check_feasible(placement, "the answer")
     policy = asked_of(cluster, policy)
-    seen = seen_by(policy, cluster, placement.speakers, progress)
+    seen = seen_by(policy, cluster, placement, progress)
     # What it says of nodes that nobody looked at is no claim that could be checked.
     return seen, verifying.verify(seen, policy, placement, claims=not isinstance(cluster, LiveCluster))
 

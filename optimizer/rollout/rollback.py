@@ -22,7 +22,7 @@ from .belief import Session
 from .goal import Goal
 from .guard import guarded, interruptible
 from .live_plan import not_ready
-from .rollback_file import Rollback, WayBack, read_rollback, write_rollback
+from .rollback_file import Rollback, WayBack, ends_with_template, read_rollback, write_rollback
 from .runner import Runner
 from .waiting import Pace
 from .watch import Target, Watch
@@ -93,6 +93,9 @@ def take_back(runner: Runner, saved: Rollback, file: Path, nodes: frozenset[str]
             # So that, started again, it goes on from here instead of from the start.
             ways[number] = structs.replace(way, steps=(*kept, *way.steps[index:]))
             write_rollback(file, structs.replace(saved, ways=tuple(ways)))
+    first = next((way for way in saved.ways if way.steps), None)
+    if first is not None and ends_with_template(first):
+        runner.settle()
     runner.finish(goal)
     return left
 

@@ -282,8 +282,10 @@ def replaces_speakers(change: Change) -> bool:
 
 def starting(objects: Objects, names: frozenset[str]) -> frozenset[str]:
     """Those of the nodes on which the DaemonSet runs a speaker by now."""
+    if not names:
+        return names
     daemonset = next((each for (kind, _, _), each in objects.items() if kind == "DaemonSet"), None)
-    if not names or daemonset is None:
+    if daemonset is None:
         return frozenset()
     nodes = {name: objects["Node", "", name] for name in names}
     return frozenset(name for name, _ in running_speakers(nodes, daemonset))

@@ -28,7 +28,7 @@ from ..words import plural
 from .budget import Budget, flows
 from .hold import hold_and_resume, is_held
 from .restarts import restart, restart_back
-from .steps import Flow, Needs, Step
+from .steps import Flow, Step, needs_of
 from .template import Style, edits_template, foreign_demand, pod_spec, restricts, template_change
 
 
@@ -236,7 +236,7 @@ def sealed(
 ) -> tuple[Step, ...]:
     """The opening and the closing steps that change something, with their inverse, what is to be up before anything
     closes, and what they do to speakers and sessions."""
-    needs: Needs = "established" if policy.mode == "bgp" else "running"
+    needs = needs_of(policy)
     opening, closing = ([each for each in part if each.step.changes] for part in drafts)
     # Taken back, the DaemonSet opens; what was opened for the placement closes.
     closes_back = [each for each in opening if not any(map(replaces_speakers, each.step.changes))]

@@ -158,4 +158,5 @@ def not_ready(cluster: Cluster) -> frozenset[str]:
 
 def allowed_breaks(cluster: Cluster, policy: Policy, placement: Placement) -> frozenset[str]:
     """The routers that may be one session short on the way, where breaks are allowed."""
-    return frozenset((*over_limit(cluster, placement), *make_budget(cluster, policy, placement).short))
+    budget = make_budget(cluster, policy, placement)
+    return frozenset((*over_limit(budget), *budget.short))

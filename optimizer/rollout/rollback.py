@@ -15,6 +15,7 @@ from ..kube.changes import Change, Create, Key, Label, Patch, key_of
 from ..kube.client import Api
 from ..kube.selectors import selector_text
 from ..model import Cluster
+from ..plan.inverse import ends_with_template
 from ..plan.steps import Step
 from ..progress import Tell
 from ..speakers import product_named
@@ -22,7 +23,7 @@ from .belief import Session
 from .goal import Goal
 from .guard import guarded, interruptible
 from .live_plan import not_ready
-from .rollback_file import Rollback, WayBack, ends_with_template, read_rollback, write_rollback
+from .rollback_file import Rollback, WayBack, read_rollback, write_rollback
 from .runner import Runner
 from .waiting import Pace
 from .watch import Target, Watch
@@ -93,8 +94,7 @@ def take_back(runner: Runner, saved: Rollback, file: Path, nodes: frozenset[str]
             # So that, started again, it goes on from here instead of from the start.
             ways[number] = structs.replace(way, steps=(*kept, *way.steps[index:]))
             write_rollback(file, structs.replace(saved, ways=tuple(ways)))
-    first = next((way for way in saved.ways if way.steps), None)
-    if first is not None and ends_with_template(first):
+    if ends_with_template([step for way in reversed(saved.ways) for step in way.steps]):
         runner.settle()
     runner.finish(goal)
     return left

@@ -16,7 +16,7 @@ from ..files import write_file
 from ..kube.changes import Change, Create, Delete, Patch, key_of
 from ..kube.kinds import DAEMONSET
 from ..model import Placement
-from ..plan.inverse import inverse_steps
+from ..plan.inverse import ends_with_template, inverse_steps
 from ..plan.steps import Needs, Step
 from ..plan.template import edits_template
 from ..speakers import PRODUCTS, product_named
@@ -167,13 +167,8 @@ def chained(ways: Sequence[WayBack]) -> tuple[WayBack, ...]:
             if edited:
                 first = structs.replace(way.steps[0], settled=True)
                 found[index] = structs.replace(way, steps=(first, *way.steps[1:]))
-            edited = ends_with_template(way)
+            edited = ends_with_template(way.steps)
     return tuple(found)
-
-
-def ends_with_template(way: WayBack) -> bool:
-    """Whether the last step that is left of a way edits the DaemonSet's template."""
-    return bool(way.steps) and any(map(edits_template, way.steps[-1].changes))
 
 
 def read_rollback(path: Path) -> Rollback | None:

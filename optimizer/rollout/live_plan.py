@@ -24,7 +24,7 @@ from ..plan.steps import Step
 from ..plan.template import Style, edits_template
 from ..progress import Tell
 from ..speakers import product_named
-from .belief import Session
+from .belief import PeerSession
 from .revisions import outdated
 from .stages import MAX_PARALLEL, stages
 from .watch import Target, Watch
@@ -62,9 +62,9 @@ class LivePlan(Struct, frozen=True):
     daemonset: dict[str, Any]
     steps: tuple[Step, ...]
     waypoints: tuple[Waypoint, ...]
-    goal: frozenset[Session]
-    today: frozenset[Session]
-    possible: frozenset[Session]
+    goal: frozenset[PeerSession]
+    today: frozenset[PeerSession]
+    possible: frozenset[PeerSession]
     kept: dict[str, int]
     levels: dict[str, int]
 

@@ -19,7 +19,7 @@ from ..plan.inverse import ends_with_template
 from ..plan.steps import Step
 from ..progress import Tell
 from ..speakers import product_named
-from .belief import Session
+from .belief import PeerSession
 from .goal import Goal
 from .guard import guarded, interruptible
 from .live_plan import not_ready
@@ -69,7 +69,7 @@ def rollback(api: Api, file: Path, pace: Pace, tell: Tell, allow_break: bool = F
     return tuple(dict.fromkeys(left))
 
 
-def sessions_now(cluster: Cluster) -> frozenset[Session]:
+def sessions_now(cluster: Cluster) -> frozenset[PeerSession]:
     """The sessions that the peer objects' selectors give, as (node, peer object)."""
     found = with_topology(cluster, Topology())
     peers = {router.name: router.peer for router in found.routers if router.peer}

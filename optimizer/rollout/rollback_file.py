@@ -21,7 +21,7 @@ from ..plan.steps import Needs, Step
 from ..plan.template import edits_template
 from ..speakers import PRODUCTS, product_named
 from ..words import explain
-from .belief import Session
+from .belief import PeerSession
 
 
 class Operation(Struct, frozen=True):
@@ -144,7 +144,7 @@ def fingerprint(placement: Placement) -> str:
 def way_back(
     steps: Sequence[Step],
     speakers: Iterable[str],
-    sessions: Iterable[Session],
+    sessions: Iterable[PeerSession],
     kept: Mapping[str, int],
     levels: Mapping[str, int],
 ) -> WayBack:

@@ -84,7 +84,7 @@ def after_tool(plan: Plan, tool: Tool, parts: Parts, objects: Objects) -> tuple[
     for step in parts.closing:
         script.wait(step.needs, WAITED)
         script.run(step.why, step.changes, tool.makes)
-    script.wait(plan.goal, CHECKED)
+    script.wait(plan.needs, CHECKED)
     return script, between
 
 
@@ -99,7 +99,7 @@ def way_back(plan: Plan, tool: Tool, parts: Parts) -> Script:
         script.settle()
         renewed = [change for change in step.changes if isinstance(change, Restart)]
         script.run("give the speakers the old template back, in rounds", renewed)
-    script.wait(plan.goal)
+    script.wait(plan.needs)
     for step in inverse_steps(parts.opening):
         script.run(step.why, step.changes, tool.makes)
     return script

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from ..errors import InputError
 from ..kube.changes import Objects
 from ..kube.selectors import selector_text
-from ..plan.inverse import inverse_steps
+from ..plan.inverse import ends_with_template, inverse_steps
 from ..plan.plan import Plan
 from .script import Awaited, Script, Watched, functions
 
@@ -51,12 +51,15 @@ def kubectl_files(plan: Plan) -> tuple[dict[str, str], str]:
         plan.objects,
     )
     apply.carry_out(plan.steps, WAITED)
-    apply.wait(plan.goal, CHECKED)
+    apply.wait(plan.needs, CHECKED)
     back = script_back(
         plan,
         "Takes back what apply.sh has done, all or a part of it; nothing is removed before what was there is up again.",
     )
-    back.carry_out(inverse_steps(plan.steps))
+    steps_back = inverse_steps(plan.steps)
+    back.carry_out(steps_back)
+    if ends_with_template(steps_back):
+        back.settle()
     return {
         "functions.sh": functions(),
         **apply.finish("apply.sh", "done: the speakers and their sessions are as in the placement"),

@@ -36,11 +36,11 @@ class Quoted(str):
     """A string that stands between quotes in YAML: what reads it next may take a bare one for a number."""
 
 
-class Writer(yaml.SafeDumper):
+class Dumper(yaml.SafeDumper):
     """Writes YAML with quoted strings."""
 
 
-Writer.add_representer(Quoted, lambda writer, text: writer.represent_scalar("tag:yaml.org,2002:str", text, style='"'))
+Dumper.add_representer(Quoted, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"'))
 
 
 def kustomize_files(plan: Plan) -> tuple[dict[str, str], str]:
@@ -50,7 +50,7 @@ def kustomize_files(plan: Plan) -> tuple[dict[str, str], str]:
     created = set(plan.peers.names.values())
 
     def in_component(change: Change) -> bool:
-        """Peer objects that are to go are led away and deleted by the scripts, before and after the component."""
+        """Peer objects that are to go are parked and deleted by the scripts, before and after the component."""
         if isinstance(change, Patch):
             return edits_template(change) or (change.kind == kind.name and change.name not in deleted)
         if isinstance(change, Create):
@@ -85,7 +85,7 @@ def component(plan: Plan, objects: Objects, deleted: set[str], folder: str) -> d
             {"path": Quoted(part.file), "target": target(*part.patches)} for part in parts if part.patches is not None
         ],
     }
-    text = yaml.dump(index, Dumper=Writer, sort_keys=False, allow_unicode=True, width=2**16)
+    text = yaml.dump(index, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=2**16)
     files["kustomization.yaml"] = commented(COMPONENT.format(plan.product.kinds[0].name), text)
     return {folder + name: text for name, text in files.items()}
 

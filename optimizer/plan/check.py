@@ -66,7 +66,7 @@ def violations_of(plan: Plan, objects: Objects) -> tuple[str, ...]:
 def peers_of(plan: Plan, objects: Objects) -> list[dict[str, Any]]:
     """The product's peer objects, sorted by name."""
     kind = plan.product.kinds[0].name
-    return [found for (name, _, _), found in sorted(objects.items(), key=lambda each: each[0]) if name == kind]
+    return [objects[key] for key in sorted(key for key in objects if key[0] == kind)]
 
 
 class Reader:

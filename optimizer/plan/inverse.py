@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .steps import Step
+from .template import edits_template
 
 
 def inverse_steps(steps: Sequence[Step]) -> tuple[Step, ...]:
@@ -21,3 +22,8 @@ def inverse_steps(steps: Sequence[Step]) -> tuple[Step, ...]:
             back.append(Step(step.name, why, (step.undo,), needs=step.needs_back, settled=settled))
         settled = step.settled or (settled and not step.undo)
     return tuple(back)
+
+
+def ends_with_template(steps: Sequence[Step]) -> bool:
+    """Whether the last of the steps edits the DaemonSet's template: what comes after them waits until that is known."""
+    return bool(steps) and any(map(edits_template, steps[-1].changes))

@@ -28,7 +28,7 @@ from ..words import plural
 from .budget import Budget, flows
 from .hold import hold_and_resume, is_held
 from .restarts import restart, restart_back
-from .steps import Flow, Needs, Step
+from .steps import Flow, Step, needs_of
 from .template import Style, edits_template, foreign_demand, pod_spec, restricts, template_change
 
 
@@ -46,7 +46,7 @@ class Draft(Struct, frozen=True):
     can_start: bool = True
 
 
-class Labels(Struct, frozen=True):
+class Marks(Struct, frozen=True):
     """Nodes by what the speaker label and the taint of its name do there.
 
     `chosen` are the placement's speakers, `leaving` today's others. `labelled` carry the label today, `for_now` until
@@ -78,7 +78,7 @@ def speaker_steps(
     """The steps of labels, taints and the DaemonSet before everything that is new is up, and those after it; the first
     of these stops speakers."""
     taint = Taint(policy.speaker.label[0], "NoSchedule", policy.speaker.label[1])
-    nodes = labels_of(cluster, policy, placement, taint)
+    nodes = marks_of(cluster, policy, placement, taint)
     if style == "taints":
         check_taint(cluster, taint, nodes.chosen)
     untaint, free, keep = taint_steps(nodes, taint, style == "taints")
@@ -93,7 +93,7 @@ def speaker_steps(
     return [untaint, label, held, edited, restarted], [stop, free, keep, let_go]
 
 
-def taint_steps(nodes: Labels, taint: Taint, wanted: bool) -> tuple[Draft, Draft, Draft]:
+def taint_steps(nodes: Marks, taint: Taint, wanted: bool) -> tuple[Draft, Draft, Draft]:
     """Taints off where they keep chosen speakers away, off where they are needless, and on where they are `wanted`."""
     needless = nodes.tainted - nodes.chosen if wanted else nodes.tainted
     # Without the toleration no speaker could start there. On other nodes the taint may keep one away until the end.
@@ -113,7 +113,7 @@ def taint_steps(nodes: Labels, taint: Taint, wanted: bool) -> tuple[Draft, Draft
     )
 
 
-def label_steps(nodes: Labels, label: tuple[str, str], budget: Budget) -> tuple[Draft, Draft]:
+def label_steps(nodes: Marks, label: tuple[str, str], budget: Budget) -> tuple[Draft, Draft]:
     """Labels on all nodes that are to carry them for now, and off those that are not chosen."""
     off = label_changes(label, (), nodes.for_now - nodes.chosen)
     stops = tuple(sorted(nodes.leaving.intersection(name for change in off for name in change.nodes)))
@@ -172,11 +172,11 @@ def batch(changes: tuple[Change, ...]) -> tuple[tuple[Change, ...], ...]:
     return (changes,) if changes else ()
 
 
-def labels_of(cluster: Cluster, policy: Policy, placement: Placement, taint: Taint) -> Labels:
+def marks_of(cluster: Cluster, policy: Policy, placement: Placement, taint: Taint) -> Marks:
     """The nodes by what label and taint do there."""
     key, value = policy.speaker.label
     chosen = frozenset(placement.speakers)
-    return Labels(
+    return Marks(
         chosen=chosen,
         leaving=frozenset(cluster.today.speakers) - chosen,
         labelled=frozenset(node.name for node in cluster.nodes if node.labels.get(key) == value),
@@ -236,7 +236,7 @@ def sealed(
 ) -> tuple[Step, ...]:
     """The opening and the closing steps that change something, with their inverse, what is to be up before anything
     closes, and what they do to speakers and sessions."""
-    needs: Needs = "established" if policy.mode == "bgp" else "running"
+    needs = needs_of(policy)
     opening, closing = ([each for each in part if each.step.changes] for part in drafts)
     # Taken back, the DaemonSet opens; what was opened for the placement closes.
     closes_back = [each for each in opening if not any(map(replaces_speakers, each.step.changes))]
@@ -282,8 +282,10 @@ def replaces_speakers(change: Change) -> bool:
 
 def starting(objects: Objects, names: frozenset[str]) -> frozenset[str]:
     """Those of the nodes on which the DaemonSet runs a speaker by now."""
+    if not names:
+        return names
     daemonset = next((each for (kind, _, _), each in objects.items() if kind == "DaemonSet"), None)
-    if not names or daemonset is None:
+    if daemonset is None:
         return frozenset()
     nodes = {name: objects["Node", "", name] for name in names}
     return frozenset(name for name, _ in running_speakers(nodes, daemonset))

@@ -15,7 +15,7 @@ from ..speakers.product import PeerEdits, Product
 from .budget import Budget, make_budget
 from .objects import objects_of
 from .order import check_label, labelled_for_now, peer_steps, sealed, speaker_steps
-from .steps import Needs, Step
+from .steps import Needs, Step, needs_of
 from .template import Style
 
 
@@ -49,9 +49,9 @@ class Plan(Struct, frozen=True):
         return key_of(self.daemonset)
 
     @property
-    def goal(self) -> Needs:
-        """What must be up in the end."""
-        return "established" if self.policy.mode == "bgp" else "running"
+    def needs(self) -> Needs:
+        """What must be up in the end, and before anything closes."""
+        return needs_of(self.policy)
 
     @property
     def after(self) -> Objects:

@@ -12,9 +12,15 @@ from typing import Literal
 from msgspec import Struct
 
 from ..kube.changes import Change
+from ..model import Policy
 
 Needs = Literal["", "running", "established"]
 """What must be up: nothing, the speakers, or the speakers and their sessions."""
+
+
+def needs_of(policy: Policy) -> Needs:
+    """What must be up before anything is taken away."""
+    return "established" if policy.mode == "bgp" else "running"
 
 
 class Flow(Struct, frozen=True):

@@ -17,8 +17,8 @@ from msgspec import Struct
 from ..kube.pods import Pod, seconds
 from ..speakers.product import PeerReport
 
-Session = tuple[str, str]
-"""A session as (node, peer object)."""
+PeerSession = tuple[str, str]
+"""A session as a live cluster reports it: (node, peer object); a `Session` of the model names the router."""
 
 
 class Seen(Struct, frozen=True):
@@ -28,8 +28,8 @@ class Seen(Struct, frozen=True):
 
     pods: Mapping[str, Pod]
     leaving: frozenset[str] = frozenset()
-    sessions: frozenset[tuple[str, str]] = frozenset()
-    mute: frozenset[tuple[str, str]] = frozenset()
+    sessions: frozenset[PeerSession] = frozenset()
+    mute: frozenset[PeerSession] = frozenset()
     peers: frozenset[str] = frozenset()
 
     @property
@@ -47,7 +47,7 @@ class Memory(Struct, frozen=True):
     """
 
     since: Mapping[str, float] = {}
-    doubted: Mapping[Session, str | None] = {}
+    doubted: Mapping[PeerSession, str | None] = {}
     announced: frozenset[str] = frozenset()
 
 
@@ -65,8 +65,8 @@ def believe(
 ) -> tuple[Seen, Memory]:
     """What is seen at the time `now`, in seconds, and what is to be remembered of it."""
     since = {pod.metadata.uid: memory.since.get(pod.metadata.uid, now) for pod in pods.values() if pod.ready}
-    up: dict[Session, str | None] = {}
-    sessions, speaking, peers = set[Session](), set[Session](), set[str]()
+    up: dict[PeerSession, str | None] = {}
+    sessions, speaking, peers = set[PeerSession](), set[PeerSession](), set[str]()
     for each in reports:
         peers.add(each.peer)
         for node, report in each.sessions.items():

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 
 from msgspec import Struct
 
-from .belief import Seen, Session
+from .belief import PeerSession, Seen
 
 
 class Goal(Struct, frozen=True):
@@ -17,7 +17,7 @@ class Goal(Struct, frozen=True):
     """
 
     speakers: frozenset[str]
-    sessions: frozenset[Session]
+    sessions: frozenset[PeerSession]
     kept: Mapping[str, int] = {}
     levels: Mapping[str, int] = {}
 

@@ -24,7 +24,7 @@ from ..plan.steps import Step
 from ..plan.template import Style, edits_template
 from ..progress import Tell
 from ..speakers import product_named
-from .belief import Session
+from .belief import PeerSession
 from .revisions import outdated
 from .stages import MAX_PARALLEL, stages
 from .watch import Target, Watch
@@ -62,9 +62,9 @@ class LivePlan(Struct, frozen=True):
     daemonset: dict[str, Any]
     steps: tuple[Step, ...]
     waypoints: tuple[Waypoint, ...]
-    goal: frozenset[Session]
-    today: frozenset[Session]
-    possible: frozenset[Session]
+    goal: frozenset[PeerSession]
+    today: frozenset[PeerSession]
+    possible: frozenset[PeerSession]
     kept: dict[str, int]
     levels: dict[str, int]
 
@@ -158,4 +158,5 @@ def not_ready(cluster: Cluster) -> frozenset[str]:
 
 def allowed_breaks(cluster: Cluster, policy: Policy, placement: Placement) -> frozenset[str]:
     """The routers that may be one session short on the way, where breaks are allowed."""
-    return frozenset((*over_limit(cluster, placement), *make_budget(cluster, policy, placement).short))
+    budget = make_budget(cluster, policy, placement)
+    return frozenset((*over_limit(budget), *budget.short))

@@ -15,10 +15,11 @@ from ..kube.changes import Change, Create, Key, Label, Patch, key_of
 from ..kube.client import Api
 from ..kube.selectors import selector_text
 from ..model import Cluster
+from ..plan.inverse import ends_with_template
 from ..plan.steps import Step
 from ..progress import Tell
 from ..speakers import product_named
-from .belief import Session
+from .belief import PeerSession
 from .goal import Goal
 from .guard import guarded, interruptible
 from .live_plan import not_ready
@@ -68,7 +69,7 @@ def rollback(api: Api, file: Path, pace: Pace, tell: Tell, allow_break: bool = F
     return tuple(dict.fromkeys(left))
 
 
-def sessions_now(cluster: Cluster) -> frozenset[Session]:
+def sessions_now(cluster: Cluster) -> frozenset[PeerSession]:
     """The sessions that the peer objects' selectors give, as (node, peer object)."""
     found = with_topology(cluster, Topology())
     peers = {router.name: router.peer for router in found.routers if router.peer}
@@ -93,6 +94,8 @@ def take_back(runner: Runner, saved: Rollback, file: Path, nodes: frozenset[str]
             # So that, started again, it goes on from here instead of from the start.
             ways[number] = structs.replace(way, steps=(*kept, *way.steps[index:]))
             write_rollback(file, structs.replace(saved, ways=tuple(ways)))
+    if ends_with_template([step for way in reversed(saved.ways) for step in way.steps]):
+        runner.settle()
     runner.finish(goal)
     return left
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,12 +16,12 @@ from ..files import write_file
 from ..kube.changes import Change, Create, Delete, Patch, key_of
 from ..kube.kinds import DAEMONSET
 from ..model import Placement
-from ..plan.inverse import inverse_steps
+from ..plan.inverse import ends_with_template, inverse_steps
 from ..plan.steps import Needs, Step
 from ..plan.template import edits_template
 from ..speakers import PRODUCTS, product_named
 from ..words import explain
-from .belief import Session
+from .belief import PeerSession
 
 
 class Operation(Struct, frozen=True):
@@ -145,7 +144,7 @@ def fingerprint(placement: Placement) -> str:
 def way_back(
     steps: Sequence[Step],
     speakers: Iterable[str],
-    sessions: Iterable[Session],
+    sessions: Iterable[PeerSession],
     kept: Mapping[str, int],
     levels: Mapping[str, int],
 ) -> WayBack:
@@ -158,12 +157,17 @@ def way_back(
 
 
 def chained(ways: Sequence[WayBack]) -> tuple[WayBack, ...]:
-    """The ways back, where one whose turn comes after an edit of the template begins once that is known."""
-    found = list(ways)
-    for index, (earlier, later) in enumerate(pairwise(ways)):
-        if earlier.steps and later.steps and any(map(edits_template, later.steps[-1].changes)):
-            first = structs.replace(earlier.steps[0], settled=True)
-            found[index] = structs.replace(earlier, steps=(first, *earlier.steps[1:]))
+    """The ways back, where one whose turn comes after an edit of the template begins once that is known.
+
+    Of a way of which all is taken back, no step is left.
+    """
+    found, edited = list(ways), False
+    for index, way in reversed(list(enumerate(ways))):
+        if way.steps:
+            if edited:
+                first = structs.replace(way.steps[0], settled=True)
+                found[index] = structs.replace(way, steps=(first, *way.steps[1:]))
+            edited = ends_with_template(way.steps)
     return tuple(found)
 
 
@@ -189,7 +193,8 @@ def check_changes(found: Rollback) -> None:
     """Raise msgspec.ValidationError for a change that is none of ours: somebody has edited the file."""
     if found.product not in {"", *PRODUCTS}:
         raise msgspec.ValidationError(f"its product {found.product!r} is not known")
-    ours = {kind.name: kind for kind in product_named(found.product).kinds}
+    # The first of a product's kinds is the one of its peer objects; the others are only read.
+    peer = product_named(found.product).kinds[0]
     daemonset = (DAEMONSET.name, found.namespace, found.daemonset)
     for change in (change for way in found.ways for step in way.steps for change in (*step.changes, *step.undo)):
         match change:
@@ -199,7 +204,7 @@ def check_changes(found: Rollback) -> None:
                 target = key_of(msgspec.convert(manifest, Created).manifest())
             case _:
                 continue
-        is_peer = target[0] in ours and ours[target[0]].namespaced == bool(target[1])
+        is_peer = target[0] == peer.name and peer.namespaced == bool(target[1])
         if not is_peer and not (target == daemonset and isinstance(change, Patch)):
             raise msgspec.ValidationError(f"it would change {' '.join(filter(None, target))}")
         if isinstance(change, Patch):

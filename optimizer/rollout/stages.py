@@ -52,7 +52,7 @@ def stages(
                 batches=tuple(in_batches(plan.cluster, changes, step.stops, max_parallel)),
                 undo=(*undo, *(change for change in step.undo if isinstance(change, Restart))),
                 # A DaemonSet that is let go restarts whatever has an old template: nothing may have one by then.
-                needs=plan.goal if step.current else step.needs,
+                needs=plan.needs if step.current else step.needs,
             )
         )
     if plan.policy.mode == "bgp" and not allow_break:
@@ -164,7 +164,7 @@ def chunks(names: tuple[str, ...], most: int) -> list[tuple[str, ...]]:
 
 def refuse_break(plan: Plan, steps: Iterable[Step]) -> None:
     """Raise InputError where routers would be over their limit, or short of sessions, on the way."""
-    if over := over_limit(plan.cluster, plan.placement):
+    if over := over_limit(plan.budget):
         name = min(over)
         both, limit = over[name]
         raise InputError(

@@ -12,7 +12,7 @@ from ..kube.client import Api
 from ..kube.kinds import POD, Ref
 from ..kube.pods import Pod, Pods, decode_page
 from ..speakers.product import Product
-from .belief import Memory, Seen, Session, Trust, believe
+from .belief import Memory, PeerSession, Seen, Trust, believe
 
 
 class Target(Struct, frozen=True):
@@ -38,7 +38,7 @@ class Watch:
         # The pods of the first look by uid.
         self.known: frozenset[str] = frozenset()
 
-    def first_look(self, today: Collection[Session]) -> Seen:
+    def first_look(self, today: Collection[PeerSession]) -> Seen:
         """What the cluster shows before anything is changed: a report without time is believed.
 
         `today` are the sessions that there can be by now. A report of another one is of a session that was closed

@@ -13,6 +13,7 @@ from msgspec import Struct, structs
 
 from ..errors import InputError
 from ..model import Cluster, Placement, Policy, Session
+from ..plan.budget import Budget, make_budget
 
 Unit = tuple[str, tuple[str, ...]]
 """A speaker and the routers of its sessions that open or close together."""
@@ -26,21 +27,16 @@ class Waypoint(Struct, frozen=True):
     opens: tuple[Session, ...] = ()
 
 
-def over_limit(cluster: Cluster, placement: Placement) -> dict[str, tuple[int, int]]:
+def over_limit(budget: Budget) -> dict[str, tuple[int, int]]:
     """The routers that old and new sessions together would put over their limit: how many there would be, and it.
 
     What a router has today may be over its limit already; then no new one fits.
     """
-    today, new = cluster.today.sessions, defaultdict[str, set[str]](set)
-    for session in placement.sessions:
-        new[session.router].add(session.node)
     found = {}
-    for router in cluster.routers:
-        if router.max_sessions is not None:
-            old = frozenset(today.get(router.name, ()))
-            both = len(old | new[router.name])
-            if both > max(router.max_sessions, len(old)):
-                found[router.name] = (both, router.max_sessions)
+    for router, limit in budget.limits.items():
+        both = budget.meanwhile(router)
+        if limit is not None and both > max(limit, budget.today.get(router, 0)):
+            found[router] = (both, limit)
     return found
 
 
@@ -49,7 +45,7 @@ def waypoints(cluster: Cluster, policy: Policy, placement: Placement) -> tuple[W
 
     Raises InputError where no order of closing and opening leads there.
     """
-    if policy.mode != "bgp" or not over_limit(cluster, placement):
+    if not over_limit(make_budget(cluster, policy, placement)):
         return ()
     chain = Chain(cluster, policy, placement)
     found = []

@@ -1,7 +1,8 @@
 """What a product is: the software that a cluster's BGP speakers belong to, as the rest of the package sees it.
 
 Products differ in three ways that matter everywhere: whether their agent can be restricted to some nodes or runs on all
-of them (`restrictable`), whom a speaker announces (`next_hop`), and what an edit of their objects disturbs (`Edits`).
+of them (`restrictable`), whom a speaker announces (`next_hop`), and what an edit of their objects disturbs
+(`PeerEdits`).
 """
 
 from __future__ import annotations

@@ -214,6 +214,16 @@ def test_labels_settle_before_the_template_asks_for_them_and_it_settles_before_t
         assert "settle" not in calls_in(files[f"{prefix}after.sh"])
 
 
+def test_the_way_back_ends_once_the_template_is_known_where_that_is_its_last_change() -> None:
+    found = cluster([node("a1", chosen=True)])
+    assert found.speaker is not None
+    by_hand = replace(found.speaker, manifest=daemonset({}, updateStrategy={"type": "OnDelete"}))
+    plan = make_plan(replace(found, speaker=by_hand), POLICY, placed(speakers=["a1"]), "node-selector")
+    lines = export(plan).files["rollback.sh"].splitlines()
+    assert [step.name for step in plan.steps] == ["daemonset"]
+    assert [line.split(" ")[0] for line in lines[-5:] if line] == ["patch_merge", "settle", "say"]
+
+
 @pytest.mark.parametrize("format_", FORMATS)
 def test_labels_alone_need_no_time_to_settle(format_: Format) -> None:
     found = two_racks()

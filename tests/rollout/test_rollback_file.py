@@ -17,6 +17,7 @@ from optimizer.plan.steps import Step
 from optimizer.rollout.rollback_file import (
     Rollback,
     WayBack,
+    chained,
     fingerprint,
     read_rollback,
     way_back,
@@ -134,6 +135,7 @@ BASE: dict[str, Any] = {
         *(patching({"op": "remove", "path": path}) for path in ("", "spec/a", " /spec", 5, None, ["spec"])),
         # The first is as it is to be.
         patching({"op": "remove", "path": "/spec/a"}, {"op": "remove", "path": "spec"}),
+        *(patching({"op": "remove", "path": "/spec/a"}, kind=kind) for kind in ("Node", "Secret", "BgpConf")),
         *(patching(kind=kind) for kind in ("Node", "Secret", "", "Bgp\nPeer\x1b[31m")),
         *(patching(kind="BgpPeer", namespace=namespace) for namespace in ("ns", "default")),
         patching(kind="DaemonSet", namespace="ns", name="other"),
@@ -267,6 +269,19 @@ def test_the_way_back_is_the_steps_in_reverse() -> None:
     assert (way.speakers, way.sessions) == (("n1", "n2"), {"a": ("n3",), "p": ("n1", "n2")})
     # So that the same plan gives the same file.
     assert [*way.sessions] == ["a", "p"]
+
+
+def test_what_follows_an_edit_of_the_template_waits_for_it_across_plans() -> None:
+    template = Patch("DaemonSet", "ns", "speaker", "json", [{"op": "add", "path": "/spec/template/spec/x", "value": 1}])
+    steps = (Step("hold-restarts", "", (CHANGES[:1],)), Step("daemonset", "", ((template,),)))
+    first, second, last = (WayBack(part, (), {}) for part in (steps[:1], steps[:1], steps))
+
+    def waiting(*ways: WayBack) -> list[list[bool]]:
+        return [[step.settled for step in way.steps] for way in chained(ways)]
+
+    assert waiting(first, second, last) == [[False], [True], [False, False]]
+    # All of the second plan was taken back before the last one was made.
+    assert waiting(first, replace(second, steps=()), last) == [[True], [], [False, False]]
 
 
 def test_the_fingerprint_tells_speakers_and_sessions() -> None:

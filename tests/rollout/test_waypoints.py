@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from optimizer.errors import InputError
 from optimizer.model import Cluster, Placement, Policy, Session, Today
+from optimizer.plan.budget import make_budget
 from optimizer.rollout.waypoints import Waypoint, over_limit, waypoints
 from tests.exports.export_inputs import POLICY, cluster, node, placed, router
 
@@ -86,7 +87,7 @@ def test_each_waypoint_is_small_and_the_last_one_is_the_placement(move: tuple[Cl
     found, placement, policy = move
     limits = {each.name: each.max_sessions for each in found.routers}
     now = {name: frozenset(nodes) for name, nodes in found.today.sessions.items()}
-    fits = not over_limit(found, placement)
+    fits = not over_limit(make_budget(found, policy, placement))
     try:
         way = waypoints(found, policy, placement)
     except InputError:
@@ -116,7 +117,7 @@ def test_planned_again_after_each_waypoint_it_ends_at_the_placement(move: tuple[
             return
         station = way[0].placement if way else placement
         # Old and new of every leg fit together, so that none of it needs a break.
-        assert not over_limit(found, station)
+        assert not over_limit(make_budget(found, policy, station))
         found = with_today(sessions_of(station.sessions), limits)
         if not way:
             break
@@ -126,7 +127,7 @@ def test_planned_again_after_each_waypoint_it_ends_at_the_placement(move: tuple[
 def test_a_swap_at_the_limit_goes_session_by_session() -> None:
     found = with_today({"leaf-1": ["n0", "n1"]}, {"leaf-1": 2})
     placement = placed(("n2", "leaf-1"), ("n3", "leaf-1"))
-    assert over_limit(found, placement) == {"leaf-1": (4, 2)}
+    assert over_limit(make_budget(found, POLICY, placement)) == {"leaf-1": (4, 2)}
     way = waypoints(found, POLICY, placement)
     assert [(each.closes, each.opens) for each in way] == [
         ((Session("n0", "leaf-1"),), ()),

@@ -19,7 +19,7 @@ from ...kube.client import Api
 from ...kube.kinds import Ref
 from ...kube.objects import Partial
 from ...progress import Tell
-from ...speakers.openelb.kinds import BGP_CONF
+from .kinds import BGP_CONF
 
 T = TypeVar("T")
 STAMP = "lb.kubesphere.io/v1alpha1"

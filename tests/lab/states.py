@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from optimizer.cli.main import main
-from optimizer.rollout import watch as evidence
+from optimizer.speakers.openelb import OpenELB
 from tests.lab.client import Object
 from tests.lab.cluster import Lab
 from tests.lab.crds import PEERS
@@ -67,7 +67,7 @@ def topology_of_rack(folder: Path, rack: str, address: str, asn: int = 65003) ->
 def run(*arguments: str | Path) -> Result:
     """Run bgp-speakers, for speakers that tell of their sessions as often as these."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evidence, "STATUS_PERIOD", 4 * TOLD)
+        patch.setattr(OpenELB, "report_period", 4 * TOLD)
         return CliRunner().invoke(main, [str(each) for each in arguments])
 
 

@@ -94,13 +94,13 @@ def serve() -> None:
     from optimizer.reports import text as report
     from optimizer.rollout import apply
     from optimizer.rollout import dry_run as preview
-    from optimizer.rollout import watch as evidence
+    from optimizer.speakers.openelb import OpenELB
 
     assert all((client, config, apply, live, optimize_live, preview, report, report_plan))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for line in sys.stdin.buffer:
         *command, period = msgspec.json.decode(line, type=Command)
-        vars(evidence)["STATUS_PERIOD"] = period
+        OpenELB.report_period = period
         pid = os.fork()
         if pid == 0:
             become(cli.main, *command)

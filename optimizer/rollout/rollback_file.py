@@ -176,10 +176,12 @@ def read_rollback(path: Path) -> Rollback | None:
     try:
         data = path.read_bytes()
         if msgspec.json.decode(data, type=Head).product is None:
-            found = msgspec.json.decode(data, type=OldRollback).rollback()
-        else:
-            found = msgspec.json.decode(data, type=Rollback)
-        check_changes(found)
+            old = msgspec.json.decode(data, type=OldRollback)
+            check_changes("", old, (change for way in old.legs for step in way.steps for change in step.changes))
+            return old.rollback()
+        found = msgspec.json.decode(data, type=Rollback)
+        steps = [step for way in found.ways for step in way.steps]
+        check_changes(found.product, found, (change for step in steps for change in (*step.changes, *step.undo)))
         return found
     except FileNotFoundError:
         return None
@@ -189,14 +191,14 @@ def read_rollback(path: Path) -> Rollback | None:
         raise InputError(f"{path}: not a rollback file of version bgp-speakers/v1 ({explain(str(error))})") from None
 
 
-def check_changes(found: Rollback) -> None:
+def check_changes(product: str, found: Rollback | OldRollback, changes: Iterable[Change]) -> None:
     """Raise msgspec.ValidationError for a change that is none of ours: somebody has edited the file."""
-    if found.product not in {"", *PRODUCTS}:
-        raise msgspec.ValidationError(f"its product {found.product!r} is not known")
+    if product not in {"", *PRODUCTS}:
+        raise msgspec.ValidationError(f"its product {product!r} is not known")
     # The first of a product's kinds is the one of its peer objects; the others are only read.
-    peer = product_named(found.product).kinds[0]
+    peer = product_named(product).kinds[0]
     daemonset = (DAEMONSET.name, found.namespace, found.daemonset)
-    for change in (change for way in found.ways for step in way.steps for change in (*step.changes, *step.undo)):
+    for change in changes:
         match change:
             case Patch(kind, namespace, name, _, _) | Delete(kind, namespace, name):
                 target = (kind, namespace, name)

@@ -141,6 +141,11 @@ BASE: dict[str, Any] = {
         patching(kind="DaemonSet", namespace="ns", name="other"),
         patching(kind="DaemonSet", namespace="", name="speaker"),
         patching(kind="DaemonSet", namespace="default", name="speaker"),
+        *(
+            patching(kind="DaemonSet", namespace="ns", name="speaker", type=type_, body=body)
+            for type_ in ("json", "merge")
+            for body in (None, "abc", 3, [{}], [None], [{"op": "remove", "path": 3}], {"spec": None}, {"spec": 3})
+        ),
     ],
 )
 def test_what_is_no_rollback_file_is_refused_in_one_sentence(tmp_path: Path, content: bytes) -> None:

@@ -83,7 +83,7 @@ class Plan(Struct, frozen=True):
 
 
 def make_plan(cluster: Cluster, policy: Policy, placement: Placement, style: Style) -> Plan:
-    """The steps from today to the placement in the given style, in an order that loses no session.
+    """The steps from today to the placement in the given style; what replaces a session comes before it closes.
 
     Raises InputError where the input has no speaker DaemonSet though one is needed, where the placement names a node
     that it lacks, where a router lacks what its peer object needs, and where somebody else uses the label or the taint

@@ -139,6 +139,8 @@ def test_errors_are_raised_and_nothing_is_printed(tmp_path: Path, capfd: pytest.
     ):
         with pytest.raises(bgp.InputError, match=re.escape(sentence)):
             bgp.optimize(cluster, policy)  # type: ignore[arg-type]
+    with pytest.raises(bgp.InputError, match="no-such-file: no such file"):
+        bgp.connect(kubeconfig="no-such-file")
     with pytest.raises(bgp.InputError, match=re.escape("style: 'affinty' is not known; did you mean 'affinity'?")):
         bgp.make_plan(cluster, bgp.Policy(), placement, style="affinty")  # type: ignore[arg-type]
     with pytest.raises(bgp.InputError, match=re.escape("format: 'helmet' is not known; did you mean 'helm'?")):

@@ -45,7 +45,8 @@ class TopologyRouter(Setting, frozen=True):
     ] = None
     domains: Annotated[dict[str, str], about("The failure domain that it is in, by kind.")] = {}
     nodes: Annotated[
-        AttachedNodes | None, about("Which nodes are attached to it; where nothing says so, as its BgpPeer selects.")
+        AttachedNodes | None,
+        about("The nodes attached to it; where nothing says so, as its peer object selects."),
     ] = None
 
 
@@ -60,7 +61,7 @@ class Topology(Setting, frozen=True):
     """Routers, which nodes are attached to them, and failure domains."""
 
     routers: Annotated[
-        tuple[TopologyRouter, ...], about("Routers; a BgpPeer with the address, or else the name, is the same one.")
+        tuple[TopologyRouter, ...], about("Routers; a peer object with the address, or else the name, is the same one.")
     ] = ()
     routers_from_label: Annotated[
         str | None, about("A node label with a router for each value, attached to the nodes that carry it.")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from secrets import token_hex
 
 from .errors import OutputError
+
+NOT_SYNCED = (errno.EACCES, errno.EINVAL, errno.ENOTSUP)
+"""What a folder says that we may write to but not read, or whose file system cannot have it written to the disk."""
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -17,19 +22,15 @@ def write_file(path: Path, data: bytes) -> None:
         if path.exists() and not path.is_file():
             path.write_bytes(data)
             return
-        target = path.resolve()
+        target = Path(os.path.realpath(path))
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name[:100]}.", delete=False) as file:
-            try:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-                file.close()
-                Path(file.name).chmod(0o666 & ~umask())
-                Path(file.name).replace(target)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+        beside = target.with_name(f"{hidden(target)}{token_hex(4)}")
+        try:
+            write_synced(beside, data)
+            beside.replace(target)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
         sync_folder(target.parent)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from None
@@ -42,27 +43,24 @@ def write_folder(directory: Path, files: Mapping[str, str], executable: Collecti
     temporary: Path | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name[:100]}.", dir=target.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=hidden(target), dir=target.parent))
         fresh, old = temporary / "new", temporary / "old"
         fresh.mkdir()
         for name, text in files.items():
             path = fresh / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("wb") as file:
-                file.write(text.encode())
-                file.flush()
-                os.fsync(file.fileno())
+            write_synced(path, text.encode())
             if name in executable:
                 mode = path.stat().st_mode
                 path.chmod(mode | (mode & 0o444) >> 2)
         for folder in {(fresh / name).parent for name in files} | {fresh}:
             sync_folder(folder)
-        if target.exists():
-            target.rename(old)
         try:
+            if target.exists():
+                target.rename(old)
             fresh.rename(target)
-        except OSError:
-            if old.exists():
+        except BaseException:  # Ctrl-C too: what was there goes away below
+            if old.exists() and not target.exists():
                 old.rename(target)
             raise
         sync_folder(target.parent)
@@ -73,17 +71,27 @@ def write_folder(directory: Path, files: Mapping[str, str], executable: Collecti
             shutil.rmtree(temporary, ignore_errors=True)
 
 
+def hidden(target: Path) -> str:
+    """How a name beside the target begins until it takes the target's place; short enough where that is not."""
+    return f".{target.name[:50]}."
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    """Write a new file, and have it on the disk."""
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def sync_folder(folder: Path) -> None:
-    """Have what was renamed in a folder on the disk."""
-    number = os.open(folder, os.O_RDONLY)
+    """Have what was renamed in a folder on the disk, where its file system can."""
     try:
-        os.fsync(number)
-    finally:
-        os.close(number)
-
-
-def umask() -> int:
-    """The process's file mode mask."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+    except OSError as error:
+        if error.errno not in NOT_SYNCED:
+            raise

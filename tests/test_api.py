@@ -131,9 +131,20 @@ def test_errors_are_raised_and_nothing_is_printed(tmp_path: Path, capfd: pytest.
         (bgp.Policy(speakers_per_router=0), "policy: speakersPerRouter must be from 1"),
         (bgp.Policy(survive=(bgp.Survive("feed"),)), "'feed' is no declared kind"),
         (bgp.Policy(peering="all"), "'all' is not known"),  # type: ignore[arg-type]
+        (bgp.Policy(survive=bgp.Survive("rack")), "policy: survive: expected array, got object"),  # type: ignore[arg-type]
+        (bgp.Policy(survive=("rack",)), "policy: survive[0]: expected object, got str"),  # type: ignore[arg-type]
+        (bgp.Policy(nodes=None), "policy: nodes: expected object, got null"),  # type: ignore[arg-type]
+        (None, "policy: expected object, got null"),
+        (bgp.Policy(goals=object()), "policy: goals: expected array, got str"),  # type: ignore[arg-type]
     ):
         with pytest.raises(bgp.InputError, match=re.escape(sentence)):
-            bgp.optimize(cluster, policy)
+            bgp.optimize(cluster, policy)  # type: ignore[arg-type]
+    with pytest.raises(bgp.InputError, match="no-such-file: no such file"):
+        bgp.connect(kubeconfig="no-such-file")
+    with pytest.raises(bgp.InputError, match=re.escape("style: 'affinty' is not known; did you mean 'affinity'?")):
+        bgp.make_plan(cluster, bgp.Policy(), placement, style="affinty")  # type: ignore[arg-type]
+    with pytest.raises(bgp.InputError, match=re.escape("format: 'helmet' is not known; did you mean 'helm'?")):
+        bgp.export(bgp.make_plan(cluster, bgp.Policy(), placement), "helmet")  # type: ignore[arg-type]
     with pytest.raises(bgp.ViolationError, match="spine-1"):
         bgp.make_plan(cluster, bgp.Policy(speakers_per_router=3), placement)
     infeasible = bgp.optimize(cluster, bgp.Policy(speakers_per_router=20))

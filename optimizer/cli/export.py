@@ -36,7 +36,7 @@ MOST_LISTED = 30
 def export(
     placement: Path, inputs: tuple[str, ...], style: Any, format_: Any, output: Path, product: str, verbose: bool
 ) -> None:
-    """Write the patches that lead from the cluster in INPUT to the placement, in an order that loses no route.
+    """Write the patches from the cluster in INPUT to the placement; nothing is removed before its replacement is up.
 
     The placement is verified against INPUT first (exit code 4 where it does not hold), and so is what is written.
     """

@@ -183,7 +183,7 @@ def rollback(
     allow_break: bool,
     yes: bool,
 ) -> None:
-    """Take back what `apply` has done, all or a part of it, in an order that loses no route either."""
+    """Take back what `apply` has done, all or a part of it, removing nothing before its replacement is up either."""
     from ..rollout.rollback import rollback as take_back
     from ..rollout.waiting import Pace
 

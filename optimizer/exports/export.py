@@ -11,11 +11,12 @@ from typing import Literal
 
 from msgspec import Struct
 
-from ..errors import OutputError
+from ..errors import InputError, OutputError
 from ..files import write_folder
 from ..plan.hazards import change_hazards
 from ..plan.plan import Plan
 from ..plan.steps import Step
+from ..words import nearest
 from .check import check_export
 from .helm import helm_files
 from .kubectl import kubectl_files
@@ -55,9 +56,12 @@ class Export(Struct, frozen=True):
 def export(plan: Plan, format_: Format = "kubectl") -> Export:
     """The files that bring the cluster to the placement; the same for the same plan, byte for byte.
 
-    Raises InputError for what the input lacks, OutputError for an object that is too large for Kubernetes, and
-    InternalError where the files, carried out in memory, do not give exactly the placement.
+    Raises InputError for a format that there is not and for what the input lacks, OutputError for an object that is
+    too large for Kubernetes, and InternalError where the files, carried out in memory, do not give exactly the
+    placement.
     """
+    if format_ not in FORMATS:
+        raise InputError(f"format: {format_!r} is not known; {nearest(format_, FORMATS)}")
     if not plan.steps:
         return Export()
     too_large = check_sizes(plan, format_ == "kustomize")

@@ -286,4 +286,10 @@ def policy_to_data(policy: Policy) -> dict[str, Any]:
 
 def checked_policy(policy: Policy) -> Policy:
     """A policy made by hand, checked as one from a file is. Raises InputError."""
-    return parse_policy(policy_to_data(policy), "policy")
+    try:
+        data = policy_to_data(policy)
+    except (AttributeError, TypeError):
+        # Something is of another type than it says; which field that is, this finds out.
+        convert(msgspec.to_builtins(policy, enc_hook=repr), Policy, "policy")
+        raise
+    return parse_policy(data, "policy")

@@ -24,7 +24,7 @@ from .topology import Topology, check_speaker_label, read_topology
 if TYPE_CHECKING:
     from ..kube.client import Api
 
-Paths = str | Path | Sequence[str | Path]
+FileNames = str | Path | Sequence[str | Path]
 
 
 def read_all(
@@ -80,7 +80,7 @@ Source = Cluster | DumpedCluster | LiveCluster
 
 
 def read_cluster(
-    paths: Paths, topology: str | Path | Topology | None = None, progress: Tell = silent, product: str = ""
+    paths: FileNames, topology: str | Path | Topology | None = None, progress: Tell = silent, product: str = ""
 ) -> DumpedCluster:
     """The cluster in files and folders of Kubernetes objects, `-` for stdin, with its topology. `product` names the
     speakers' product, which else the objects say. Raises InputError."""

@@ -45,7 +45,8 @@ class TopologyRouter(Setting, frozen=True):
     ] = None
     domains: Annotated[dict[str, str], about("The failure domain that it is in, by kind.")] = {}
     nodes: Annotated[
-        AttachedNodes | None, about("Which nodes are attached to it; where unsaid, as its peer object selects.")
+        AttachedNodes | None,
+        about("The nodes attached to it; where nothing says so, as its peer object selects."),
     ] = None
 
 

@@ -268,9 +268,10 @@ def seconds(retry_after: str | None) -> float:
     return float(retry_after) if retry_after and re.fullmatch(r"\d{1,9}", retry_after) else 0.0
 
 
-def connect(kubeconfig: Path | None = None, context: str | None = None) -> Api:
+def connect(kubeconfig: str | Path | None = None, context: str | None = None) -> Api:
     """A cluster as kubectl finds it: this file, else those in $KUBECONFIG, else ~/.kube/config, else the pod's own.
 
     Nothing is asked of the server yet. Raises InputError naming the file and what is wrong with it.
     """
-    return Api(lambda: log_in(kubeconfig, context))
+    file = None if kubeconfig is None else Path(kubeconfig)
+    return Api(lambda: log_in(file, context))

@@ -8,8 +8,6 @@ from functools import lru_cache, partial
 from itertools import starmap
 from typing import Any, TypeVar
 
-import msgspec
-
 from ..errors import InputError
 from ..model import LabelSelector, Requirement, Taint, Toleration
 from .names import check_labels
@@ -78,8 +76,13 @@ def read_toleration(entry: PodToleration, place: str) -> Toleration:
 
 
 def toleration_of(raw: Mapping[str, Any]) -> Toleration:
-    """A toleration of a pod template. Raises InputError."""
-    return read_toleration(msgspec.convert(raw, PodToleration), "tolerations")
+    """A toleration of anybody's pod template: an operator that we do not know is no reason to refuse the input.
+
+    >>> toleration_of({"key": "level", "operator": "Gt", "value": "3"})
+    Toleration(key='level', operator='Gt', value='3', effect='')
+    """
+    key, operator, value, effect = (raw.get(name) or "" for name in ("key", "operator", "value", "effect"))
+    return Toleration(key, operator or "Equal", value, effect)
 
 
 def parse_address(text: str, place: str) -> str:

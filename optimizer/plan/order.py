@@ -1,4 +1,4 @@
-"""From today to the placement: steps in an order that loses no session, each with its exact inverse.
+"""From today to the placement: steps in an order that closes nothing too early, each with its exact inverse.
 
 The opening steps come first: peer objects that admit the new sessions, labels on the speakers' nodes, the DaemonSet.
 Only when the chosen speakers run and their sessions are established do the closing steps follow: labels off the

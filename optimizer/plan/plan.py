@@ -12,11 +12,12 @@ from ..kube.changes import Key, Objects, apply_changes, find, key_of
 from ..model import Cluster, Placement, Policy
 from ..speakers import product_named
 from ..speakers.product import PeerEdits, Product
+from ..words import nearest
 from .budget import Budget, make_budget
 from .objects import objects_of
 from .order import check_label, labelled_for_now, peer_steps, sealed, speaker_steps
 from .steps import Needs, Step, needs_of
-from .template import Style
+from .template import STYLES, Style
 
 
 class Plan(Struct, frozen=True):
@@ -83,12 +84,14 @@ class Plan(Struct, frozen=True):
 
 
 def make_plan(cluster: Cluster, policy: Policy, placement: Placement, style: Style) -> Plan:
-    """The steps from today to the placement in the given style, in an order that loses no session.
+    """The steps from today to the placement in the given style; what replaces a session comes before it closes.
 
-    Raises InputError where the input has no speaker DaemonSet though one is needed, where the placement names a node
-    that it lacks, where a router lacks what its peer object needs, and where somebody else uses the label or the taint
-    with another value.
+    Raises InputError for a style that there is not, where the input has no speaker DaemonSet though one is needed,
+    where the placement names a node that it lacks, where a router lacks what its peer object needs, and where somebody
+    else uses the label or the taint with another value.
     """
+    if style not in STYLES:
+        raise InputError(f"style: {style!r} is not known; {nearest(style, STYLES)}")
     product = product_named(cluster.product)
     labelled = labelled_for_now(cluster, policy, placement)
     peers = product.edit_peers(cluster, policy, placement, labelled)

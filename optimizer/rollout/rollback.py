@@ -1,4 +1,4 @@
-"""Takes back what `apply` has done to a live cluster, in an order that loses no route either."""
+"""Takes back what `apply` has done to a live cluster, removing nothing before its replacement is up either."""
 
 from __future__ import annotations
 

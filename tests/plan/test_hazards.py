@@ -68,7 +68,8 @@ def test_hazard_of_a_daemonset_that_an_earlier_change_has_left_held(edited: bool
 
 def test_export_hazards_tell_what_restarts_and_whose_pods_stay_away() -> None:
     tolerant = daemonset({"tolerations": [{"operator": "Exists"}]}, "tolerant")
-    found = two_racks(daemonsets=(tolerant, daemonset({}, "logs")))
+    newer = {"tolerations": [{"key": "level", "operator": "Gt", "value": "3"}, {"operator": "Exists"}]}
+    found = two_racks(daemonsets=(tolerant, daemonset(newer, "newer"), daemonset({}, "logs")))
     restart, alone, others = change_hazards(make_plan(found, POLICY, TWO_RACKS, "taints"))
     assert restart.endswith(
         "changes: its speakers that stay are restarted in 2 rounds, and 1 router with no session to spare, "

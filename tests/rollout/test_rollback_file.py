@@ -108,6 +108,10 @@ BASE: dict[str, Any] = {
 }
 
 
+ODD: tuple[Any, ...] = (None, "abc", 3, [{}], [None], [{"op": "remove", "path": 3}], {"spec": None}, {"spec": 3})
+"""Bodies of patches that are none."""
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -144,7 +148,7 @@ BASE: dict[str, Any] = {
         *(
             patching(kind="DaemonSet", namespace="ns", name="speaker", type=type_, body=body)
             for type_ in ("json", "merge")
-            for body in (None, "abc", 3, [{}], [None], [{"op": "remove", "path": 3}], {"spec": None}, {"spec": 3})
+            for body in ODD
         ),
     ],
 )

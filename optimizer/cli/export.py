@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..model import Cluster, Placement, Policy
-from .options import INPUTS, PLACEMENT, PRODUCT, STYLE, VERBOSE
+from .options import FOLDER, INPUTS, PLACEMENT, PRODUCT, STYLE, VERBOSE
 from .progress import Progress, tell
 
 MOST_LISTED = 30
@@ -28,9 +28,7 @@ MOST_LISTED = 30
     show_default=True,
     help="kubectl: scripts and patches; kustomize: a Component; helm: values for OpenELB's chart.",
 )
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="The folder to write."
-)
+@click.option("-o", "--output", type=FOLDER, required=True, help="The folder to write.")
 @PRODUCT
 @VERBOSE
 def export(

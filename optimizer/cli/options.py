@@ -13,9 +13,21 @@ from ..speakers import NAMES
 Command = TypeVar("Command", bound=Callable[..., Any])
 Option = Callable[[Command], Command]
 
-FILE = click.Path(path_type=Path, dir_okay=False)
+
+class NamedPath(click.Path):
+    """A path, which must have a name: `Path("")` would be the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path."""
+        if value == "":
+            self.fail("the path is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FILE = NamedPath(path_type=Path, dir_okay=False)
+FOLDER = NamedPath(path_type=Path, file_okay=False)
 # What cannot be read is the reader's to say; the type is for the shell's completion.
-ANY = click.Path(path_type=str, allow_dash=True, readable=False)
+ANY = NamedPath(path_type=str, allow_dash=True, readable=False)
 INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=ANY)
 PLACEMENT = click.argument("placement", type=FILE)
 PRODUCT = click.option(

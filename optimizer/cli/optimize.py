@@ -166,6 +166,8 @@ def policy_options(rules: dict[str, Any]) -> dict[str, Any]:
 def survive_entry(text: str) -> dict[str, Any]:
     """`rack` or `rack=2` as an entry of the policy."""
     kind, equals, number = text.partition("=")
+    if not kind.strip():
+        raise click.UsageError(f"--survive {text}: the kind of failure domain is missing")
     if not equals:
         return {"kind": kind}
     try:

@@ -60,6 +60,8 @@ def export(plan: Plan, format_: Format = "kubectl") -> Export:
     too large for Kubernetes, and InternalError where the files, carried out in memory, do not give exactly the
     placement.
     """
+    if not isinstance(plan, Plan):
+        raise InputError(f"plan: expected what make_plan gives, got {type(plan).__name__}")
     if format_ not in FORMATS:
         raise InputError(f"format: {format_!r} is not known; {nearest(format_, FORMATS)}")
     if not plan.steps:

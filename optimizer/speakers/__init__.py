@@ -20,7 +20,7 @@ PRODUCTS: Mapping[str, Product] = {each.name: each for each in (OpenELB(),)}
 
 def product_named(name: str) -> Product:
     """The product of that name; "" is the one that is assumed. Raises InputError for one that cannot be placed."""
-    found = PRODUCTS.get(name or DEFAULT)
+    found = PRODUCTS.get(name or DEFAULT) if isinstance(name, str | None) else None
     if found is None:
         what = "is not supported yet" if name in NAMES else "is not known"
         raise InputError(f"the product {name!r} {what}; supported: {', '.join(PRODUCTS)}")

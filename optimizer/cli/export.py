@@ -72,14 +72,14 @@ def verify(placement: Path, inputs: tuple[str, ...], product: str, verbose: bool
 
 def verified(path: Path, inputs: tuple[str, ...], product: str, verbose: bool) -> tuple[Placement, Policy, Cluster]:
     """The placement, its policy and the cluster that it was checked against. Raises ViolationError."""
-    from ..inputs.placement import read_feasible
+    from ..inputs.placement import places_of, read_feasible
     from ..inputs.read import read_all
     from ..placements.verify import verify as check
 
-    placement, policy, topology = read_feasible(path)
+    placement, policy, topology = read_feasible(path, product)
     with Progress(verbose) as progress:
         progress("reading")
-        cluster = read_all(inputs, policy, topology, tell, product, placement.product)
+        cluster = read_all(inputs, policy, topology, tell, product, placement.product, places_of(path))
         progress("verifying")
         stale = check(cluster, policy, placement)
     for sentence in stale:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from ..speakers import NAMES
+from ..speakers import NAMES, product_named
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Option = Callable[[Command], Command]
@@ -33,7 +33,8 @@ PLACEMENT = click.argument("placement", type=FILE)
 PRODUCT = click.option(
     "--product",
     type=click.Choice(NAMES),
-    callback=lambda ctx, option, value: value or "",
+    callback=lambda ctx, option, value: product_named(value).name if value else "",
+    is_eager=True,  # so that one which is not supported yet is the first thing to be said
     help="Whose speakers they are [as the objects say, else openelb].",
 )
 VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Show every step, and lists in full.")

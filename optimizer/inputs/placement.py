@@ -11,9 +11,11 @@ from msgspec import Struct
 from ..errors import InputError, ViolationError
 from ..files import path_of
 from ..model import Conflict, Count, Objective, Paths, Placement, Policy, Session, Shortfall, Status
+from ..speakers import check_made_for
 from ..words import explain
 from .fields import about
 from .policy import parse_policy, policy_to_data
+from .routers import Places
 from .text import made_by_hand, read_text
 from .topology import Topology, parse_topology
 
@@ -73,11 +75,18 @@ def read_placement(path: str | Path) -> tuple[Placement, Policy, Topology]:
     return placement, policy, topology
 
 
-def read_feasible(path: Path) -> tuple[Placement, Policy, Topology]:
-    """The same where there is a placement; raises ViolationError too."""
+def read_feasible(path: Path, product: str = "") -> tuple[Placement, Policy, Topology]:
+    """The same where there is a placement, for a product that is supported, and for `product` if one is named; raises
+    ViolationError too."""
     placement, policy, topology = read_placement(path)
+    check_made_for(placement.product, product, str(path))
     check_feasible(placement, str(path))
     return placement, policy, topology
+
+
+def places_of(path: Path) -> Places:
+    """Where all that is in a placement's file comes from, for sentences."""
+    return Places(f"{path}: policy", f"{path}: topology", str(path))
 
 
 def checked_placement(placement: Placement) -> Placement:

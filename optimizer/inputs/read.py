@@ -21,7 +21,7 @@ from ..progress import Tell, silent
 from ..speakers import product_named
 from . import cluster as objects
 from .pods import with_requested
-from .routers import with_topology
+from .routers import NO_FILES, Places, with_topology
 from .text import expect
 from .topology import Topology, check_speaker_label, checked_topology, read_topology
 
@@ -38,17 +38,19 @@ def read_all(
     tell: Tell = silent,
     product: str = "",
     expected: str = "",
+    places: Places = NO_FILES,
 ) -> Cluster:
-    """The cluster in these files and folders as the policy sees it; the last two as `cluster.read_cluster` has them.
-    Raises InputError.
+    """The cluster in these files and folders as the policy sees it; `product` and `expected` are as
+    `cluster.read_cluster` has them, `places` is for sentences. Raises InputError.
 
     For a process that has this one job: what is read stays out of garbage collection until it ends.
     """
     check_speaker_label(topology, policy.speaker.label[0])
     with uncollected():
         try:
-            cluster = objects.read_cluster(inputs, policy.speaker.daemonset, tell, product, expected)
-            return with_topology(cluster, topology, policy)
+            wanted = policy.speaker.daemonset
+            cluster = objects.read_cluster(inputs, wanted, tell, product, expected, places.placement)
+            return with_topology(cluster, topology, policy, places)
         finally:
             gc.freeze()
 

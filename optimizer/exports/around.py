@@ -75,7 +75,7 @@ def before_tool(plan: Plan, tool: Tool, parts: Parts) -> Script:
 
 def after_tool(plan: Plan, tool: Tool, parts: Parts, objects: Objects) -> tuple[Script, Objects]:
     """The script that goes on once the tool has done its part, and the objects by then."""
-    comment = "Finishes the change once README.txt's second step is done."
+    comment = "Goes on once README.txt's second step is done; see there whether another one follows."
     script = new_script(plan, comment, objects, f"{tool.prefix}after/")
     for step in parts.edited:
         script.run(step.why, step.changes, tool.makes)

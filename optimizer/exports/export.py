@@ -21,6 +21,7 @@ from .check import check_export
 from .helm import helm_files
 from .kubectl import kubectl_files
 from .kustomize import kustomize_files
+from .notes import notes
 from .sizes import check_sizes
 
 Format = Literal["kubectl", "kustomize", "helm"]
@@ -70,10 +71,11 @@ def export(plan: Plan, format_: Format = "kubectl") -> Export:
     write_format = {"kubectl": kubectl_files, "kustomize": kustomize_files, "helm": helm_files}[format_]
     files, readme = write_format(plan)
     check_export(plan, files)
+    told = f"{readme.strip()}\n\n{notes(plan)}"
     listed = "\n".join(f"  {name}" for name in sorted({*files, README}))
     known = plan.product.helm_hazards
     return Export(
-        files=dict(sorted({**files, README: f"{MARK}: {readme.strip()}\n\n{LIST}\n{listed}\n"}.items())),
+        files=dict(sorted({**files, README: f"{MARK}: {told}\n\n{LIST}\n{listed}\n"}.items())),
         executable=frozenset(name for name, text in files.items() if text.startswith("#!")),
         hazards=(
             *change_hazards(plan),

@@ -7,7 +7,7 @@
 #
 #   KUBECTL          the kubectl to use, maybe with options                         kubectl
 #   TIMEOUT          seconds to wait for speakers and for sessions                  300
-#                    0: do not wait, and leave restarts to the DaemonSet
+#                    0: do not wait, and leave restarts to the DaemonSet, which looks at no session
 #   STATUS_PERIOD    seconds until a report of a session can be believed
 #   INTERVAL         seconds between two looks                                      5
 #   SETTLE           seconds until the DaemonSet's controller has heard of labels   5

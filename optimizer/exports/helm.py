@@ -46,6 +46,6 @@ The chart must not set spec.updateStrategy of the DaemonSet, or say OnDelete unt
 template under RollingUpdate would restart speakers without a look at their sessions. before.sh sets OnDelete and an
 annotation with what was there, after.sh restarts the speakers in rounds and sets it again.
 
-The way back: rollback.sh, which stops where helm rollback is due; then rollback.sh again. The scripts need kubectl
-alone and can be run again; functions.sh names the settings that they take from the environment.
+The way back: rollback.sh, which stops where helm rollback is due; then rollback.sh again. To look first: helm upgrade
+with --dry-run.
 """

@@ -1,4 +1,4 @@
-"""The plan as numbered files, with `apply.sh` and `rollback.sh` that need kubectl alone."""
+"""The plan as numbered files, with `apply.sh` and `rollback.sh` that need kubectl and the tools of POSIX."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from ..plan.plan import Plan
 from .script import Awaited, Script, Watched, functions
 
 WAITED = "Nothing has been removed yet: find out why, then run this script again, or rollback.sh."
-AGAIN = "Find out why, then run this script again; TIMEOUT=0 goes on without waiting."
+AGAIN = (
+    "Find out why, then run this script again. TIMEOUT=0 goes on without waiting and without rounds: the DaemonSet "
+    "then restarts outdated speakers by itself, without a look at their sessions."
+)
 CHECKED = "All changes have been made, but this is not as it should be; rollback.sh takes them back."
 
 
@@ -74,7 +77,5 @@ run and their sessions are established. Where the DaemonSet's template changes, 
 the time of the change (an annotation keeps what it was), and the speakers that stay are restarted in rounds while those
 that leave still run; where it is OnDelete already, their restart is left to you.
 
-rollback.sh takes everything back in the reverse order, with the files in rollback/. Both need kubectl alone, run from
-any folder and can be run again; functions.sh names the settings that they take from the environment, such as KUBECTL
-and TIMEOUT.
+rollback.sh takes everything back in the reverse order, with the files in rollback/.
 """

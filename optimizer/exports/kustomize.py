@@ -176,8 +176,8 @@ The kustomization must not set spec.updateStrategy of the DaemonSet, or say OnDe
 edit of the template under RollingUpdate would restart speakers without a look at their sessions. nodes-before.sh sets
 OnDelete and an annotation with what was there, nodes-after.sh restarts the speakers in rounds and sets it again.
 
-The way back: rollback.sh, which stops where your earlier kustomization is due; then rollback.sh again. The scripts
-need kubectl alone and can be run again; functions.sh names the settings that they take from the environment.
+The way back: rollback.sh, which stops where your earlier kustomization is due; then rollback.sh again. To look first:
+kubectl diff -k <your kustomization>.
 """
 
 TRANSITION = """Kustomize
@@ -195,6 +195,6 @@ The kustomization must not set spec.updateStrategy of the DaemonSet, or say OnDe
 edit of the template under RollingUpdate would restart speakers without a look at their sessions. nodes-before.sh sets
 OnDelete and an annotation with what was there, nodes-after.sh restarts the speakers in rounds and sets it again.
 
-The way back: rollback.sh, which stops where your earlier kustomization is due; then rollback.sh again. The scripts
-need kubectl alone and can be run again; functions.sh names the settings that they take from the environment.
+The way back: rollback.sh, which stops where your earlier kustomization is due; then rollback.sh again. To look first:
+kubectl diff -k <your kustomization>.
 """

@@ -1,4 +1,4 @@
-"""Steps as POSIX shell scripts that need kubectl alone, with one file for each change.
+"""Steps as POSIX shell scripts that need kubectl and the tools of POSIX, with one file for each change.
 
 `functions.sh` is the same in every export; a script sets what it needs from the export and then calls these
 functions in order. Running a script again after an interruption is safe: labels and taints are set whatever
@@ -100,7 +100,7 @@ def compact(value: Any) -> str:
 
 
 def functions() -> str:
-    """functions.sh, the same in every export: what the scripts call, in POSIX shell and with kubectl alone."""
+    """functions.sh, the same in every export: what the scripts call, in POSIX shell and with kubectl."""
     return resources.files(__package__).joinpath("functions.sh").read_text(encoding="utf-8")
 
 

@@ -27,7 +27,7 @@ def log_in(file: Path | None, context: str | None) -> Any:
             import urllib3
             from kubernetes import client, config
     except ImportError:
-        install = "pip install 'bgp-speakers[live]'"
+        install = "pip install 'bgp-speakers[live]' (from a clone '.[live]')"
         raise InputError(f"reading a live cluster needs the package kubernetes: {install}") from None
     chosen = kubeconfig.choose(file, context)
     settings = client.Configuration()

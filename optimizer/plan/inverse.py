@@ -18,8 +18,7 @@ def inverse_steps(steps: Sequence[Step]) -> tuple[Step, ...]:
     settled = False
     for step in reversed(steps):
         if step.undo:
-            why = f"take back: {step.why}"
-            back.append(Step(step.name, why, (step.undo,), needs=step.needs_back, settled=settled))
+            back.append(Step(step.name, step.why_back, (step.undo,), needs=step.needs_back, settled=settled))
         settled = step.settled or (settled and not step.undo)
     return tuple(back)
 

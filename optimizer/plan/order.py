@@ -62,9 +62,19 @@ class Marks(Struct, frozen=True):
 
 def peer_steps(peers: PeerEdits, product: Product, budget: Budget) -> tuple[Draft, Draft]:
     """The edits of peer objects that open what is new, and those that close what is no longer wanted."""
-    opening = draft("open-peers", "let the new sessions open; none closes", peers.early, product.disturbance(True))
+    opening = draft(
+        "open-peers",
+        "let the new sessions open; none closes",
+        "close the sessions that were opened for the placement",
+        peers.early,
+        product.disturbance(True),
+    )
     closing = draft(
-        "close-peers", "close the sessions that are no longer needed", peers.late, product.disturbance(False)
+        "close-peers",
+        "close the sessions that are no longer needed",
+        "let the sessions that were closed open again",
+        peers.late,
+        product.disturbance(False),
     )
     return (
         structs.replace(opening, opens=budget.opened, resets=peers.resets, can_start=False),
@@ -101,12 +111,21 @@ def taint_steps(nodes: Marks, taint: Taint, wanted: bool) -> tuple[Draft, Draft,
     missing = nodes.chosen - nodes.tainted if wanted else frozenset[str]()
     return (
         draft(
-            "untaint-speakers", "let speakers run there without the toleration", taint_changes(taint, False, blocking)
+            "untaint-speakers",
+            "let speakers run there without the toleration",
+            "taint the nodes again that were tainted before",
+            taint_changes(taint, False, blocking),
         ),
-        draft("untaint-nodes", "let other pods run there again", taint_changes(taint, False, needless - blocking)),
+        draft(
+            "untaint-nodes",
+            "let other pods run there again",
+            "keep other pods off these nodes again",
+            taint_changes(taint, False, needless - blocking),
+        ),
         draft(
             "taint-nodes",
             "keep other pods off the speakers' nodes",
+            "let other pods run on the speakers' nodes again",
             taint_changes(taint, True, missing),
             "other pods without the toleration are not created again on these nodes",
         ),
@@ -119,11 +138,17 @@ def label_steps(nodes: Marks, label: tuple[str, str], budget: Budget) -> tuple[D
     stops = tuple(sorted(nodes.leaving.intersection(name for change in off for name in change.nodes)))
     disturbs = f"{plural(len(stops), 'speaker')} {'stops' if len(stops) == 1 else 'stop'}"
     stop = Step(
-        "unlabel-nodes", "stop the speakers that are no longer needed", batch(off), stops=stops, disturbs=disturbs
+        "unlabel-nodes",
+        "stop the speakers that are no longer needed",
+        batch(off),
+        stops=stops,
+        disturbs=disturbs,
+        why_back="label the nodes again that had the label, so that the speakers that were stopped start",
     )
     on = draft(
         "label-speakers",
         "label the nodes of the chosen speakers and, for now, of those that leave",
+        "give the nodes the speaker labels that they had before",
         label_changes(label, nodes.for_now - nodes.labelled, nodes.labelled - nodes.for_now),
     )
     return on, Draft(stop, closes=budget.leaving)
@@ -137,7 +162,13 @@ def daemonset_steps(
     resume: tuple[Change, ...],
 ) -> tuple[Draft, Draft, Draft, Draft]:
     """The DaemonSet held, its template edited, its speakers restarted on the way and back, and let go."""
-    held = draft("hold-restarts", "keep the DaemonSet from restarting its pods by itself", hold, "nothing")
+    held = draft(
+        "hold-restarts",
+        "keep the DaemonSet from restarting its pods by itself",
+        "give the DaemonSet its own update strategy again",
+        hold,
+        "nothing",
+    )
     # All of today's speakers have the label by then, so the edit stops none.
     edited = Step(
         "daemonset",
@@ -145,10 +176,13 @@ def daemonset_steps(
         batch(template),
         renewed_back,
         settled=True,
+        why_back="give the DaemonSet the template that it had before"
+        + ("; its speakers restart in rounds" if renewed_back else "; no pod is restarted"),
     )
     restarted = draft(
         "restart-speakers",
         "restart the speakers that stay and have the old template, in rounds",
+        "",
         renewed,
         "each of these speakers restarts once, if its pod has the old template",
     )
@@ -158,13 +192,14 @@ def daemonset_steps(
         batch(resume),
         current=True,
         disturbs="nothing: no pod is outdated",
+        why_back="keep the DaemonSet from restarting its pods by itself",
     )
     return structs.replace(held, can_start=False), Draft(edited), restarted, Draft(let_go)
 
 
-def draft(name: str, why: str, changes: tuple[Change, ...], disturbs: str = "") -> Draft:
+def draft(name: str, why: str, why_back: str, changes: tuple[Change, ...], disturbs: str = "") -> Draft:
     """A step that is no more than its changes."""
-    return Draft(Step(name, why, batch(changes), disturbs=disturbs))
+    return Draft(Step(name, why, batch(changes), disturbs=disturbs, why_back=why_back))
 
 
 def batch(changes: tuple[Change, ...]) -> tuple[tuple[Change, ...], ...]:

@@ -35,8 +35,8 @@ def careful_rounds(
     added: Mapping[str, tuple[str, ...]],
     groups: Groups,
 ) -> tuple[tuple[str, ...], ...]:
-    """Rounds in which a router loses at most a tenth of its sessions, today's and `added` together, none that it is to
-    keep, and none that it would miss if a failure domain failed meanwhile; one at a time where it has none to spare.
+    """Rounds in which a router loses at most a tenth of its sessions, today's and `added` together, but at least one;
+    where it has one to spare, none that it is to keep or would miss if a failure domain failed meanwhile.
 
     A group of routers is as strict as the strictest of them needs.
     """

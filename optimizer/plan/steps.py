@@ -52,11 +52,12 @@ class Flow(Struct, frozen=True):
 class Step(Struct, frozen=True, omit_defaults=True, rename="camel"):
     """Changes that belong together, in batches of which one is made after the other.
 
-    `undo` takes them back. `needs` must hold before the step: the chosen speakers run, and for "established" the
-    placement's sessions are up as well. `needs_back` is the same before `undo`, of today's speakers and sessions.
-    `settled`: what was changed before must have reached the DaemonSet's controller. `current`: no speaker may have an
-    old template by then. With the step the speakers on the nodes `starts` start and those on `stops` stop; `sessions`
-    are those of the routers that it affects. `disturbs` says it in words.
+    `undo` takes them back; `why_back` is why it does so, empty where there is nothing to take back. `needs` must hold
+    before the step: the chosen speakers run, and for "established" the placement's sessions are up as well.
+    `needs_back` is the same before `undo`, of today's speakers and sessions. `settled`: what was changed before must
+    have reached the DaemonSet's controller. `current`: no speaker may have an old template by then. With the step the
+    speakers on the nodes `starts` start and those on `stops` stop; `sessions` are those of the routers that it affects.
+    `disturbs` says it in words.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Step(Struct, frozen=True, omit_defaults=True, rename="camel"):
     stops: tuple[str, ...] = ()
     sessions: Mapping[str, Flow] = {}
     disturbs: str = ""
+    why_back: str = ""
 
     @property
     def changes(self) -> tuple[Change, ...]:

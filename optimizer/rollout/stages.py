@@ -143,7 +143,8 @@ def in_batches(
 
 
 def stop_rounds(cluster: Cluster, names: frozenset[str], most: int) -> tuple[tuple[str, ...], ...]:
-    """The speakers that stop, in rounds of which each takes at most a tenth of a router's sessions today.
+    """The speakers that stop, in rounds of which each takes at most a tenth of a router's sessions today, but at
+    least one.
 
     All that is to stay is up by then, so whichever failure domain fails meanwhile, enough survives.
     """

@@ -335,5 +335,5 @@ def test_without_files_the_pod_s_own_credentials_are_used(tmp_path: Path, monkey
 def test_without_the_package_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "kubernetes", None)
     assert refused(kubeconfig(tmp_path, "http://a")) == (
-        "reading a live cluster needs the package kubernetes: pip install 'bgp-speakers[live]'"
+        "reading a live cluster needs the package kubernetes: pip install 'bgp-speakers[live]' (from a clone '.[live]')"
     )

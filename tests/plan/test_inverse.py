@@ -13,6 +13,7 @@ from tests.exports.export_inputs import POLICY, TWO_RACKS, two_racks
 from tests.exports.export_shell import moving_with
 from tests.plan.test_states import canonical
 
+HOLD = "keep the DaemonSet from restarting its pods by itself"
 ON, OFF = Label("a", "b", ("n1",)), Label("a", None, ("n1",))
 
 
@@ -25,7 +26,9 @@ def test_the_inverse_leads_back_to_today(style: Style) -> None:
         objects = apply_changes(objects, step.changes)
     assert canonical(objects) == canonical(plan.objects)
     assert [step.name for step in back] == [step.name for step in reversed(plan.steps) if step.undo]
-    assert all(step.why.startswith("take back: ") for step in back)
+    assert [step.why for step in back] == [step.why_back for step in reversed(plan.steps) if step.undo]
+    assert all(step.why for step in back)
+    assert not {step.why for step in back} & {step.why for step in plan.steps} - {HOLD}
 
 
 def test_what_follows_the_edit_of_the_template_waits_for_it_in_both_directions() -> None:
@@ -40,12 +43,12 @@ def test_what_follows_the_edit_of_the_template_waits_for_it_in_both_directions()
 
 
 def test_a_step_without_a_way_back_hands_on_what_must_be_settled() -> None:
-    first = Step("a", "do a", ((ON,),), (OFF,), needs_back="running")
+    first = Step("a", "do a", ((ON,),), (OFF,), needs_back="running", why_back="do a back")
     restart = Step("b", "do b", ((Restart((("n1",),)),),))
-    edit = Step("c", "do c", ((OFF,),), (ON,), settled=True)
+    edit = Step("c", "do c", ((OFF,),), (ON,), settled=True, why_back="do c back")
     assert inverse_steps([first, restart, edit]) == (
-        Step("c", "take back: do c", ((ON,),)),
-        Step("a", "take back: do a", ((OFF,),), needs="running", settled=True),
+        Step("c", "do c back", ((ON,),)),
+        Step("a", "do a back", ((OFF,),), needs="running", settled=True),
     )
     assert inverse_steps([]) == ()
 

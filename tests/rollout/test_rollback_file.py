@@ -261,7 +261,8 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
 
 def test_the_way_back_is_the_steps_in_reverse() -> None:
     def step(name: str, *undo: Any, settled: bool = False) -> Step:
-        return Step(name, f"do {name}", (), undo, needs_back="running", settled=settled)
+        back = f"take {name} back"
+        return Step(name, f"do {name}", (), undo, needs_back="running", settled=settled, why_back=back)
 
     way = way_back(
         [step("a", CHANGES[0]), step("b"), step("c", *CHANGES[1:3], settled=True)],
@@ -271,8 +272,8 @@ def test_the_way_back_is_the_steps_in_reverse() -> None:
         {},
     )
     assert [(each.name, each.why, each.needs, each.settled) for each in way.steps] == [
-        ("c", "take back: do c", "running", False),
-        ("a", "take back: do a", "running", True),
+        ("c", "take c back", "running", False),
+        ("a", "take a back", "running", True),
     ]
     assert way.steps[0].changes == CHANGES[1:3]
     assert (way.speakers, way.sessions) == (("n1", "n2"), {"a": ("n3",), "p": ("n1", "n2")})

@@ -13,25 +13,25 @@ states=rollback/rollback-states.txt
 gone=skip
 . ./functions.sh
 
-say 'take back: let the DaemonSet restart its pods by itself again; none is outdated'
+say 'keep the DaemonSet from restarting its pods by itself'
 patch_merge rollback/10-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
 
-say 'take back: stop the speakers that are no longer needed'
+say 'label the nodes again that had the label, so that the speakers that were stopped start'
 label rollback/20-label-nodes.txt bgp-speakers/speaker=true
 
-say 'take back: let the DaemonSet run where the label is; no pod is restarted'
+say 'give the DaemonSet the template that it had before; its speakers restart in rounds'
 patch_merge rollback/30-1-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
-restart_speakers rollback/30-2-restart-nodes.txt rollback/speakers.txt rollback/sessions.txt 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
+restart_speakers rollback/30-2-restart-nodes.txt rollback/speakers.txt rollback/sessions.txt 'Find out why, then run this script again. TIMEOUT=0 goes on without waiting and without rounds: the DaemonSet then restarts outdated speakers by itself, without a look at their sessions.'
 
 settle
 
-wait_speakers rollback/speakers.txt 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
-wait_sessions rollback/sessions.txt 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
+wait_speakers rollback/speakers.txt 'Find out why, then run this script again. TIMEOUT=0 goes on without waiting and without rounds: the DaemonSet then restarts outdated speakers by itself, without a look at their sessions.'
+wait_sessions rollback/sessions.txt 'Find out why, then run this script again. TIMEOUT=0 goes on without waiting and without rounds: the DaemonSet then restarts outdated speakers by itself, without a look at their sessions.'
 
-say 'take back: keep the DaemonSet from restarting its pods by itself'
+say 'give the DaemonSet its own update strategy again'
 patch_merge rollback/40-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
 
-say 'take back: label the nodes of the chosen speakers and, for now, of those that leave'
+say 'give the nodes the speaker labels that they had before'
 unlabel rollback/50-unlabel-nodes.txt bgp-speakers/speaker
 
 say 'done: all changes were rolled back'

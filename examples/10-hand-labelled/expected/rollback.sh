@@ -13,13 +13,13 @@ states=rollback/rollback-states.txt
 gone=skip
 . ./functions.sh
 
-say 'take back: stop the speakers that are no longer needed'
+say 'label the nodes again that had the label, so that the speakers that were stopped start'
 label rollback/10-label-nodes.txt example.com/bgp=yes
 
-wait_speakers rollback/speakers.txt 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
-wait_sessions rollback/sessions.txt 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
+wait_speakers rollback/speakers.txt 'Find out why, then run this script again. TIMEOUT=0 goes on without waiting and without rounds: the DaemonSet then restarts outdated speakers by itself, without a look at their sessions.'
+wait_sessions rollback/sessions.txt 'Find out why, then run this script again. TIMEOUT=0 goes on without waiting and without rounds: the DaemonSet then restarts outdated speakers by itself, without a look at their sessions.'
 
-say 'take back: label the nodes of the chosen speakers and, for now, of those that leave'
+say 'give the nodes the speaker labels that they had before'
 unlabel rollback/20-unlabel-nodes.txt example.com/bgp
 
 say 'done: all changes were rolled back'

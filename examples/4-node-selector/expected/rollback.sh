@@ -13,10 +13,10 @@ states=rollback/rollback-states.txt
 gone=skip
 . ./functions.sh
 
-say 'take back: let the DaemonSet restart its pods by itself again; none is outdated'
+say 'keep the DaemonSet from restarting its pods by itself'
 patch_merge rollback/10-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
 
-say 'take back: stop the speakers that are no longer needed'
+say 'label the nodes again that had the label, so that the speakers that were stopped start'
 label rollback/20-label-nodes.txt bgp-speakers/speaker=true
 
 expect 'The DaemonSet is still as values.yaml asks: run helm rollback, then this script again.' 'DaemonSet openelb-speaker' '{.spec.template.spec.nodeSelector} {.spec.template.spec.affinity} {.spec.template.spec.tolerations}' daemonsets.apps openelb-speaker -n openelb-system
@@ -24,15 +24,15 @@ expect 'The DaemonSet is still as values.yaml asks: run helm rollback, then this
 settle
 
 say 'give the speakers the old template back, in rounds'
-restart_speakers rollback/30-restart-nodes.txt rollback/speakers.txt rollback/sessions.txt 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
+restart_speakers rollback/30-restart-nodes.txt rollback/speakers.txt rollback/sessions.txt 'Find out why, then run this script again. TIMEOUT=0 goes on without waiting and without rounds: the DaemonSet then restarts outdated speakers by itself, without a look at their sessions.'
 
-wait_speakers rollback/speakers.txt 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
-wait_sessions rollback/sessions.txt 'Find out why, then run this script again; TIMEOUT=0 goes on without waiting.'
+wait_speakers rollback/speakers.txt 'Find out why, then run this script again. TIMEOUT=0 goes on without waiting and without rounds: the DaemonSet then restarts outdated speakers by itself, without a look at their sessions.'
+wait_sessions rollback/sessions.txt 'Find out why, then run this script again. TIMEOUT=0 goes on without waiting and without rounds: the DaemonSet then restarts outdated speakers by itself, without a look at their sessions.'
 
-say 'take back: keep the DaemonSet from restarting its pods by itself'
+say 'give the DaemonSet its own update strategy again'
 patch_merge rollback/40-patch-daemonset-openelb-speaker.yaml daemonsets.apps openelb-speaker -n openelb-system
 
-say 'take back: label the nodes of the chosen speakers and, for now, of those that leave'
+say 'give the nodes the speaker labels that they had before'
 unlabel rollback/50-unlabel-nodes.txt bgp-speakers/speaker
 
 say 'done: all changes of the scripts were rolled back'

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Finishes the change once README.txt's second step is done.
+# Goes on once README.txt's second step is done; see there whether another one follows.
 # shellcheck disable=SC1091,SC2016,SC2034 # what is set here is for functions.sh, and the templates for kubectl
 set -eu
 cd -- "$(dirname -- "$0")"

@@ -29,6 +29,7 @@ from ..model import (
     Survive,
 )
 from ..words import nearest
+from .attachments import check_text
 from .fields import AMOUNTS, FROM_ONE, FROM_ZERO, about
 from .text import check_keys, check_unique, convert, expect, load_settings, made_by_hand
 
@@ -188,6 +189,8 @@ def check_numbers(found: PolicyFile, place: str) -> None:
     for field, number, least, most in numbers:
         if number is not None and not least <= number <= most:
             raise InputError(f"{place}: {field} must be from {least} to {most}, not {number}")
+    for index, entry in enumerate(found.survive):
+        check_text(entry.kind, f"{place}: survive[{index}]: the kind")
     check_unique([entry.kind for entry in found.survive], f"{place}: survive:")
     check_unique(found.goals, f"{place}: goals:")
     if not found.goals:

@@ -169,6 +169,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(tmp_path: Path, co
         ),
         ({"survive": [{"kind": "rack"}, {"kind": "rack"}]}, "survive: 'rack' is given twice"),
         ({"survive": [{"kind": "rack", "survivors": 0}]}, "survive (rack): survivors must be from 1 to 1000000, not 0"),
+        ({"survive": [{"kind": ""}]}, "survive[0]: the kind must be printable text, not ''"),
         ({"survive": ["rack"]}, "survive[0]: expected object, got str"),
         ({"survive": [{}]}, "survive[0]: object missing required field kind"),
         ({"speaker": {"maxSessions": -1}}, "speaker.maxSessions must be from 0 to 1000000, not -1"),

@@ -41,7 +41,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
     "did you mean 'survive'?"
     """
     names = sorted(known)
-    close = difflib.get_close_matches(word[:100], names, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(str(word)[:100], names, n=1, cutoff=0.5)
     return f"did you mean {close[0]!r}?" if close else f"known are {listed(names, 20)}"
 
 
@@ -50,9 +50,12 @@ def explain(message: str) -> str:
 
     >>> explain("Expected `int`, got `str` - at `$.a.b`")
     'a.b: expected int, got str'
+    >>> explain("JSON is malformed: invalid character (byte 3)")
+    'JSON is malformed: invalid character (byte 3)'
     """
     problem, _, path = message.partition(" - at `")
     field = path.rstrip("`").removeprefix("$").removeprefix(".")
     sentence = problem.replace("`", "")
-    sentence = sentence[:1].lower() + sentence[1:]
+    if not sentence[1:2].isupper():  # as in JSON
+        sentence = sentence[:1].lower() + sentence[1:]
     return f"{field}: {sentence}" if field else sentence

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -134,7 +135,7 @@ def test_errors_are_raised_and_nothing_is_printed(tmp_path: Path, capfd: pytest.
         (bgp.Policy(survive=bgp.Survive("rack")), "policy: survive: expected array, got object"),  # type: ignore[arg-type]
         (bgp.Policy(survive=("rack",)), "policy: survive[0]: expected object, got str"),  # type: ignore[arg-type]
         (bgp.Policy(nodes=None), "policy: nodes: expected object, got null"),  # type: ignore[arg-type]
-        (None, "policy: expected object, got null"),
+        (None, "policy: expected Policy, got NoneType"),
         (bgp.Policy(goals=object()), "policy: goals: expected array, got str"),  # type: ignore[arg-type]
     ):
         with pytest.raises(bgp.InputError, match=re.escape(sentence)):
@@ -153,6 +154,79 @@ def test_errors_are_raised_and_nothing_is_printed(tmp_path: Path, capfd: pytest.
         with pytest.raises(bgp.ViolationError, match="its status is infeasible"):
             job(cluster, bgp.Policy(speakers_per_router=20), infeasible)
     assert tuple(capfd.readouterr()) == ("", "")
+
+
+def test_a_topology_made_by_hand_is_checked_as_one_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = racks(tmp_path)
+    (folder / "attached.csv").write_text("r1-n1,leaf\nr1-n2,leaf\n")
+    (folder / "topology.yaml").write_text("attachments: attached.csv\n")
+    monkeypatch.chdir(folder)
+    given = bgp.Topology(attachments="attached.csv")
+    three: Any = (("n1", "leaf", "x"),)
+    none: Any = None
+    assert bgp.read_cluster("cluster.json", given).topology == bgp.read_topology("topology.yaml")
+    for topology, sentence in (
+        (bgp.Topology(attachments="missing.csv"), "missing.csv: no such file"),
+        (bgp.Topology(attachments=""), "topology: attachments: the path is empty"),
+        (bgp.Topology(attachments=three), "topology: attachments[0]: expected array of length 2"),
+        (bgp.Topology(attachments=(("r1_n1", "leaf"),)), "topology: attachments[0]: 'r1_n1' cannot be the name of a"),
+        (bgp.Topology(routers_from_label="a b"), "topology: routersFromLabel: 'a b' is not a label key"),
+        (bgp.Topology(routers=none), "topology: routers: expected array, got null"),
+        ({}, "topology: expected a path, got dict"),
+        (3, "topology: expected a path, got int"),
+    ):
+        with pytest.raises(bgp.InputError, match=re.escape(sentence)):
+            bgp.read_cluster("cluster.json", topology)  # type: ignore[arg-type]
+
+
+def test_arguments_of_a_wrong_type_are_named(tmp_path: Path) -> None:
+    cluster, policy = bgp.read_cluster(racks(tmp_path) / "cluster.json"), bgp.Policy()
+    placement = bgp.optimize(cluster, policy)
+    bgp.write_placement(tmp_path / "p.json", cluster, policy, placement)
+    plan: Any = bgp.make_plan(cluster, policy, placement)
+    wrong: Any = bgp.read_placement(tmp_path / "p.json")
+    forged = bgp.Placement("optimal", sessions=("a",))  # type: ignore[arg-type]
+    untyped: Any = {}
+    none: Any = None
+    three: Any = 3
+    text: Any = "cluster.json"
+    for job, sentence in (
+        (lambda: bgp.verify(cluster, policy, wrong), "placement: expected Placement, got tuple"),
+        (
+            lambda: bgp.write_placement(tmp_path / "o", cluster, policy, wrong),
+            "placement: expected Placement, got tuple",
+        ),
+        (lambda: bgp.verify(cluster, policy, forged), "placement: sessions[0]: expected object, got str"),
+        (
+            lambda: bgp.verify(wrong, policy, placement),
+            "cluster: expected what read_cluster or read_live gives, got tu",
+        ),
+        (
+            lambda: bgp.optimize(text, policy),
+            "cluster: expected what read_cluster or read_live gives, got str",
+        ),
+        (lambda: bgp.optimize(cluster, untyped), "policy: expected Policy, got dict"),
+        (lambda: bgp.optimize(cluster, bgp.Policy(nodes=untyped)), "policy: not made of the types of its fields"),
+        (lambda: bgp.apply(wrong, policy, placement, "x"), "cluster: expected LiveCluster, got tuple"),
+        (lambda: bgp.rollback(wrong, "x"), "cluster: expected LiveCluster, got tuple"),
+        (lambda: bgp.export(wrong), "plan: expected what make_plan gives, got tuple"),
+        (lambda: bgp.export(plan, none), "format: None is not known"),
+        (lambda: bgp.export(plan).write(""), "the folder to write: the path is empty"),
+        (lambda: bgp.read_cluster(none), "paths: expected Iterable, got NoneType"),
+        (lambda: bgp.read_cluster([three]), "paths: expected a path, got int"),
+        (lambda: bgp.read_cluster("x", product="bird"), "the product 'bird' is not known"),
+        (lambda: bgp.read_live(untyped), "api: expected Api, got dict"),
+        (lambda: bgp.connect(three), "kubeconfig: expected a path, got int"),
+        (lambda: bgp.read_policy(three), "policy: expected a path, got int"),
+        (lambda: bgp.read_topology(none), "topology: expected a path, got NoneType"),
+    ):
+        run: Any = job
+        with pytest.raises(bgp.InputError, match=f"^{re.escape(sentence)}"):
+            run()
+    for name in ("a\0b", "\ud800"):
+        for writing in (bgp.export(plan).write, lambda path: bgp.write_placement(path, cluster, policy, placement)):
+            with pytest.raises(bgp.OutputError, match="cannot be the name of a file"):
+                writing(name)
 
 
 def test_a_placement_of_another_product_is_refused(tmp_path: Path) -> None:
@@ -197,6 +271,12 @@ def test_a_live_cluster_is_changed_only_for_a_placement_that_holds(live: bgp.Liv
         bgp.apply(live, bgp.Policy(), bgp.Placement("optimal", speakers=("n9",)), tmp_path / "back.json")
     with pytest.raises(bgp.ViolationError, match="its status is infeasible"):
         bgp.apply(live, bgp.Policy(), bgp.Placement("infeasible"), tmp_path / "back.json")
+    with pytest.raises(bgp.InputError, match="cannot be the name of a file"):
+        bgp.rollback(live, "a\0b")
+    with pytest.raises(bgp.InputError, match="pace: timeout and interval must be more than 0"):
+        bgp.rollback(live, tmp_path / "back.json", pace=bgp.Pace(timeout=-1))
+    with pytest.raises(bgp.InputError, match="max_parallel must be at least 1, not 0"):
+        bgp.apply(live, bgp.Policy(), placement, tmp_path / "back.json", max_parallel=0)
     with pytest.raises(bgp.InputError, match="no such rollback file"):
         bgp.rollback(live, tmp_path / "back.json", pace=bgp.Pace(timeout=1))
     assert placement.speakers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tempfile
@@ -92,3 +93,34 @@ def test_an_interrupt_between_the_two_renames_leaves_the_old_folder(
             write_folder(target, {"a": "new"})
     assert (target / "a").read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_link_to_itself_and_what_is_no_name_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    for name, sentence in (
+        ("loop", "is a symbolic link that leads back to itself"),
+        ("loop/x", "cannot be written"),
+        ("a\0b", "cannot be the name of a file"),
+        ("\ud800", "cannot be the name of a file"),
+    ):
+        with pytest.raises(OutputError, match=sentence):
+            write_file(tmp_path / name, b"data")
+        with pytest.raises(OutputError, match=sentence):
+            write_folder(tmp_path / name, {"file": "data"})
+    assert [path.name for path in tmp_path.iterdir()] == ["loop"]
+    assert (tmp_path / "loop").is_symlink()
+
+
+def test_a_mount_point_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(OutputError, match=r"^/proc: is a mount point; name a folder in it$"):
+        write_folder(Path("/proc"), {"file": "data"})
+    (tmp_path / "folder").mkdir()
+
+    def busy(self: Path, _: Path) -> Path:
+        raise OSError(errno.EBUSY, "Device or resource busy", str(self))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", busy)
+        with pytest.raises(OutputError, match=r"folder: is a mount point; name a folder in it$"):
+            write_folder(tmp_path / "folder", {"file": "data"})
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..model import Cluster, Placement, Policy
-from .options import INPUTS, PLACEMENT, PRODUCT, STYLE, VERBOSE
+from .options import FOLDER, INPUTS, PLACEMENT, PRODUCT, STYLE, VERBOSE
 from .progress import Progress, tell
 
 MOST_LISTED = 30
@@ -28,9 +28,7 @@ MOST_LISTED = 30
     show_default=True,
     help="kubectl: scripts and patches; kustomize: a Component; helm: values for OpenELB's chart.",
 )
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="The folder to write."
-)
+@click.option("-o", "--output", type=FOLDER, required=True, help="The folder to write.")
 @PRODUCT
 @VERBOSE
 def export(
@@ -74,14 +72,14 @@ def verify(placement: Path, inputs: tuple[str, ...], product: str, verbose: bool
 
 def verified(path: Path, inputs: tuple[str, ...], product: str, verbose: bool) -> tuple[Placement, Policy, Cluster]:
     """The placement, its policy and the cluster that it was checked against. Raises ViolationError."""
-    from ..inputs.placement import read_feasible
+    from ..inputs.placement import places_of, read_feasible
     from ..inputs.read import read_all
     from ..placements.verify import verify as check
 
-    placement, policy, topology = read_feasible(path)
+    placement, policy, topology = read_feasible(path, product)
     with Progress(verbose) as progress:
         progress("reading")
-        cluster = read_all(inputs, policy, topology, tell, product, placement.product)
+        cluster = read_all(inputs, policy, topology, tell, product, placement.product, places_of(path))
         progress("verifying")
         stale = check(cluster, policy, placement)
     for sentence in stale:

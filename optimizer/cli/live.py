@@ -74,11 +74,12 @@ def asked(
     placement: Path, style: Any, max_parallel: int, allow_break: bool, product: str, allow_managed: bool = False
 ) -> Request:
     """What is to be brought about. Raises ViolationError for a file that holds no placement."""
-    from ..inputs.placement import read_feasible
+    from ..inputs.placement import places_of, read_feasible
     from ..rollout.live_plan import Request
 
-    chosen, policy, topology = read_feasible(placement)
-    return Request(chosen, policy, topology, style, max_parallel, allow_break, allow_managed, product)
+    chosen, policy, topology = read_feasible(placement, product)
+    places = places_of(placement)
+    return Request(chosen, policy, topology, style, max_parallel, allow_break, allow_managed, product, places)
 
 
 @click.command(epilog="Example: bgp-speakers plan placement.json --max-parallel 20")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import errno
+import sys
 from typing import Any
 
 import click
@@ -18,6 +18,17 @@ from .schema import schema
 class Group(click.Group):
     """Turns the package's errors into one sentence on stderr and the exit code of the contract."""
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command line, and end the process."""
+        if sys.stdout is None:  # closed, so that all answers would be lost without a word
+            click.echo("bgp-speakers: the output cannot be written (stdout is closed)", err=True)
+            sys.exit(1)
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:
+            click.echo(f"bgp-speakers: the output cannot be written ({error.strerror})", err=True)
+            sys.exit(1)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:
@@ -25,11 +36,6 @@ class Group(click.Group):
         except OptimizerError as error:
             click.echo(f"bgp-speakers: {error}", err=True)
             ctx.exit(error.exit_code)
-        except OSError as error:
-            if error.errno == errno.EPIPE:
-                raise
-            click.echo(f"bgp-speakers: the output cannot be written ({error.strerror})", err=True)
-            ctx.exit(1)
 
 
 @click.group(

@@ -12,6 +12,7 @@ from ..files import write_file
 from ..inputs.placement import placement_to_json
 from ..inputs.policy import read_policy
 from ..inputs.read import read_all
+from ..inputs.routers import Places
 from ..inputs.topology import Topology, read_topology
 from ..model import Cluster, Mode, Peering, Placement, Policy
 from .options import ANY, FILE, FORMAT, PRODUCT, VERBOSE, options
@@ -97,11 +98,12 @@ def optimize(
     with Progress(verbose) as progress:
         asked = read_policy(policy, policy_options(rules))
         given = read_topology(topology) if topology else Topology()
+        places = Places("options" if rules["survive"] else str(policy or "policy"), str(topology or "topology"))
         progress("reading")
         if live:
-            cluster, asked, placement = place_live(context, kubeconfig, asked, given, product, progress)
+            cluster, asked, placement = place_live(context, kubeconfig, asked, given, product, progress, places)
         else:
-            cluster = read_all(inputs, asked, given, tell, product)
+            cluster = read_all(inputs, asked, given, tell, product, places=places)
             placement = find_placement(cluster, asked, progress)
     data = placement_to_json(placement, asked, given)
     if output:
@@ -130,14 +132,21 @@ def check_output(output: Path | None, inputs: tuple[Path | None, ...]) -> None:
 
 
 def place_live(
-    context: str | None, kubeconfig: Path | None, policy: Policy, topology: Topology, product: str, progress: Progress
+    context: str | None,
+    kubeconfig: Path | None,
+    policy: Policy,
+    topology: Topology,
+    product: str,
+    progress: Progress,
+    places: Places,
 ) -> tuple[Cluster, Policy, Placement]:
     """A live cluster, what it is asked, and the placement. Raises LiveError too, also where Ctrl-C ends the reading."""
     from ..kube.client import connect
     from ..placements.live import optimize_live, without_head_room
 
     try:
-        cluster, placement, _ = optimize_live(connect(kubeconfig, context), policy, topology, progress, product)
+        api = connect(kubeconfig, context)
+        cluster, placement, _ = optimize_live(api, policy, topology, progress, product, places)
     except KeyboardInterrupt:
         raise LiveError("interrupted before there was a placement; nothing was changed") from None
     return cluster, without_head_room(policy), placement
@@ -166,6 +175,8 @@ def policy_options(rules: dict[str, Any]) -> dict[str, Any]:
 def survive_entry(text: str) -> dict[str, Any]:
     """`rack` or `rack=2` as an entry of the policy."""
     kind, equals, number = text.partition("=")
+    if not kind.strip():
+        raise click.UsageError(f"--survive {text}: the kind of failure domain is missing")
     if not equals:
         return {"kind": kind}
     try:

@@ -12,7 +12,7 @@ from typing import Literal
 from msgspec import Struct
 
 from ..errors import InputError, OutputError
-from ..files import write_folder
+from ..files import path_of, real_path, write_folder
 from ..plan.hazards import change_hazards
 from ..plan.plan import Plan
 from ..plan.steps import Step
@@ -46,11 +46,11 @@ class Export(Struct, frozen=True):
     def write(self, directory: str | Path) -> None:
         """Put the files, if any, into `directory`, in the place of an earlier export; on an error nothing has changed.
 
-        Raises OutputError where the folder holds anything else, or cannot be written.
+        Raises InputError for what is no path, OutputError where the folder holds anything else or cannot be written.
         """
-        target = Path(directory)
+        target = path_of(directory, "the folder to write")
         if self.files:
-            check_replaceable(target.resolve(), target)
+            check_replaceable(real_path(target), target)
             write_folder(target, self.files, self.executable)
 
 
@@ -61,6 +61,8 @@ def export(plan: Plan, format_: Format = "kubectl") -> Export:
     too large for Kubernetes, and InternalError where the files, carried out in memory, do not give exactly the
     placement.
     """
+    if not isinstance(plan, Plan):
+        raise InputError(f"plan: expected what make_plan gives, got {type(plan).__name__}")
     if format_ not in FORMATS:
         raise InputError(f"format: {format_!r} is not known; {nearest(format_, FORMATS)}")
     if not plan.steps:
@@ -93,11 +95,16 @@ def check_replaceable(target: Path, shown: Path) -> None:
             raise OutputError(f"{shown}: is not a folder")
         readme = target / README
         text = readme.read_text(encoding="utf-8") if readme.is_file() else ""
-        listed = {line.strip() for line in text.partition(LIST)[2].splitlines()}
-        found = sorted(str(path.relative_to(target)) for path in target.rglob("*") if not path.is_dir())
+        if not text.startswith(MARK):  # so a large folder of somebody else's is not searched
+            raise OutputError(f"{shown}: is not empty and no earlier export; name another folder")
+        listed = {Path(line.strip()) for line in text.partition(LIST)[2].splitlines()}
+        folders = {parent for path in listed for parent in path.parents}
+        foreign = sorted(
+            str(path.relative_to(target))
+            for path in target.rglob("*")
+            if path.is_symlink() or path.relative_to(target) not in (folders if path.is_dir() else listed)
+        )
     except (OSError, UnicodeDecodeError) as error:
         raise OutputError(f"{shown}: cannot be read ({error})") from None
-    if not text.startswith(MARK):
-        raise OutputError(f"{shown}: is not empty and no earlier export; name another folder")
-    if foreign := [name for name in found if name not in listed]:
+    if foreign:
         raise OutputError(f"{shown}: holds {foreign[0]}, which is not of the export; move it or name another folder")

@@ -35,13 +35,14 @@ def read_cluster(
     tell: Tell = silent,
     product: str = "",
     expected: str = "",
+    file: str = "",
 ) -> Cluster:
     """The cluster in these files and folders; `-` is stdin. `daemonset` is `[namespace/]name`.
 
     `product` names the speakers' product, which else the objects say; `expected` is the one that a placement was made
-    for. Raises InputError naming file, object and field.
+    for, that of `file`. Raises InputError naming file, object and field.
     """
-    return build(read_objects(inputs, tell), daemonset, product, expected)
+    return build(read_objects(inputs, tell), daemonset, product, expected, file=file)
 
 
 def read_objects(inputs: Sequence[str], tell: Tell = silent) -> Found:
@@ -89,7 +90,9 @@ def gather(texts: Iterable[tuple[str, Text]], tell: Tell = silent) -> Found:
     return Found(items, dict(sorted(nodes.items())))
 
 
-def build(found: Found, wanted: str | None, product: str = "", expected: str = "", live: bool = False) -> Cluster:
+def build(
+    found: Found, wanted: str | None, product: str = "", expected: str = "", live: bool = False, file: str = ""
+) -> Cluster:
     """The cluster from the objects, sorted by kind; the parameters are those of `read_cluster`.
 
     `live`: they come from the cluster itself, with the speakers' pods alone. So where these are is known for sure, and
@@ -97,7 +100,7 @@ def build(found: Found, wanted: str | None, product: str = "", expected: str = "
     """
     items, nodes = found.items, found.nodes
     warnings: list[str] = []
-    maker, assumed = choose_product(found.products, product, expected)
+    maker, assumed = choose_product(found.products, product, expected, file)
     if assumed:
         warnings.append(
             f"nothing in the {'cluster' if live else 'input'} says which product the speakers belong to: "

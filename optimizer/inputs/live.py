@@ -23,7 +23,7 @@ from ..kube.parse import read_selector
 from ..kube.selectors import selector_text
 from ..model import Cluster, Resources
 from ..progress import Tell, silent
-from ..speakers import PRODUCTS, product_named
+from ..speakers import PRODUCTS, check_made_for, product_named
 from .cluster import build, gather
 from .items import kind_key, objects
 from .pages import slim
@@ -41,13 +41,19 @@ class Live(Struct, frozen=True):
 
 
 def read_live(
-    api: Api, daemonset: str | None = None, tell: Tell = silent, product: str = "", expected: str = ""
+    api: Api,
+    daemonset: str | None = None,
+    tell: Tell = silent,
+    product: str = "",
+    expected: str = "",
+    file: str = "",
 ) -> Live:
     """The cluster, its speakers where their pods are; `daemonset` is `[namespace/]name`.
 
-    `product` and `expected` are as `read_cluster` has them. The nodes' room is as if no pods but speakers were there.
-    Raises LiveError, and InputError naming server, object and field.
+    `product`, `expected` and `file` are as `read_cluster` has them. The nodes' room is as if no pods but
+    speakers were there. Raises LiveError, and InputError naming server, object and field.
     """
+    check_made_for(expected, product, file)
     candidates = [product_named(product)] if product else [*PRODUCTS.values()]
     pages = dict[str, list[bytes]](DaemonSet=[], Pod=[])
     chosen: list[Item] = []
@@ -71,7 +77,7 @@ def read_live(
     found = gather(((api.server, page) for listed in pages.values() for page in listed), tell)
     if not found.nodes:
         raise InputError(f"{api.server}: the cluster has no nodes")
-    cluster = build(found, daemonset, product, expected, live=True)
+    cluster = build(found, daemonset, product, expected, live=True, file=file)
     place = (cluster.speaker.namespace, cluster.speaker.name) if cluster.speaker else None
     own = next((whole(item) for item in chosen if (item.namespace, item.name) == place), None)
     return Live(cluster, own)

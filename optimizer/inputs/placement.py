@@ -9,11 +9,14 @@ import msgspec
 from msgspec import Struct
 
 from ..errors import InputError, ViolationError
+from ..files import path_of
 from ..model import Conflict, Count, Objective, Paths, Placement, Policy, Session, Shortfall, Status
+from ..speakers import check_made_for
 from ..words import explain
 from .fields import about
 from .policy import parse_policy, policy_to_data
-from .text import read_text
+from .routers import Places
+from .text import made_by_hand, read_text
 from .topology import Topology, parse_topology
 
 API_VERSION = "bgp-speakers/v1"
@@ -61,7 +64,7 @@ def placement_to_json(placement: Placement, policy: Policy, topology: Topology) 
 def read_placement(path: str | Path) -> tuple[Placement, Policy, Topology]:
     """The placement in a file with its policy and topology. Raises InputError naming the field."""
     try:
-        file = msgspec.json.decode(read_text(Path(path)), type=PlacementFile)
+        file = msgspec.json.decode(read_text(path_of(path, "placement")), type=PlacementFile)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path}: not a placement of version {API_VERSION} ({explain(str(error))})") from None
     policy = parse_policy(file.policy, f"{path}: policy")
@@ -72,11 +75,25 @@ def read_placement(path: str | Path) -> tuple[Placement, Policy, Topology]:
     return placement, policy, topology
 
 
-def read_feasible(path: Path) -> tuple[Placement, Policy, Topology]:
-    """The same where there is a placement; raises ViolationError too."""
+def read_feasible(path: Path, product: str = "") -> tuple[Placement, Policy, Topology]:
+    """The same where there is a placement, for a product that is supported, and for `product` if one is named; raises
+    ViolationError too."""
     placement, policy, topology = read_placement(path)
+    check_made_for(placement.product, product, str(path))
     check_feasible(placement, str(path))
     return placement, policy, topology
+
+
+def places_of(path: Path) -> Places:
+    """Where all that is in a placement's file comes from, for sentences."""
+    return Places(f"{path}: policy", f"{path}: topology", str(path))
+
+
+def checked_placement(placement: Placement) -> Placement:
+    """A placement that somebody gave, which may be made by hand. Raises InputError, and ViolationError as below."""
+    made_by_hand(placement, Placement, "placement")
+    check_feasible(placement, "the answer")
+    return placement
 
 
 def check_feasible(placement: Placement, name: str) -> None:

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from ..errors import InputError
+from ..files import path_of
 from ..kube.names import check_label_key, check_label_value
 from ..kube.objects import Expression, Quantities, Selector
 from ..kube.parse import read_selector
@@ -29,7 +30,7 @@ from ..model import (
 )
 from ..words import nearest
 from .fields import AMOUNTS, FROM_ONE, FROM_ZERO, about
-from .text import check_keys, check_unique, convert, load_settings
+from .text import check_keys, check_unique, convert, expect, load_settings, made_by_hand
 
 
 class Setting(Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -106,8 +107,8 @@ class PolicyFile(Setting, frozen=True):
 
 def read_policy(path: str | Path | None, options: Mapping[str, Any] = {}) -> Policy:
     """The policy of the file, if any, with the command line's options (same keys) over it. Raises InputError."""
-    data: dict[str, Any] = load_settings(Path(path)) if path else {}
-    place = str(path) if path else "policy"
+    data: dict[str, Any] = {} if path is None else load_settings(path_of(path, "policy"))
+    place = "policy" if path is None else str(path)
     # The file is checked before the options are laid over it, so that an option never hides a mistake in it.
     policy = parse_policy(data, place)
     return parse_policy(overlay(data, options), "options") if options else policy
@@ -287,9 +288,10 @@ def policy_to_data(policy: Policy) -> dict[str, Any]:
 def checked_policy(policy: Policy) -> Policy:
     """A policy made by hand, checked as one from a file is. Raises InputError."""
     try:
+        expect(policy, Policy, "policy")
         data = policy_to_data(policy)
-    except (AttributeError, TypeError):
-        # Something is of another type than it says; which field that is, this finds out.
-        convert(msgspec.to_builtins(policy, enc_hook=repr), Policy, "policy")
-        raise
+    except (AttributeError, TypeError) as error:
+        # Something is of another type than it says; which field that is, this finds out, but for mappings.
+        made_by_hand(policy, Policy, "policy")
+        raise InputError(f"policy: not made of the types of its fields ({error})") from None
     return parse_policy(data, "policy")

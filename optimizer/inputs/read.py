@@ -7,19 +7,23 @@ API is kept as it was read (`DumpedCluster`) or is read anew each time (`LiveClu
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
+from ..errors import InputError
+from ..files import path_of
 from ..model import Cluster, Placement, Policy
 from ..progress import Tell, silent
+from ..speakers import product_named
 from . import cluster as objects
 from .pods import with_requested
-from .routers import with_topology
-from .topology import Topology, check_speaker_label, read_topology
+from .routers import NO_FILES, Places, with_topology
+from .text import expect
+from .topology import Topology, check_speaker_label, checked_topology, read_topology
 
 if TYPE_CHECKING:
     from ..kube.client import Api
@@ -34,17 +38,19 @@ def read_all(
     tell: Tell = silent,
     product: str = "",
     expected: str = "",
+    places: Places = NO_FILES,
 ) -> Cluster:
-    """The cluster in these files and folders as the policy sees it; the last two as `cluster.read_cluster` has them.
-    Raises InputError.
+    """The cluster in these files and folders as the policy sees it; `product` and `expected` are as
+    `cluster.read_cluster` has them, `places` is for sentences. Raises InputError.
 
     For a process that has this one job: what is read stays out of garbage collection until it ends.
     """
     check_speaker_label(topology, policy.speaker.label[0])
     with uncollected():
         try:
-            cluster = objects.read_cluster(inputs, policy.speaker.daemonset, tell, product, expected)
-            return with_topology(cluster, topology, policy)
+            wanted = policy.speaker.daemonset
+            cluster = objects.read_cluster(inputs, wanted, tell, product, expected, places.placement)
+            return with_topology(cluster, topology, policy, places)
         finally:
             gc.freeze()
 
@@ -85,13 +91,20 @@ def read_cluster(
     """The cluster in files and folders of Kubernetes objects, `-` for stdin, with its topology. `product` names the
     speakers' product, which else the objects say. Raises InputError."""
     several = (paths,) if isinstance(paths, str | Path) else paths
+    expect(several, Iterable, "paths")
+    names = [str(path_of(path, "paths")) for path in several]
     given = as_topology(topology)
+    product_named(product)
     with uncollected():
-        return DumpedCluster(objects.read_objects([str(path) for path in several], progress), given, product)
+        return DumpedCluster(objects.read_objects(names, progress), given, product)
 
 
 def read_live(api: Api, topology: str | Path | Topology | None = None, product: str = "") -> LiveCluster:
     """The cluster of a connection, with its topology file; `product` as above. Raises InputError for the topology."""
+    from ..kube.client import Api  # which files do without
+
+    expect(api, Api, "api")
+    product_named(product)
     return LiveCluster(api, as_topology(topology), product)
 
 
@@ -99,11 +112,18 @@ def as_topology(given: str | Path | Topology | None) -> Topology:
     """A topology, read where it is the path of a file; an empty one for None. Raises InputError."""
     if given is None:
         return Topology()
-    return given if isinstance(given, Topology) else read_topology(given)
+    return checked_topology(given) if isinstance(given, Topology) else read_topology(given)
+
+
+def check_source(source: Source) -> None:
+    """Raise InputError for what is no cluster."""
+    if not isinstance(source, Source):
+        raise InputError(f"cluster: expected what read_cluster or read_live gives, got {type(source).__name__}")
 
 
 def topology_of(source: Source) -> Topology:
-    """The topology that was given, an empty one for a complete cluster."""
+    """The topology that was given, an empty one for a complete cluster. Raises InputError for what is no cluster."""
+    check_source(source)
     return Topology() if isinstance(source, Cluster) else source.topology
 
 
@@ -113,6 +133,7 @@ def seen_by(policy: Policy, source: Source, placement: Placement | None = None, 
     Of a live one the room is looked up on the nodes of the placement alone. Raises InputError, also for a placement
     that was made for another product, and LiveError.
     """
+    check_source(source)
     if isinstance(source, Cluster):
         return source
     check_speaker_label(source.topology, policy.speaker.label[0])

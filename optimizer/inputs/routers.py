@@ -7,6 +7,7 @@ from functools import partial
 from itertools import chain
 
 import msgspec
+from msgspec import Struct
 
 from ..errors import InputError
 from ..kube.names import check_label_value
@@ -27,7 +28,20 @@ WELL_KNOWN_KINDS = {
 DEFAULT_POLICY = Policy()
 
 
-def with_topology(cluster: Cluster, topology: Topology, policy: Policy = DEFAULT_POLICY) -> Cluster:
+class Places(Struct, frozen=True):
+    """Where the policy, its kinds to survive above all, the topology and the placement come from, for sentences."""
+
+    policy: str = "policy"
+    topology: str = "topology"
+    placement: str = ""
+
+
+NO_FILES = Places()
+
+
+def with_topology(
+    cluster: Cluster, topology: Topology, policy: Policy = DEFAULT_POLICY, places: Places = NO_FILES
+) -> Cluster:
     """The cluster with routers, attachments, domains of the kinds that the policy protects, and today's sessions.
 
     A peer object and a router of the topology are one when their addresses are equal, or else their names. The
@@ -38,7 +52,7 @@ def with_topology(cluster: Cluster, topology: Topology, policy: Policy = DEFAULT
     product, survive = product_named(cluster.product), policy.survive
     warnings = list(cluster.warnings)
     index = NodeIndex(cluster.nodes)
-    described, linked = describe(topology, index, warnings)
+    described, linked = describe(topology, index, warnings, places.topology)
     routers, peer_of = match_peers(described, cluster, topology.routers_from_label, warnings)
     attachments: dict[str, tuple[str, ...]] = {}
     finished = []
@@ -59,7 +73,7 @@ def with_topology(cluster: Cluster, topology: Topology, policy: Policy = DEFAULT
             f"{len(listed)} {product.kinds[0].name}s, such as that of router {listed[0]}, select nodes by host name, "
             "and no topology says more: only these nodes are assumed to be attached"
         )
-    domains = domain_labels(topology, survive, index, finished)
+    domains = domain_labels(topology, survive, index, finished, places)
     if policy.mode != "bgp" and not survive and index.carried(WELL_KNOWN_KINDS["zone"]):
         domains.setdefault("zone", WELL_KNOWN_KINDS["zone"])
     sessions = product.sessions(cluster, finished, index.select)
@@ -89,7 +103,7 @@ Attached = tuple[LabelSelector | None, tuple[str, ...]]
 
 
 def describe(
-    topology: Topology, index: NodeIndex, warnings: list[str]
+    topology: Topology, index: NodeIndex, warnings: list[str], place: str
 ) -> tuple[dict[str, Router], dict[str, Attached]]:
     """The topology's routers by name; for those whose nodes it gives: the nodes, and the selector if it is just one."""
     routers = {
@@ -124,7 +138,7 @@ def describe(
     if label is not None:
         kinds = {domain.kind for domain in topology.failure_domains if domain.node_label == label}
         if not index.values(label):
-            raise InputError(f"routersFromLabel: no node carries the label {label}")
+            raise InputError(f"{place}: routersFromLabel: no node carries the label {label}")
         for value, names in index.values(label).items():
             router = routers.get(value) or Router(name=value)
             # The router of a rack stands in that rack.
@@ -197,22 +211,25 @@ def names_of(peer: Peer, label: str | None) -> list[str]:
 
 
 def domain_labels(
-    topology: Topology, survive: Sequence[Survive], index: NodeIndex, routers: Sequence[Router]
+    topology: Topology, survive: Sequence[Survive], index: NodeIndex, routers: Sequence[Router], places: Places
 ) -> dict[str, str]:
     """The node label of every declared kind of failure domain and of those to survive. Raises InputError."""
     labels = {domain.kind: domain.node_label for domain in topology.failure_domains}
     for kind in (entry.kind for entry in survive):
         if kind not in labels and kind not in WELL_KNOWN_KINDS:
             known = ", ".join(sorted({*labels, *WELL_KNOWN_KINDS}))
-            raise InputError(f"survive: {kind!r} is no declared kind of failure domain (known are {known})")
+            raise InputError(
+                f"{places.policy}: survive: {kind!r} is no declared kind of failure domain (known are {known}); "
+                "the topology declares kinds under failureDomains"
+            )
         labels.setdefault(kind, WELL_KNOWN_KINDS.get(kind, ""))
         if not index.carried(labels[kind]):
-            raise InputError(f"survive: {kind}: no node carries the label {labels[kind]}")
+            raise InputError(f"{places.policy}: survive: {kind}: no node carries the label {labels[kind]}")
     for router in routers:
         for kind in router.domains:
             if kind not in labels and kind not in WELL_KNOWN_KINDS:
                 raise InputError(
-                    f"router {router.name}: domains: {kind!r} is not among the failureDomains "
+                    f"{places.topology}: router {router.name}: domains: {kind!r} is not among the failureDomains "
                     f"({', '.join(sorted(labels)) or 'none is declared'})"
                 )
     return labels

@@ -179,6 +179,18 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
+def expect(given: object, type_: type[Any], what: str) -> None:
+    """Raise InputError unless a caller of the Python API gave `what` the type that it is to have."""
+    if not isinstance(given, type_):
+        raise InputError(f"{what}: expected {type_.__name__}, got {type(given).__name__}")
+
+
+def made_by_hand(given: Any, type_: type[Any], what: str) -> None:
+    """Raise InputError where a struct has fields of other types than it declares."""
+    expect(given, type_, what)
+    convert(msgspec.to_builtins(given, enc_hook=repr), type_, what)
+
+
 def convert(data: Any, type_: type[T], place: str) -> T:
     """`data` as `type_`. Raises InputError naming `place` and the field."""
     try:

@@ -11,12 +11,13 @@ import msgspec
 from msgspec import Struct
 
 from ..errors import InputError
+from ..files import path_of
 from ..kube.names import check_label_key
 from ..kube.objects import Selector
 from ..kube.parse import check_asn, checked, parse_address, read_selector
 from .attachments import check_node_name, check_pairs, check_text, read_attachments
 from .fields import FROM_ONE, FROM_ZERO, about
-from .text import check_keys, check_unique, convert, load_settings
+from .text import check_keys, check_unique, convert, load_settings, made_by_hand
 
 
 class Setting(Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -76,11 +77,22 @@ class Topology(Setting, frozen=True):
 
 def read_topology(path: str | Path) -> Topology:
     """The topology file, checked, with the CSV file of attachments read in. Raises InputError."""
-    path = Path(path)
-    topology = parse_topology(load_settings(path), str(path))
+    path = path_of(path, "topology")
+    return with_pairs(parse_topology(load_settings(path), str(path)), path.parent)
+
+
+def checked_topology(topology: Topology) -> Topology:
+    """A topology made by hand, checked as one from a file is; the path of a CSV file is taken from the current folder.
+    Raises InputError."""
+    made_by_hand(topology, Topology, "topology")
+    return with_pairs(parse_topology(msgspec.to_builtins(topology), "topology"), Path())
+
+
+def with_pairs(topology: Topology, folder: Path) -> Topology:
+    """The topology with the CSV file of attachments, if any, read in. Raises InputError."""
     if not isinstance(topology.attachments, str):
         return topology
-    pairs = read_attachments(path.parent / topology.attachments)
+    pairs = read_attachments(folder / path_of(topology.attachments, "topology: attachments"))
     return msgspec.structs.replace(topology, attachments=pairs)
 
 

@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from ..errors import ConflictError, LiveError, MissingError, RefusedError
+from ..files import path_of
 from ..progress import Tell, silent
 from .kinds import Ref
 from .login import log_in, overheard
@@ -273,5 +274,5 @@ def connect(kubeconfig: str | Path | None = None, context: str | None = None) ->
 
     Nothing is asked of the server yet. Raises InputError naming the file and what is wrong with it.
     """
-    file = None if kubeconfig is None else Path(kubeconfig)
+    file = None if kubeconfig is None else path_of(kubeconfig, "kubeconfig")
     return Api(lambda: log_in(file, context))

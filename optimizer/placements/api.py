@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..files import write_file
-from ..inputs.placement import check_feasible, placement_to_json
+from ..files import path_of, write_file
+from ..inputs.placement import checked_placement, placement_to_json
 from ..inputs.policy import checked_policy
 from ..inputs.read import LiveCluster, Source, seen_by, topology_of
+from ..inputs.text import made_by_hand
 from ..model import Cluster, Placement, Policy
 from ..plan import plan as planning
 from ..plan.plan import Plan
@@ -54,13 +55,15 @@ def make_plan(
 
 
 def write_placement(path: str | Path, cluster: Source, policy: Policy, placement: Placement) -> None:
-    """Write the placement with its policy and topology, as `optimize -o` does. Raises OutputError."""
-    write_file(Path(path), placement_to_json(placement, asked_of(cluster, policy), topology_of(cluster)))
+    """Write the placement with its policy and topology, as `optimize -o` does. Raises InputError and OutputError."""
+    made_by_hand(placement, Placement, "placement")
+    data = placement_to_json(placement, asked_of(cluster, policy), topology_of(cluster))
+    write_file(path_of(path, "the file to write"), data)
 
 
 def verified(cluster: Source, policy: Policy, placement: Placement, progress: Tell) -> tuple[Cluster, tuple[str, ...]]:
     """The cluster as the policy sees it, and what is not as when the placement was made. Raises ViolationError."""
-    check_feasible(placement, "the answer")
+    placement = checked_placement(placement)
     policy = asked_of(cluster, policy)
     seen = seen_by(policy, cluster, placement, progress)
     # What it says of nodes that nobody looked at is no claim that could be checked.

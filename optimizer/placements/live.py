@@ -16,7 +16,7 @@ from ..checks.nodes import overload
 from ..checks.placement import check_placement
 from ..inputs.live import read_live, requested_on
 from ..inputs.pods import with_requested
-from ..inputs.routers import with_topology
+from ..inputs.routers import NO_FILES, Places, with_topology
 from ..inputs.topology import Topology, check_speaker_label
 from ..kube.client import Api
 from ..model import Cluster, Placement, Policy
@@ -38,11 +38,16 @@ def without_head_room(policy: Policy) -> Policy:
 
 
 def optimize_live(
-    api: Api, policy: Policy, topology: Topology, progress: Tell = silent, product: str = ""
+    api: Api,
+    policy: Policy,
+    topology: Topology,
+    progress: Tell = silent,
+    product: str = "",
+    places: Places = NO_FILES,
 ) -> tuple[Cluster, Placement, int]:
     """The cluster as far as it was looked at, its placement `without_head_room`, and the rounds that it took.
 
-    `product` names the speakers' product, whatever the cluster's objects say.
+    `product` names the speakers' product, whatever the cluster's objects say; `places` is for sentences.
 
     In each round the pods on the chosen nodes are looked up, until the placement holds with what they request. It is
     the best of the whole cluster then, and so are the bounds: nodes that were not looked at were only assumed to be
@@ -61,7 +66,7 @@ def optimize_live(
     asked = without_head_room(policy)
     check_speaker_label(topology, policy.speaker.label[0])
     live = read_live(api, policy.speaker.daemonset, progress, product)
-    cluster = with_topology(live.cluster, topology, policy)
+    cluster = with_topology(live.cluster, topology, policy, places)
     looked: set[str] = set()
 
     def look(names: Collection[str]) -> Cluster:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..inputs.placement import check_feasible
+from ..errors import InputError
+from ..files import path_of
+from ..inputs.placement import checked_placement
 from ..inputs.policy import checked_policy
 from ..inputs.read import LiveCluster
+from ..inputs.text import expect
 from ..model import Placement, Policy
 from ..plan.template import Style
 from ..progress import Tell, silent
@@ -41,12 +44,17 @@ def apply(
     Raises ViolationError where the placement does not hold in the cluster, InputError, OutputError and LiveError before
     anything is changed, and StoppedError where it stops on the way, in a safe state; called again it goes on.
     """
-    check_feasible(placement, "the answer")
+    expect(cluster, LiveCluster, "cluster")
+    file = path_of(rollback_file, "rollback_file")
+    check_pace(pace)
+    if max_parallel < 1:
+        raise InputError(f"max_parallel must be at least 1, not {max_parallel}")
+    placement = checked_placement(placement)
     policy = checked_policy(policy)
     request = Request(
         placement, policy, cluster.topology, style, max_parallel, allow_break, allow_managed, cluster.product
     )
-    bring.apply(cluster.api, request, Path(rollback_file), pace, progress)
+    bring.apply(cluster.api, request, file, pace, progress)
 
 
 def rollback(
@@ -62,4 +70,13 @@ def rollback(
     `allow_break`: a router may be short of a session while its speakers restart. Raises InputError, OutputError,
     LiveError, and StoppedError where it stops on the way.
     """
-    return back.rollback(cluster.api, Path(rollback_file), pace, progress, allow_break)
+    expect(cluster, LiveCluster, "cluster")
+    check_pace(pace)
+    return back.rollback(cluster.api, path_of(rollback_file, "rollback_file"), pace, progress, allow_break)
+
+
+def check_pace(pace: Pace) -> None:
+    """Raise InputError for times that are none."""
+    expect(pace, Pace, "pace")
+    if not (pace.timeout > 0 and pace.interval > 0):
+        raise InputError(f"pace: timeout and interval must be more than 0 seconds, not {pace.timeout}, {pace.interval}")

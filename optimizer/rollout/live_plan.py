@@ -10,7 +10,7 @@ from ..checks.placement import check_placement
 from ..errors import InputError, ViolationError
 from ..inputs.live import read_live, requested_on
 from ..inputs.pods import with_requested
-from ..inputs.routers import with_topology
+from ..inputs.routers import NO_FILES, Places, with_topology
 from ..inputs.topology import Topology
 from ..kube.changes import Delete, Patch, Restart
 from ..kube.client import Api
@@ -36,6 +36,7 @@ class Request(Struct, frozen=True):
 
     `allow_break`: a router may be short of a session on the way. `allow_managed`: the DaemonSet may be changed where
     Helm or a GitOps tool manages it. `product` names the speakers' product, whatever the cluster's objects say.
+    `places` is for sentences.
     """
 
     placement: Placement
@@ -46,6 +47,7 @@ class Request(Struct, frozen=True):
     allow_break: bool = False
     allow_managed: bool = False
     product: str = ""
+    places: Places = NO_FILES
 
 
 class LivePlan(Struct, frozen=True):
@@ -141,14 +143,15 @@ def plan_live(api: Api, request: Request, tell: Tell) -> LivePlan:
 def read_chosen(api: Api, request: Request, policy: Policy, tell: Tell) -> tuple[Cluster, dict[str, Any]]:
     """The cluster with the room on the nodes of the placement, and its DaemonSet. Raises InputError and LiveError."""
     placement = request.placement
-    live = read_live(api, policy.speaker.daemonset, tell, request.product, placement.product)
+    places = request.places
+    live = read_live(api, policy.speaker.daemonset, tell, request.product, placement.product, places.placement)
     if live.daemonset is None:
         name = policy.speaker.daemonset or product_named(live.cluster.product).daemonset
         raise InputError(f"{api.server}: there is no DaemonSet {name}")
     known = {node.name for node in live.cluster.nodes}
     requested = requested_on(api, known.intersection(placement.speakers), live, tell)
     cluster = structs.replace(live.cluster, nodes=with_requested(live.cluster.nodes, requested))
-    return with_topology(cluster, request.topology, policy), live.daemonset
+    return with_topology(cluster, request.topology, policy, places), live.daemonset
 
 
 def not_ready(cluster: Cluster) -> frozenset[str]:

@@ -175,6 +175,13 @@ def read_rollback(path: Path) -> Rollback | None:
     """The rollback file; None where there is none. Raises InputError."""
     try:
         data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError:  # a NUL in it, or half of a surrogate pair
+        raise InputError(f"{path}: cannot be the name of a file") from None
+    try:
         if msgspec.json.decode(data, type=Head).product is None:
             old = msgspec.json.decode(data, type=OldRollback)
             check_changes("", old, (change for way in old.legs for step in way.steps for change in step.changes))
@@ -183,10 +190,6 @@ def read_rollback(path: Path) -> Rollback | None:
         steps = [step for way in found.ways for step in way.steps]
         check_changes(found.product, found, (change for step in steps for change in (*step.changes, *step.undo)))
         return found
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path}: not a rollback file of version bgp-speakers/v1 ({explain(str(error))})") from None
 

@@ -20,27 +20,38 @@ PRODUCTS: Mapping[str, Product] = {each.name: each for each in (OpenELB(),)}
 
 def product_named(name: str) -> Product:
     """The product of that name; "" is the one that is assumed. Raises InputError for one that cannot be placed."""
-    found = PRODUCTS.get(name or DEFAULT)
+    found = PRODUCTS.get(name or DEFAULT) if isinstance(name, str | None) else None
     if found is None:
         what = "is not supported yet" if name in NAMES else "is not known"
         raise InputError(f"the product {name!r} {what}; supported: {', '.join(PRODUCTS)}")
     return found
 
 
-def choose_product(seen: Collection[str], asked: str = "", expected: str = "") -> tuple[Product, bool]:
+def check_made_for(expected: str, asked: str, file: str) -> None:
+    """Raise InputError where a placement, that of `file` if any, is for a product that cannot be placed or is not the
+    one that the user asks for; both may be "". For this nothing but the placement needs to be read."""
+    place = f"{file}: " if file else ""
+    if asked and expected and asked != expected:
+        raise InputError(f"{place}the placement is for {expected}, and not for {asked}, which --product names")
+    if expected and expected not in PRODUCTS:
+        what = "is not supported yet" if expected in NAMES else "is not known"
+        raise InputError(f"{place}the placement is for {expected}, which {what}; supported: {', '.join(PRODUCTS)}")
+
+
+def choose_product(seen: Collection[str], asked: str = "", expected: str = "", file: str = "") -> tuple[Product, bool]:
     """Whose speakers they are, and whether that is only assumed.
 
     `seen` are the products of which the input holds objects, `asked` is the one that the user names, whatever is seen,
-    and `expected` the one that a placement was made for. Raises InputError where these contradict each other, and where
-    several are seen and none is named.
+    and `expected` the one that a placement was made for, that of `file` if any. Raises InputError where these
+    contradict each other, and where several are seen and none is named.
     """
-    if asked and expected and asked != expected:
-        raise InputError(f"--product {asked}: the placement is for {expected}")
+    check_made_for(expected, asked, file)
     if asked or (expected and (expected in seen or not seen)):
         return product_named(asked or expected), False
     listed = " and ".join(sorted(seen))
     if expected:
-        raise InputError(f"the placement is for {expected}, the objects in the input are those of {listed}")
+        place = f"{file}: " if file else ""
+        raise InputError(f"{place}the placement is for {expected}, the objects in the input are those of {listed}")
     if len(seen) > 1:
         raise InputError(
             f"the input holds objects of {listed}: say with --product which of them the speakers belong to"

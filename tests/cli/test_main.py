@@ -73,6 +73,10 @@ def test_infeasible_is_exit_code_3_and_still_written(tmp_path: Path) -> None:
         (["--peering", "all"], 2, "is not one of 'all-attached', 'selected'"),
         (["--speaker-label", "topology.kubernetes.io/zone=a"], 1, "is a label of Kubernetes itself"),
         (["--survive", "rack"], 1, "'rack' is no declared kind of failure domain"),
+        (["--survive", "=2"], 2, "--survive =2: the kind of failure domain is missing"),
+        (["--survive", ""], 2, "the kind of failure domain is missing"),
+        (["--topology", ""], 2, "Invalid value for '--topology': the path is empty"),
+        (["-o", ""], 2, "the path is empty"),
         (["--survive", "zone=x"], 2, "'x' is not a number"),
         (["--speakers-per-router", "0"], 1, "speakersPerRouter must be from 1"),
         (["--speakers-per-router", "two"], 2, "not a valid integer"),
@@ -122,6 +126,13 @@ def test_an_export_on_top_of_foreign_files_is_refused(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
 
 
+def test_an_export_needs_a_folder_with_a_name(tmp_path: Path) -> None:
+    run("optimize", RACKS, "-o", tmp_path / "p.json")
+    result = run("export", tmp_path / "p.json", RACKS, "-o", "")
+    assert result.exit_code == 2
+    assert "the path is empty" in result.stderr
+
+
 def test_an_unwritable_output_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     result = run("optimize", RACKS, "-o", tmp_path / "file" / "p.json")
@@ -162,6 +173,24 @@ def test_a_full_disk_behind_stdout_is_one_sentence() -> None:
     assert ran.returncode == 1
     assert b"the output cannot be written (No space left on device)" in ran.stderr
     assert b"Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["optimize", "--help"], ["--version"], ["schema", "placement"]])
+def test_a_full_disk_is_one_sentence_for_help_too(arguments: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        ran = subprocess.run([sys.executable, "-m", "optimizer", *arguments], stdout=full, stderr=-1, check=False)
+    assert ran.returncode == 1
+    assert ran.stderr.decode() == "bgp-speakers: the output cannot be written (No space left on device)\n"
+
+
+def test_a_closed_stdout_is_one_sentence_and_nothing_is_done(tmp_path: Path) -> None:
+    script = 'exec "$0" -m optimizer optimize "$1" -o p.json >&-'
+    ran = subprocess.run(["sh", "-c", script, sys.executable, RACKS], cwd=tmp_path, stderr=-1, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (
+        1,
+        "bgp-speakers: the output cannot be written (stdout is closed)\n",
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_layer2_spreads_over_the_zones_unasked() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from optimizer.errors import OutputError
-from optimizer.exports.export import Export, export
+from optimizer.exports.export import LIST, MARK, Export, export
 from optimizer.plan.plan import make_plan
 from tests.exports.export_shell import (
     moving_with,
@@ -61,3 +61,34 @@ def test_write_refuses_a_file_and_leaves_nothing_where_it_fails(tmp_path: Path) 
     with pytest.raises(OutputError, match="cannot be written"):
         broken.write(tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("foreign", ["link", "patches/link", "empty", "patches/a/b"])
+def test_a_foreign_link_or_empty_folder_in_an_export_is_kept(tmp_path: Path, foreign: str) -> None:
+    result, out = (
+        Export({"README.txt": f"{MARK}\n\n{LIST}\n  README.txt\n  patches/x\n", "patches/x": ""}),
+        tmp_path / "o",
+    )
+    result.write(out)
+    result.write(out)
+    (tmp_path / "mine").mkdir()
+    if foreign.endswith("link"):
+        (out / foreign).symlink_to(tmp_path / "mine")
+    else:
+        (out / foreign).mkdir(parents=True)
+    with pytest.raises(OutputError, match="which is not of the export; move it or name another folder"):
+        result.write(out)
+    assert (out / foreign).is_dir()
+
+
+def test_a_large_foreign_folder_is_not_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine").mkdir()
+    monkeypatch.setattr(Path, "rglob", lambda *_: pytest.fail("was searched"))
+    with pytest.raises(OutputError, match="is not empty and no earlier export; name another folder"):
+        Export({"a": "1\n"}).write(tmp_path)
+
+
+def test_a_link_to_itself_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(OutputError, match="is a symbolic link that leads back to itself"):
+        Export({"a": "1\n"}).write(tmp_path / "loop")

@@ -73,7 +73,7 @@ def test_a_file_with_a_defect_is_refused_with_its_place(tmp_path: Path, name: st
 def test_a_label_that_no_node_carries_gives_no_routers(tmp_path: Path) -> None:
     file = DATA / "label-without-nodes.topology.yaml"
     told = sentence(run(*arguments(file, tmp_path), "-o", tmp_path / "out" / "placement.json"), tmp_path)
-    assert told == "routersFromLabel: no node carries the label openelb.kubesphere.io/rack"
+    assert told == f"{file}: routersFromLabel: no node carries the label openelb.kubesphere.io/rack"
 
 
 def test_every_file_with_a_defect_is_tested() -> None:

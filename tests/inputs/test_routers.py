@@ -105,7 +105,9 @@ def test_a_router_from_a_label_may_be_described_and_stands_in_its_domain(tmp_pat
 
 
 def test_a_label_for_routers_that_no_node_carries_is_refused(tmp_path: Path) -> None:
-    assert refused(tmp_path, {"routersFromLabel": "rack"}) == "routersFromLabel: no node carries the label rack"
+    assert (
+        refused(tmp_path, {"routersFromLabel": "rack"}) == "topology: routersFromLabel: no node carries the label rack"
+    )
 
 
 def test_a_label_value_that_no_node_can_carry_is_refused(tmp_path: Path) -> None:
@@ -208,16 +210,17 @@ def test_a_well_known_kind_may_be_declared_otherwise(tmp_path: Path) -> None:
 
 def test_a_kind_to_survive_must_be_declared_and_on_some_node(tmp_path: Path) -> None:
     assert refused(tmp_path, {}, survive=("rack",)) == (
-        "survive: 'rack' is no declared kind of failure domain (known are hostname, region, zone)"
+        "policy: survive: 'rack' is no declared kind of failure domain (known are hostname, region, zone); "
+        "the topology declares kinds under failureDomains"
     )
     assert refused(tmp_path, {}, survive=("zone",)) == (
-        "survive: zone: no node carries the label topology.kubernetes.io/zone"
+        "policy: survive: zone: no node carries the label topology.kubernetes.io/zone"
     )
 
 
 def test_the_domains_of_a_router_must_be_of_a_known_kind(tmp_path: Path) -> None:
     given = {"routers": [{"name": "leaf", "domains": {"rak": "r1"}}]}
-    sentence = "router leaf: domains: 'rak' is not among the failureDomains"
+    sentence = "topology: router leaf: domains: 'rak' is not among the failureDomains"
     assert refused(tmp_path, given) == f"{sentence} (none is declared)"
     declared = given | {"failureDomains": [{"kind": "rack", "nodeLabel": RACK}]}
     assert refused(tmp_path, declared) == f"{sentence} (rack)"

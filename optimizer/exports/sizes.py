@@ -7,6 +7,7 @@ import msgspec
 from ..errors import OutputError
 from ..kube.changes import Create, Key, Patch, apply_changes, key_of
 from ..plan.plan import Plan
+from ..words import are, plural
 
 LARGEST = 3 * 2**19
 """Bytes of an object as JSON: etcd takes requests of 1.5 MiB."""
@@ -38,8 +39,9 @@ def check_sizes(plan: Plan, applied: bool) -> tuple[str, ...]:
             "nodes, which under peering all-attached a nodes.selector of its router in the topology can spare"
         )
     told = (
-        f"{len(large)} objects, such as {name}, are larger than the {LARGEST_ANNOTATION >> 10} KiB of annotations in "
-        "which kubectl apply keeps a copy: apply the kustomization with kubectl apply --server-side"
+        f"{plural(len(large), 'object')}, such as {name}, {are(len(large))} larger than the "
+        f"{LARGEST_ANNOTATION >> 10} KiB of annotations in which kubectl apply keeps a copy: "
+        "apply the kustomization with kubectl apply --server-side"
     )
     return (told,) if applied else ()
 

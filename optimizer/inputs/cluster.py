@@ -23,6 +23,7 @@ from ..model import Cluster, Node, NodeSelectorTerm, Resources, Speaker, Taint, 
 from ..progress import Tell, silent
 from ..speakers import PRODUCTS, choose_product
 from ..speakers.product import Product
+from ..words import are, plural
 from .items import kind_key, objects, readable_kinds, sources
 from .pods import needs, read_pods, with_requested
 from .text import Text
@@ -143,12 +144,13 @@ def on_known_nodes(running: Collection[str], nodes: Collection[str], live: bool,
     lost = sorted(set(running).difference(nodes))
     if lost and not live:
         raise InputError(
-            f"speakers run on {len(lost)} nodes that are not in the input, such as {lost[0]}: dump all nodes, since "
-            "the change would reach these speakers as well"
+            f"speakers run on {plural(len(lost), 'node')} that {are(len(lost))} not in the input, such as {lost[0]}: "
+            "dump all nodes, since the change would reach these speakers as well"
         )
     if lost:
         # Pods outlive their node by up to minutes.
-        warnings.append(f"{len(lost)} speakers' nodes are gone, such as {lost[0]}: they are assumed not to run")
+        told = f"{plural(len(lost), 'node')} of speakers {are(len(lost))} gone, such as {lost[0]}"
+        warnings.append(f"{told}: these speakers are assumed not to run")
     return [name for name in running if name in nodes]
 
 
@@ -178,11 +180,13 @@ def node_warnings(nodes: Collection[Node]) -> list[str]:
     found = []
     unknown = [node.name for node in nodes if node.ready is None]
     if unknown:
-        found.append(f"{len(unknown)} of {len(nodes)} nodes have no Ready condition: assuming they are Ready")
+        have, they = ("has", "it is") if len(unknown) == 1 else ("have", "they are")
+        found.append(f"{len(unknown)} of {len(nodes)} nodes {have} no Ready condition: assuming {they} Ready")
     endless = [node.name for node in nodes if node.allocatable is None or MAX_QUANTITY in amounts(node)]
     if endless:
+        do = "does" if len(endless) == 1 else "do"
         found.append(
-            f"{len(endless)} of {len(nodes)} nodes do not say how much CPU, memory or how many pods are allocatable, "
+            f"{len(endless)} of {len(nodes)} nodes {do} not say how much CPU, memory or how many pods are allocatable, "
             f"such as {endless[0]}: what is not said is assumed to be unlimited"
         )
     return found

@@ -14,6 +14,7 @@ from ..kube.names import check_label_value
 from ..kube.parse import checked, parse_address, read_selector
 from ..model import Cluster, LabelSelector, Node, Peer, Policy, Router, Survive, Today
 from ..speakers import product_named
+from ..words import are, plural
 from .node_index import NodeIndex
 from .topology import Topology
 
@@ -156,7 +157,8 @@ def describe(
         routers.setdefault(name, Router(name=name))
         link(name, attached, None)
     if unknown:
-        warnings.append(f"the topology names {len(unknown)} nodes that are not in the input, such as {min(unknown)}")
+        number = f"{plural(len(unknown), 'node')} that {are(len(unknown))}"
+        warnings.append(f"the topology names {number} not in the input, such as {min(unknown)}")
     return routers, {
         name: (selectors[name][0] if len(selectors[name]) == 1 else None, tuple(sorted(found)))
         for name, found in nodes.items()

@@ -21,7 +21,7 @@ from ..search.reduce import expand, reduce
 from ..search.rules import shortfalls
 from ..search.solve import solve
 from ..speakers import product_named
-from ..words import nearest, plural
+from ..words import are, nearest, plural
 
 
 def optimize(cluster: Cluster, policy: Policy, progress: Tell = silent) -> Placement:
@@ -115,9 +115,9 @@ def build(
     staying = [name for name in placement.speakers if name in problem.causes]
     if staying:
         told = (
-            f"speakers stay on {plural(len(staying), 'node')} that are not eligible, such as {staying[0]} "
-            f"({', '.join(problem.causes[staying[0]])}), because nothing can replace them; on a full node a restart, "
-            "such as for a change of the DaemonSet's template, could end one"
+            f"speakers stay on {plural(len(staying), 'node')} that {are(len(staying))} not eligible, such as "
+            f"{staying[0]} ({', '.join(problem.causes[staying[0]])}), because nothing can replace them; on a full node "
+            "a restart, such as for a change of the DaemonSet's template, could end one"
         )
         placement = structs.replace(placement, warnings=(*placement.warnings, told))
     return structs.replace(
@@ -134,8 +134,9 @@ def domain_warnings(problem: Problem) -> list[str]:
     for rule in problem.survive:
         unknown = [each.names for each in classes if rule.kind not in dict(each.traits.domains)]
         if unknown:
+            alone = sum(map(len, unknown))
             found.append(
-                f"{sum(map(len, unknown))} of {number} eligible nodes are in no known {rule.kind}, such as "
+                f"{alone} of {plural(number, 'eligible node')} {are(alone)} in no known {rule.kind}, such as "
                 f"{min(unknown)[0]}: assumed to survive the failure of any {rule.kind}"
             )
     return found

@@ -95,8 +95,9 @@ def taint_hazards(cluster: Cluster, policy: Policy) -> list[str]:
         if untolerated([taint], given, bool(pod.get("hostNetwork"))):
             strangers.append("/".join(filter(None, place)))
     if strangers:
+        do, their = ("does", "its") if len(strangers) == 1 else ("do", "their")
         found.append(
-            f"{len(strangers)} DaemonSets do not tolerate {key}={value}:NoSchedule, so their pods are not created "
-            f"again on the speakers' nodes: {', '.join(sorted(strangers)[:10])}"
+            f"{plural(len(strangers), 'DaemonSet')} {do} not tolerate {key}={value}:NoSchedule, so {their} pods are "
+            f"not created again on the speakers' nodes: {', '.join(sorted(strangers)[:10])}"
         )
     return found

@@ -78,10 +78,8 @@ def asked(cluster: Cluster, policy: Policy) -> str:
         )
         apart = f", no two in one {' or '.join(kinds)}" if kinds else ""
         return f"{plural(policy.speakers_per_router, 'speaker')} on different nodes{apart}, mode {policy.mode}"
-    return (
-        f"{plural(policy.speakers_per_router, 'session')} for each of {plural(len(cluster.routers), 'router')}, "
-        f"peering {policy.peering}{also}"
-    )
+    routers = f"{'' if len(cluster.routers) == 1 else 'each of '}{plural(len(cluster.routers), 'router')}"
+    return f"{plural(policy.speakers_per_router, 'session')} for {routers}, peering {policy.peering}{also}"
 
 
 def nodes(cluster: Cluster, placement: Placement) -> str:

@@ -55,7 +55,7 @@ def test_allocatable_is_the_capacity_where_absent_and_without_bound_where_unname
 def test_a_node_is_ready_by_its_condition(tmp_path: Path, status: str | None, ready: bool | None) -> None:
     cluster = read(tmp_path, node("n1", ready=status), node("n2"))
     assert cluster.nodes[0].ready is ready
-    told = "1 of 2 nodes have no Ready condition: assuming they are Ready" in cluster.warnings
+    told = "1 of 2 nodes has no Ready condition: assuming it is Ready" in cluster.warnings
     assert told is (status is None)
 
 
@@ -281,7 +281,7 @@ def test_a_daemonset_whose_status_counts_no_pod_runs_nowhere(tmp_path: Path) -> 
 def test_amounts_that_a_node_does_not_say_are_told(tmp_path: Path) -> None:
     silent = node("n1") | {"status": {"allocatable": {"memory": "1Gi", "pods": "10"}}}
     warnings = read(tmp_path, silent, daemonset()).warnings
-    assert any("1 of 1 nodes do not say how much CPU" in warning for warning in warnings)
+    assert any("1 of 1 nodes does not say how much CPU" in warning for warning in warnings)
 
 
 def test_members_of_a_typed_list_become_whole_manifests(tmp_path: Path) -> None:

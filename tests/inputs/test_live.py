@@ -112,7 +112,7 @@ def test_without_speakers_pods_none_runs_and_nothing_is_guessed(server: Server, 
 def test_a_pod_whose_node_is_gone_runs_no_more(server: Server, api: Api) -> None:
     live = live_of(server, api, speaker_pod("gone", labels=LABELS))
     assert live.cluster.today.speakers == ("n1", "n2")
-    assert live.cluster.warnings == ("1 speakers' nodes are gone, such as gone: they are assumed not to run",)
+    assert live.cluster.warnings == ("1 node of speakers is gone, such as gone: these speakers are assumed not to run",)
 
 
 def test_without_openelb_there_are_no_peers(server: Server, api: Api) -> None:

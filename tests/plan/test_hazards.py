@@ -76,7 +76,7 @@ def test_export_hazards_tell_what_restarts_and_whose_pods_stay_away() -> None:
         "such as leaf-2, is one short meanwhile"
     )
     assert "taints alone keep no speaker off" in alone
-    assert others.startswith(f"1 DaemonSets do not tolerate {KEY}=true:NoSchedule")
+    assert others.startswith(f"1 DaemonSet does not tolerate {KEY}=true:NoSchedule")
     assert others.endswith(": openelb-system/logs")
 
 
@@ -84,4 +84,4 @@ def test_export_hazards_of_affinity_with_helm_and_of_bgppeer_edits() -> None:
     found = cluster(NODES, [router(1, "leaf-1")], [peer("leaf-1", "10.0.0.1")])
     placement = placed(("a1", "leaf-1"), speakers=["a2"])
     told = change_hazards(make_plan(found, POLICY, placement, "affinity"))
-    assert ["1 BgpPeers are edited" in told[1], "helm template" in OpenELB.helm_hazards["affinity"]] == [True, True]
+    assert ["1 BgpPeer is edited" in told[1], "helm template" in OpenELB.helm_hazards["affinity"]] == [True, True]

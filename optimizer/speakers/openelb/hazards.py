@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from ...kube.changes import Change, Delete, Patch
 from ...model import Cluster, Placement, Policy
+from ...words import are, plural
 from .kinds import PARKED_ADDRESS, RACK_LABEL
 from .read import RACKS
 
@@ -59,13 +60,14 @@ def edit_hazards(changes: Iterable[Change]) -> tuple[str, ...]:
     edited = {change.name for change in changes if isinstance(change, Patch) and change.kind == "BgpPeer"}
     if edited:
         found.append(
-            f"{len(edited)} BgpPeers are edited: every speaker re-evaluates them at once, "
+            f"{plural(len(edited), 'BgpPeer')} {are(len(edited))} edited: every speaker re-evaluates them at once, "
             "and sessions open or close where the match changed"
         )
     deleted = sorted(change.name for change in changes if isinstance(change, Delete))
     if deleted:
         found.append(
-            f"BgpPeers {', '.join(deleted)} are deleted, since each has the address of another one; "
-            f"they are parked at {PARKED_ADDRESS} first, because a deletion closes every session of its address"
+            f"{'BgpPeer' if len(deleted) == 1 else 'BgpPeers'} {', '.join(deleted)} {are(len(deleted))} deleted, since "
+            f"{'it' if len(deleted) == 1 else 'each'} has the address of another one, and parked at {PARKED_ADDRESS} "
+            "first, because a deletion closes every session of its address"
         )
     return tuple(found)

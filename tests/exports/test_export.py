@@ -120,7 +120,7 @@ def test_helm_values_hold_whole_lists_and_only_what_the_style_needs() -> None:
 
 def test_hazards_are_those_of_the_export() -> None:
     told = export(make_plan(*moving_with("affinity")), "helm").hazards
-    assert [("restarted" in told[0]), "edited" in told[1], "old-1 are deleted" in told[2], "template" in told[3]] == [
+    assert [("restarted" in told[0]), "edited" in told[1], "old-1 is deleted" in told[2], "template" in told[3]] == [
         True
     ] * 4
 

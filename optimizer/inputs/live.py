@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from ..errors import InputError, MissingError
 from ..kube.client import Api
@@ -27,7 +27,7 @@ from ..speakers import PRODUCTS, check_made_for, product_named
 from .cluster import build, gather
 from .items import kind_key, objects
 from .pages import slim
-from .pods import read_pods
+from .pods import read_pods, with_requested
 
 ENDED = ("Succeeded", "Failed")
 RUNNING = ",".join(f"status.phase!={phase}" for phase in ENDED)
@@ -114,6 +114,16 @@ def whole(item: Item) -> dict[str, Any]:
     """The object as the server has it, with the kind that it leaves to the list."""
     content: dict[str, Any] = msgspec.json.decode(item.content)
     return {"apiVersion": f"{item.group}/{item.version}".removeprefix("/"), "kind": item.kind} | content
+
+
+def with_room(api: Api, cluster: Cluster, names: Collection[str], live: Live, tell: Tell = silent) -> Cluster:
+    """The cluster with what pods request on those of these nodes that it has; `live` is what it was read as.
+
+    Raises LiveError and InputError.
+    """
+    known = {node.name for node in cluster.nodes}
+    requested = requested_on(api, known.intersection(names), live, tell)
+    return structs.replace(cluster, nodes=with_requested(cluster.nodes, requested))
 
 
 def requested_on(api: Api, nodes: Collection[str], live: Live, tell: Tell = silent) -> dict[str, Resources]:

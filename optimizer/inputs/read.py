@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from ..errors import InputError
 from ..files import path_of
@@ -20,7 +20,6 @@ from ..model import Cluster, Placement, Policy
 from ..progress import Tell, silent
 from ..speakers import product_named
 from . import cluster as objects
-from .pods import with_requested
 from .routers import NO_FILES, Places, with_topology
 from .text import expect
 from .topology import Topology, check_speaker_label, checked_topology, read_topology
@@ -142,13 +141,11 @@ def seen_by(policy: Policy, source: Source, placement: Placement | None = None, 
         return with_topology(source.with_speakers(policy.speaker.daemonset, expected), source.topology, policy)
     # Without it, what reads files does without the client.
     from .live import read_live as read_objects
-    from .live import requested_on
+    from .live import with_room
 
     live = read_objects(source.api, policy.speaker.daemonset, progress, source.product, expected)
-    known = {node.name for node in live.cluster.nodes}
-    requested = requested_on(source.api, known.intersection(placement.speakers if placement else ()), live, progress)
-    nodes_with = with_requested(live.cluster.nodes, requested)
-    return with_topology(structs.replace(live.cluster, nodes=nodes_with), source.topology, policy)
+    cluster = with_room(source.api, live.cluster, placement.speakers if placement else (), live, progress)
+    return with_topology(cluster, source.topology, policy)
 
 
 @contextmanager

@@ -14,8 +14,7 @@ from msgspec import structs
 
 from ..checks.nodes import overload
 from ..checks.placement import check_placement
-from ..inputs.live import read_live, requested_on
-from ..inputs.pods import with_requested
+from ..inputs.live import read_live, with_room
 from ..inputs.routers import NO_FILES, Places, with_topology
 from ..inputs.topology import Topology, check_speaker_label
 from ..kube.client import Api
@@ -71,8 +70,7 @@ def optimize_live(
 
     def look(names: Collection[str]) -> Cluster:
         looked.update(names)
-        requested = requested_on(api, names, live, progress) if names else {}
-        return structs.replace(cluster, nodes=with_requested(cluster.nodes, requested))
+        return with_room(api, cluster, names, live, progress) if names else cluster
 
     first = {*policy.nodes.pin, *(cluster.today.speakers if policy.max_moves is not None else ())}
     cluster = look(first.intersection(node.name for node in cluster.nodes))

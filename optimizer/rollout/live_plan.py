@@ -8,8 +8,7 @@ from msgspec import Struct, structs
 
 from ..checks.placement import check_placement
 from ..errors import InputError, ViolationError
-from ..inputs.live import read_live, requested_on
-from ..inputs.pods import with_requested
+from ..inputs.live import read_live, with_room
 from ..inputs.routers import NO_FILES, Places, with_topology
 from ..inputs.topology import Topology
 from ..kube.changes import Delete, Patch, Restart
@@ -148,9 +147,7 @@ def read_chosen(api: Api, request: Request, policy: Policy, tell: Tell) -> tuple
     if live.daemonset is None:
         name = policy.speaker.daemonset or product_named(live.cluster.product).daemonset
         raise InputError(f"{api.server}: there is no DaemonSet {name}")
-    known = {node.name for node in live.cluster.nodes}
-    requested = requested_on(api, known.intersection(placement.speakers), live, tell)
-    cluster = structs.replace(live.cluster, nodes=with_requested(live.cluster.nodes, requested))
+    cluster = with_room(api, live.cluster, placement.speakers, live, tell)
     return with_topology(cluster, request.topology, policy, places), live.daemonset
 
 

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from .findings import Finding
+
 Peering = Literal["all-attached", "selected"]
 Mode = Literal["bgp", "layer2", "vip"]
 Goal = Literal["sessions", "speakers", "moves", "sessionMoves", "cost"]
@@ -22,17 +24,31 @@ SPEAKER_LABEL = ("bgp-speakers/speaker", "true")
 
 
 class Resources(Struct, frozen=True):
-    """CPU in millicores, memory in bytes, and a number of pods."""
+    """CPU in millicores, memory in bytes, a number of pods, and by name whatever else Kubernetes counts: bytes of
+    ephemeral-storage, devices. In `others` a name that is missing is none of it."""
 
     cpu: int = 0
     memory: int = 0
     pods: int = 0
+    others: Mapping[str, int] = {}
 
     def __add__(self, other: Resources) -> Resources:
-        return Resources(self.cpu + other.cpu, self.memory + other.memory, self.pods + other.pods)
+        return self.combined(other, 1)
 
     def __sub__(self, other: Resources) -> Resources:
-        return Resources(self.cpu - other.cpu, self.memory - other.memory, self.pods - other.pods)
+        return self.combined(other, -1)
+
+    def combined(self, other: Resources, sign: int) -> Resources:
+        """The sum with the other amounts, or with -1 the difference."""
+        others = self.others
+        if other.others:
+            others = {
+                name: self.others.get(name, 0) + sign * other.others.get(name, 0)
+                for name in sorted({*self.others, *other.others})
+            }
+        return Resources(
+            self.cpu + sign * other.cpu, self.memory + sign * other.memory, self.pods + sign * other.pods, others
+        )
 
 
 class Taint(Struct, frozen=True):
@@ -79,7 +95,9 @@ class Node(Struct, frozen=True):
 
     `ready` is None where the dump has no Ready condition. `allocatable` is None where the dump has none.
     `requested` is what its pods request, speakers left out. `domains` maps a failure domain kind to the
-    value this node is in.
+    value this node is in. `troubles` says in a few words each what makes it unfit for a speaker whatever is tolerated:
+    a pressure condition, a network that is unavailable, its removal that has begun. `taken` are the host ports of a
+    speaker that other pods there hold, such as `TCP 50051`.
     """
 
     name: str
@@ -92,13 +110,16 @@ class Node(Struct, frozen=True):
     allocatable: Resources | None = None
     requested: Resources = Resources()
     domains: Mapping[str, str] = {}
+    troubles: tuple[str, ...] = ()
+    taken: tuple[str, ...] = ()
 
 
 class Router(Struct, frozen=True):
     """A BGP neighbour outside the cluster.
 
     `peer` is the name of its peer object, where there is one. `selector` is set where exactly one label selector
-    says which nodes are attached; an export may then use it. `min_speakers` raises the policy's number.
+    says which nodes are attached; an export may then use it. `min_speakers` raises the policy's number; with 0 the
+    router asks for no session.
     """
 
     name: str
@@ -116,7 +137,7 @@ class Peer(Struct, frozen=True):
 
     `manifest` is the object as read; where one object names several neighbours, there is a Peer for each, whose `name`
     tells them apart. `parked`: an interrupted change has led it to nobody's address; it asks for no session, and is to
-    be removed.
+    be removed. `off`: it is administratively down, and asks for no session.
     """
 
     name: str
@@ -125,6 +146,7 @@ class Peer(Struct, frozen=True):
     selector: LabelSelector | None
     manifest: Mapping[str, Any]
     parked: bool = False
+    off: bool = False
 
     @property
     def kind(self) -> str:
@@ -133,7 +155,10 @@ class Peer(Struct, frozen=True):
 
 
 class Speaker(Struct, frozen=True):
-    """The speaker DaemonSet: where its pods may run and what one requests; `manifest` is the object as read."""
+    """The speaker DaemonSet: where its pods may run and what one requests; `manifest` is the object as read.
+
+    `ports` are the host ports that a pod needs, as (protocol, address of the host, port); 0.0.0.0 stands for all.
+    """
 
     namespace: str
     name: str
@@ -143,16 +168,43 @@ class Speaker(Struct, frozen=True):
     requests: Resources
     host_network: bool
     manifest: Mapping[str, Any]
+    ports: tuple[tuple[str, str, int], ...] = ()
 
 
 class Today(Struct, frozen=True):
-    """The running speakers, and for every router the nodes whose speakers hold a session with it, all sorted.
+    """The nodes with a speaker, and for every router those whose speakers have a session with it configured, sorted.
 
-    The sessions are those that the peer objects give; their nodes need not be attached to the router.
+    The sessions are those that the peer objects give; their nodes need not be attached to the router. `up` and `down`
+    hold those of them that are reported up, or that cannot be: reported down, or of a speaker that does not work. Of
+    all others it is unknown, and they count as if they were up. `broken` says of each speaker that does not work why:
+    its pod is not Ready, or all its sessions are reported down. `refused` says of nodes without a speaker why the
+    scheduler keeps the pod that is meant for them waiting.
     """
 
     speakers: tuple[str, ...] = ()
     sessions: Mapping[str, tuple[str, ...]] = {}
+    up: Mapping[str, tuple[str, ...]] = {}
+    down: Mapping[str, tuple[str, ...]] = {}
+    broken: Mapping[str, str] = {}
+    refused: Mapping[str, str] = {}
+
+    @property
+    def working(self) -> tuple[str, ...]:
+        """The nodes whose speaker works, as far as is known, sorted.
+
+        >>> Today(("a", "b"), broken={"a": "its pod is not Ready"}).working
+        ('b',)
+        """
+        return tuple(name for name in self.speakers if name not in self.broken) if self.broken else self.speakers
+
+    def held(self, router: str) -> tuple[str, ...]:
+        """The nodes, sorted, whose session with the router is up, or not known to be down.
+
+        >>> Today(("a", "b"), {"r": ("a", "b")}, down={"r": ("a",)}).held("r")
+        ('b',)
+        """
+        configured, down = self.sessions.get(router, ()), set(self.down.get(router, ()))
+        return tuple(name for name in configured if name not in down) if down else configured
 
     def everywhere(self, router: str) -> bool:
         """Whether every running speaker holds a session with the router.
@@ -168,9 +220,10 @@ class Today(Struct, frozen=True):
 class Cluster(Struct, frozen=True):
     """All that was read. `attachments` maps every router to its attached nodes, sorted.
 
+    `reports` says by peer object and node whether the session is reported up; what is missing is unknown.
     `product` names the product of the speakers, "" the one that is assumed. `speaker` is None where the input has no
     speaker DaemonSet. `settings` are the product's own, which it alone reads.
-    `warnings` are sentences about what the input leaves open.
+    `warnings` say what the input leaves open.
     """
 
     nodes: tuple[Node, ...]
@@ -181,7 +234,8 @@ class Cluster(Struct, frozen=True):
     settings: Mapping[str, Any] = {}
     daemonsets: tuple[Mapping[str, Any], ...] = ()
     today: Today = Today()
-    warnings: tuple[str, ...] = ()
+    reports: Mapping[str, Mapping[str, bool]] = {}
+    warnings: tuple[Finding, ...] = ()
     product: str = ""
 
 
@@ -227,7 +281,8 @@ class Policy(Struct, frozen=True):
     """What is asked for. `goals` in strict order; `max_moves` bounds the speakers started plus stopped.
 
     `allow_break` lets a router's limit be respected only after the change, not during it.
-    `best_effort` returns the least shortfall where the rules cannot all hold.
+    `best_effort` returns the least shortfall where the rules cannot all hold. `coverage`: every rack keeps sessions of
+    its own at its routers; None where the product's speakers announce only their rack.
     """
 
     speakers_per_router: int = 2
@@ -241,6 +296,7 @@ class Policy(Struct, frozen=True):
     time_limit: float = 60.0
     best_effort: bool = False
     allow_break: bool = False
+    coverage: bool | None = None
 
 
 class Objective(Struct, frozen=True):
@@ -259,10 +315,14 @@ class Session(Struct, frozen=True, order=True):
 
 
 class Count(Struct, frozen=True):
-    """Speakers and sessions of one state of the cluster."""
+    """Speakers and configured sessions of one state of the cluster; how many speakers are `working`, and how many
+    sessions are reported `up`, or are `down`, None in a placement of an earlier release."""
 
     speakers: int
     sessions: int
+    working: int | None = None
+    up: int | None = None
+    down: int | None = None
 
 
 class Shortfall(Struct, frozen=True):
@@ -310,6 +370,6 @@ class Placement(Struct, frozen=True):
     diagnosis: tuple[Conflict, ...] = ()
     shortfalls: tuple[Shortfall, ...] = ()
     paths: tuple[Paths, ...] = ()
-    warnings: tuple[str, ...] = ()
-    hazards: tuple[str, ...] = ()
+    warnings: tuple[Finding, ...] = ()
+    hazards: tuple[Finding, ...] = ()
     product: str = ""

@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from optimizer.findings import Finding
 from optimizer.inputs.topology import AttachedNodes, FailureDomain, Topology, TopologyRouter
 from optimizer.kube.objects import Expression, Selector
 from optimizer.kube.quantities import MAX_QUANTITY
@@ -34,6 +35,7 @@ label_keys = st.sampled_from(["rack", "example.com/rack", "A.b_c-1", "0", f"{'a'
 printable = st.characters(codec="utf-8", exclude_categories=["C", "Z"])
 texts = st.text(printable, min_size=1, max_size=8)
 sentences = st.text(st.characters(codec="utf-8"), max_size=12)
+findings = st.builds(Finding, sentences, sentences, sentences)
 counts = st.integers(0, 2**53)
 labels = st.dictionaries(label_keys, label_values, max_size=3)
 
@@ -138,6 +140,6 @@ def placements() -> st.SearchStrategy[Placement]:
         diagnosis=tuples(st.builds(Conflict, tuples(texts), tuples(sentences), tuples(sentences), sentences)),
         shortfalls=tuples(st.builds(Shortfall, texts, sentences, counts)),
         paths=tuples(st.builds(Paths, texts, counts, counts)),
-        warnings=tuples(sentences),
-        hazards=tuples(sentences),
+        warnings=tuples(findings),
+        hazards=tuples(findings),
     )

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from ..errors import InputError, OutputError
 from ..files import path_of, real_path, write_folder
+from ..findings import Finding
 from ..plan.hazards import change_hazards
 from ..plan.plan import Plan
 from ..plan.steps import Step
@@ -40,7 +41,7 @@ class Export(Struct, frozen=True):
 
     files: Mapping[str, str] = {}
     executable: frozenset[str] = frozenset()
-    hazards: tuple[str, ...] = ()
+    hazards: tuple[Finding, ...] = ()
     steps: tuple[Step, ...] = ()
 
     def write(self, directory: str | Path) -> None:
@@ -79,7 +80,7 @@ def export(plan: Plan, format_: Format = "kubectl") -> Export:
         executable=frozenset(name for name, text in files.items() if text.startswith("#!")),
         hazards=(
             *change_hazards(plan),
-            *([known[plan.style]] if format_ == "helm" and plan.style in known else []),
+            *([Finding("chart", known[plan.style])] if format_ == "helm" and plan.style in known else []),
             *too_large,
         ),
         steps=plan.steps,

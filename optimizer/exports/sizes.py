@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ..errors import OutputError
+from ..findings import Finding
 from ..kube.changes import Create, Key, Patch, apply_changes, key_of
 from ..plan.plan import Plan
 from ..words import are, plural
@@ -16,7 +17,7 @@ LARGEST_ANNOTATION = 2**18
 """Bytes of all annotations of an object; `kubectl apply` keeps a copy of the object, without its status, in one."""
 
 
-def check_sizes(plan: Plan, applied: bool) -> tuple[str, ...]:
+def check_sizes(plan: Plan, applied: bool) -> tuple[Finding, ...]:
     """Hazards of objects that the steps make large, where a user applies them; they are less than the API server holds.
 
     Raises OutputError for an object that no API server keeps, whatever the way to it.
@@ -43,7 +44,7 @@ def check_sizes(plan: Plan, applied: bool) -> tuple[str, ...]:
         f"{LARGEST_ANNOTATION >> 10} KiB of annotations in which kubectl apply keeps a copy: "
         "apply the kustomization with kubectl apply --server-side"
     )
-    return (told,) if applied else ()
+    return (Finding("large-object", told, name),) if applied else ()
 
 
 def change_key(change: Patch | Create) -> Key:

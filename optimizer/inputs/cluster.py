@@ -6,26 +6,23 @@ Nodes, Pods, DaemonSets and the objects of the products in `speakers` are read; 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import lru_cache, partial
 
 import msgspec
 
 from ..errors import InputError
+from ..findings import Finding
 from ..kube.item import Item, Items, by_name
 from ..kube.kinds import NODE, POD
-from ..kube.names import check_labels
-from ..kube.objects import DaemonSetObject, NodeObject, NodeSpec, NodeStatus
-from ..kube.parse import checked, read_taints, read_toleration, requirements
-from ..kube.quantities import MAX_QUANTITY, parse_resources
-from ..kube.selectors import affinity_selects, check_field_requirement, check_requirement
-from ..kube.taints import untolerated
-from ..model import Cluster, Node, NodeSelectorTerm, Resources, Speaker, Taint, Today
+from ..kube.objects import DaemonSetObject
+from ..model import Cluster, Node, Speaker, Today
 from ..progress import Tell, silent
 from ..speakers import PRODUCTS, choose_product
 from ..speakers.product import Product
 from ..words import are, plural
+from .daemonset import choose_daemonset, read_speaker, selected_by
 from .items import kind_key, objects, readable_kinds, sources
-from .pods import needs, read_pods, with_requested
+from .nodes import node_warnings, read_node
+from .pods import read_pods, with_requested
 from .text import Text
 
 
@@ -99,26 +96,29 @@ def build(
     nothing is taken for granted of the others.
     """
     items, nodes = found.items, found.nodes
-    warnings: list[str] = []
+    warnings: list[Finding] = []
     maker, assumed = choose_product(found.products, product, expected, file)
     if assumed:
-        warnings.append(
+        told = (
             f"nothing in the {'cluster' if live else 'input'} says which product the speakers belong to: "
             f"{maker.title} is assumed (--product names another one)"
         )
+        warnings.append(Finding("product-assumed", told))
     daemonsets = [item.manifest() for item in by_name(items["DaemonSet"])]
     chosen = choose_daemonset(items["DaemonSet"], wanted or maker.daemonset, bool(wanted))
     speaker = read_speaker(chosen) if chosen else None
     if speaker is None:
-        warnings.append(
+        told = (
             f"no speaker DaemonSet in the input: {maker.title}'s own requests ({requests_of(maker)}) are assumed, "
             "and that its pods may run on every node without taints"
         )
+        warnings.append(Finding("no-speaker-daemonset", told))
     running, requested = read_pods(items["Pod"].values(), chosen, maker.daemonset)
     if live:
         requested = {}  # of a few nodes a part would be known, where the DaemonSet selects pods of others
     elif not items["Pod"]:
-        warnings.append("no Pods in the input: all that is allocatable on nodes is assumed to be free")
+        told = "no Pods in the input: all that is allocatable on nodes is assumed to be free"
+        warnings.append(Finding("no-pods", told))
     if not running and not live:
         known = chosen or maker.restrictable
         running = (
@@ -139,7 +139,7 @@ def build(
     )
 
 
-def on_known_nodes(running: Collection[str], nodes: Collection[str], live: bool, warnings: list[str]) -> list[str]:
+def on_known_nodes(running: Collection[str], nodes: Collection[str], live: bool, warnings: list[Finding]) -> list[str]:
     """The speakers whose nodes there are. Raises InputError where a dump lacks some."""
     lost = sorted(set(running).difference(nodes))
     if lost and not live:
@@ -150,7 +150,8 @@ def on_known_nodes(running: Collection[str], nodes: Collection[str], live: bool,
     if lost:
         # Pods outlive their node by up to minutes.
         told = f"{plural(len(lost), 'node')} of speakers {are(len(lost))} gone, such as {lost[0]}"
-        warnings.append(f"{told}: these speakers are assumed not to run")
+        sentence = f"{told}: these speakers are assumed not to run"
+        warnings.append(Finding("speaker-node-gone", sentence, f"Node {lost[0]}"))
     return [name for name in running if name in nodes]
 
 
@@ -160,7 +161,7 @@ def requests_of(product: Product) -> str:
 
 
 def expected_speakers(
-    daemonset: Item | None, speaker: Speaker | None, nodes: Iterable[Node], with_pods: bool, warnings: list[str]
+    daemonset: Item | None, speaker: Speaker | None, nodes: Iterable[Node], with_pods: bool, warnings: list[Finding]
 ) -> list[str]:
     """Where speakers run when no pod says so: where the DaemonSet selects nodes, unless its status counts no pod."""
     running = selected_by(speaker, nodes)
@@ -168,118 +169,9 @@ def expected_speakers(
     if status and status.current_number_scheduled == 0:
         return []
     if with_pods and daemonset and running:
-        warnings.append(
+        told = (
             f"{daemonset.place}: none of its pods is in the input (were the pods of all namespaces dumped, -A?), so it "
             f"is assumed to run on the {len(running)} nodes that it selects"
         )
+        warnings.append(Finding("speaker-pods-missing", told, f"DaemonSet {daemonset.namespace}/{daemonset.name}"))
     return running
-
-
-def node_warnings(nodes: Collection[Node]) -> list[str]:
-    """What trimmed dumps leave open."""
-    found = []
-    unknown = [node.name for node in nodes if node.ready is None]
-    if unknown:
-        have, they = ("has", "it is") if len(unknown) == 1 else ("have", "they are")
-        found.append(f"{len(unknown)} of {len(nodes)} nodes {have} no Ready condition: assuming {they} Ready")
-    endless = [node.name for node in nodes if node.allocatable is None or MAX_QUANTITY in amounts(node)]
-    if endless:
-        do = "does" if len(endless) == 1 else "do"
-        found.append(
-            f"{len(endless)} of {len(nodes)} nodes {do} not say how much CPU, memory or how many pods are allocatable, "
-            f"such as {endless[0]}: what is not said is assumed to be unlimited"
-        )
-    return found
-
-
-def amounts(node: Node) -> tuple[int, ...]:
-    """The allocatable amounts of a node that has them."""
-    return (node.allocatable.cpu, node.allocatable.memory, node.allocatable.pods) if node.allocatable else ()
-
-
-def read_node(item: Item) -> Node:
-    """A Node object as a `Node`; what is equal in many nodes is held once."""
-    found = item.load(NodeObject)
-    spec, status = found.spec or NodeSpec(), found.status or NodeStatus()
-    ready = next((each.status == "True" for each in status.conditions or () if each.type == "Ready"), None)
-    allocatable: Resources | None = None
-    taints: tuple[Taint, ...] = ()
-    # "Allocatable ... Defaults to Capacity" (Node API).
-    if listed := status.allocatable or status.capacity:
-        amounts = listed.get("cpu"), listed.get("memory"), listed.get("pods")
-        allocatable = checked(f"{item.place}: status.allocatable", partial(read_room, *amounts))
-    if spec.taints:
-        given = ((taint.key, taint.effect, taint.value or "") for taint in spec.taints)
-        taints = checked(f"{item.place}: spec.taints", partial(read_taints, *given))
-    return Node(
-        name=item.name,
-        labels=found.metadata.labels or {},
-        taints=taints,
-        unschedulable=bool(spec.unschedulable),
-        deleting=found.metadata.deletion_timestamp is not None,
-        ready=ready,
-        addresses=tuple([address.address for address in status.addresses or () if address.type == "InternalIP"]),
-        allocatable=allocatable,
-    )
-
-
-@lru_cache(maxsize=4096, typed=True)
-def read_room(*amounts: str | int | float | None) -> Resources:
-    """The allocatable CPU, memory and pods; what is not said is without bound. Raises ValueError."""
-    listed = dict(zip(("cpu", "memory", "pods"), amounts, strict=True))
-    given = parse_resources({key: amount for key, amount in listed.items() if amount is not None})
-    return Resources(*(MAX_QUANTITY if amount is None else getattr(given, key) for key, amount in listed.items()))
-
-
-def choose_daemonset(found: Items, wanted: str, needed: bool) -> Item | None:
-    """The speaker DaemonSet, `[namespace/]name`; None where it is missing though not `needed`. Raises InputError."""
-    namespace, _, name = wanted.rpartition("/")
-    matching = [item for item in by_name(found) if item.name == name and namespace in ("", item.namespace)]
-    if len(matching) > 1:
-        places = ", ".join(f"{item.namespace}/{item.name}" for item in matching)
-        raise InputError(f"several DaemonSets are named {name} ({places}); say which with --daemonset NAMESPACE/NAME")
-    if needed and not matching:
-        known = ", ".join(f"{namespace}/{name}" for namespace, name in sorted(found)) or "none"
-        raise InputError(f"--daemonset {wanted}: no such DaemonSet in the input (there are: {known})")
-    return matching[0] if matching else None
-
-
-def read_speaker(item: Item) -> Speaker:
-    """The DaemonSet's own rules of where its pods run, and what one of them requests."""
-    found = item.load(DaemonSetObject)
-    spec, place = found.spec.template.spec, f"{item.place}: spec.template.spec"
-    checked(f"{place}.nodeSelector", partial(check_labels, spec.node_selector or {}))
-    affinity = None
-    if spec.affinity and spec.affinity.node_affinity and spec.affinity.node_affinity.required:
-        terms = spec.affinity.node_affinity.required.node_selector_terms or []
-        rule = partial(check_requirement, affinity=True)
-        affinity = tuple(
-            NodeSelectorTerm(
-                requirements(term.match_expressions, f"{place}.affinity", rule),
-                requirements(term.match_fields, f"{place}.affinity", check_field_requirement),
-            )
-            for term in terms
-        )
-    return Speaker(
-        namespace=item.namespace,
-        name=item.name,
-        node_selector=spec.node_selector or {},
-        affinity=affinity,
-        tolerations=tuple(read_toleration(entry, f"{place}.tolerations") for entry in spec.tolerations or ()),
-        requests=needs(spec, place),
-        host_network=bool(spec.host_network),
-        manifest=item.manifest(),
-    )
-
-
-def selected_by(speaker: Speaker | None, nodes: Iterable[Node]) -> list[str]:
-    """The nodes on which the DaemonSet controller keeps a pod."""
-    if speaker is None:
-        return []
-    return [
-        node.name
-        for node in nodes
-        if speaker.node_selector.items() <= node.labels.items()
-        and affinity_selects(speaker.affinity, node.name, node.labels)
-        and (not node.taints or untolerated(node.taints, speaker.tolerations, speaker.host_network) is None)
-    ]

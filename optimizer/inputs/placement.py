@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from ..errors import InputError, ViolationError
 from ..files import path_of
+from ..findings import Finding
 from ..model import Conflict, Count, Objective, Paths, Placement, Policy, Session, Shortfall, Status
 from ..speakers import check_made_for
 from ..words import explain
@@ -20,6 +21,18 @@ from .text import made_by_hand, read_text
 from .topology import Topology, parse_topology
 
 API_VERSION = "bgp-speakers/v1"
+
+
+Severity = Literal["warning", "hazard"]
+
+
+class FindingRow(Struct, frozen=True):
+    """A warning or hazard with its stable name."""
+
+    rule: str
+    severity: Severity
+    object: str
+    sentence: str
 
 
 class PlacementFile(Struct, frozen=True, rename="camel"):
@@ -41,6 +54,7 @@ class PlacementFile(Struct, frozen=True, rename="camel"):
     paths: Annotated[tuple[Paths, ...], about("Paths that routers hold for one service, today and then.")] = ()
     warnings: Annotated[tuple[str, ...], about("What the input leaves open, in sentences.")] = ()
     hazards: Annotated[tuple[str, ...], about("What to know about the change, in sentences.")] = ()
+    findings: Annotated[tuple[FindingRow, ...], about("The warnings and hazards, each with its stable name.")] = ()
     product: Annotated[str, about("The product of the speakers, as --product takes it.")] = ""
 
 
@@ -48,11 +62,17 @@ def placement_to_json(placement: Placement, policy: Policy, topology: Topology) 
     """The file's bytes: indented JSON, the same for the same answer."""
     fields = {name: getattr(placement, name) for name in placement.__struct_fields__}
     fields["ineligible"] = dict(placement.ineligible)
+    fields |= {name: tuple(map(str, fields[name])) for name in ("warnings", "hazards")}
     file = PlacementFile(
         **fields,
         api_version="bgp-speakers/v1",
         kind="Placement",
         policy=policy_to_data(policy),
+        findings=tuple(
+            FindingRow(each.rule, severity, each.object, each.sentence)
+            for severity, found in by_severity(placement)
+            for each in found
+        ),
         topology=msgspec.to_builtins(topology),
     )
     plain = msgspec.to_builtins(file)
@@ -71,8 +91,23 @@ def read_placement(path: str | Path) -> tuple[Placement, Policy, Topology]:
     topology = parse_topology(file.topology, f"{path}: topology")
     if isinstance(topology.attachments, str):
         raise InputError(f"{path}: topology: attachments must be (node, router) pairs in a placement")
-    placement = Placement(**{name: getattr(file, name) for name in Placement.__struct_fields__})
+    fields = {name: getattr(file, name) for name in Placement.__struct_fields__}
+    placement = Placement(**fields | {"warnings": found(file, "warning"), "hazards": found(file, "hazard")})
     return placement, policy, topology
+
+
+def by_severity(placement: Placement) -> tuple[tuple[Severity, tuple[Finding, ...]], ...]:
+    """The findings of a placement."""
+    return ("warning", placement.warnings), ("hazard", placement.hazards)
+
+
+def found(file: PlacementFile, severity: Severity) -> tuple[Finding, ...]:
+    """The findings in a file; files of earlier releases hold their sentences alone."""
+    if file.findings:
+        return tuple(
+            Finding(each.rule, each.sentence, each.object) for each in file.findings if each.severity == severity
+        )
+    return tuple(Finding("", sentence) for sentence in (file.warnings if severity == "warning" else file.hazards))
 
 
 def read_feasible(path: Path, product: str = "") -> tuple[Placement, Policy, Topology]:

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from ..errors import InputError
+from ..findings import Finding
 from ..kube.names import check_label_value
 from ..kube.parse import checked, parse_address, read_selector
 from ..model import Cluster, LabelSelector, Node, Peer, Policy, Router, Survive, Today
@@ -64,15 +65,17 @@ def with_topology(
             selector, nodes = peer.selector, product.selected(peer, index.select)
         else:
             selector, nodes = None, ()
-            warnings.append(f"router {name}: nothing says which nodes are attached to it")
+            told = f"router {name}: nothing says which nodes are attached to it"
+            warnings.append(Finding("router-without-nodes", told, f"router {name}"))
         attachments[name] = nodes
         finished.append(msgspec.structs.replace(router, selector=selector))
     listed = [router.name for router in finished if router.name not in linked and by_hostname(router.selector)]
     if listed:
-        warnings.append(
+        told = (
             f"{len(listed)} {product.kinds[0].name}s, such as that of router {listed[0]}, select nodes by host name, "
             "and no topology says more: only these nodes are assumed to be attached"
         )
+        warnings.append(Finding("attached-by-host-name", told))
     domains = domain_labels(topology, survive, index, finished, places)
     if policy.mode != "bgp" and not survive and index.carried(WELL_KNOWN_KINDS["zone"]):
         domains.setdefault("zone", WELL_KNOWN_KINDS["zone"])
@@ -103,7 +106,7 @@ Attached = tuple[LabelSelector | None, tuple[str, ...]]
 
 
 def describe(
-    topology: Topology, index: NodeIndex, warnings: list[str], place: str
+    topology: Topology, index: NodeIndex, warnings: list[Finding], place: str
 ) -> tuple[dict[str, Router], dict[str, Attached]]:
     """The topology's routers by name; for those whose nodes it gives: the nodes, and the selector if it is just one."""
     routers = {
@@ -158,7 +161,8 @@ def describe(
         link(name, attached, None)
     if unknown:
         number = f"{plural(len(unknown), 'node')} that {are(len(unknown))}"
-        warnings.append(f"the topology names {number} not in the input, such as {min(unknown)}")
+        told = f"the topology names {number} not in the input, such as {min(unknown)}"
+        warnings.append(Finding("topology-unknown-node", told, f"Node {min(unknown)}"))
     return routers, {
         name: (selectors[name][0] if len(selectors[name]) == 1 else None, tuple(sorted(found)))
         for name, found in nodes.items()
@@ -166,7 +170,7 @@ def describe(
 
 
 def match_peers(
-    described: Mapping[str, Router], cluster: Cluster, label: str | None, warnings: list[str]
+    described: Mapping[str, Router], cluster: Cluster, label: str | None, warnings: list[Finding]
 ) -> tuple[dict[str, Router], dict[str, Peer]]:
     """Routers joined with their peer objects; one that the topology does not describe is a router of its own."""
     kind = product_named(cluster.product).kinds[0].name
@@ -188,7 +192,8 @@ def match_peers(
             continue  # a second one for the address: reported as a hazard
         router = routers[name]
         if router.asn and peer.asn and router.asn != peer.asn:
-            warnings.append(f"router {name}: the topology says AS {router.asn}, {kind} {peer.name} says AS {peer.asn}")
+            told = f"router {name}: the topology says AS {router.asn}, {kind} {peer.name} says AS {peer.asn}"
+            warnings.append(Finding("as-differs", told, f"router {name}"))
         routers[name] = msgspec.structs.replace(
             router, address=peer.address, asn=router.asn or peer.asn or None, peer=peer.name
         )
@@ -196,9 +201,8 @@ def match_peers(
         peer_of[name] = peer
     nameless = [name for name, router in routers.items() if router.address is None]
     if nameless and any(router.address for router in routers.values()):
-        warnings.append(
-            f"{len(nameless)} routers have neither an address nor a {kind}, such as {min(nameless)}: is it misspelt?"
-        )
+        told = f"{len(nameless)} routers have neither an address nor a {kind}, such as {min(nameless)}: is it misspelt?"
+        warnings.append(Finding("router-without-peer", told, f"router {min(nameless)}"))
     return routers, peer_of
 
 

@@ -14,6 +14,7 @@ from msgspec import structs
 
 from ..checks.nodes import overload
 from ..checks.placement import check_placement
+from ..findings import Finding
 from ..inputs.live import read_live, with_room
 from ..inputs.routers import NO_FILES, Places, with_topology
 from ..inputs.topology import Topology, check_speaker_label
@@ -118,12 +119,14 @@ def alternatives(cluster: Cluster, policy: Policy, full: set[str], looked: set[s
     return found
 
 
-def notes(policy: Policy, looked: int, nodes: int, rounds: int) -> list[str]:
+def notes(policy: Policy, looked: int, nodes: int, rounds: int) -> list[Finding]:
     """What is different from a placement on a dump of everything."""
-    told = [
+    told = (
         f"room was looked up on {looked} of {plural(nodes, 'node')} in {plural(rounds, 'round')}; the others are "
         "assumed to have room"
-    ]
+    )
+    found = [Finding("room-looked-up", told)]
     if policy.nodes.head_room and "cost" in policy.goals:
-        told.append("how full a node is does not count in the cost of a live cluster (nodes.headRoom: false)")
-    return told
+        told = "how full a node is does not count in the cost of a live cluster (nodes.headRoom: false)"
+        found.append(Finding("head-room-ignored", told))
+    return found

@@ -10,6 +10,7 @@ from msgspec import structs
 
 from ..checks.placement import check_placement
 from ..errors import InputError, InternalError
+from ..findings import Finding
 from ..model import Cluster, Count, Node, Objective, Placement, Policy, Session, Shortfall
 from ..plan.hazards import hazards
 from ..plan.order import check_label
@@ -119,7 +120,7 @@ def build(
             f"{staying[0]} ({', '.join(problem.causes[staying[0]])}), because nothing can replace them; on a full node "
             "a restart, such as for a change of the DaemonSet's template, could end one"
         )
-        placement = structs.replace(placement, warnings=(*placement.warnings, told))
+        placement = structs.replace(placement, warnings=(*placement.warnings, Finding("speaker-retained", told)))
     return structs.replace(
         placement,
         paths=product_named(cluster.product).paths(cluster, placement) if in_bgp else (),
@@ -127,7 +128,7 @@ def build(
     )
 
 
-def domain_warnings(problem: Problem) -> list[str]:
+def domain_warnings(problem: Problem) -> list[Finding]:
     """Candidates that no failure of a protected kind seems to hit, because their domain is not known."""
     classes = [each for part in problem.components for each in part.classes if not each.traits.retained]
     number, found = sum(len(each.names) for each in classes), []
@@ -135,10 +136,11 @@ def domain_warnings(problem: Problem) -> list[str]:
         unknown = [each.names for each in classes if rule.kind not in dict(each.traits.domains)]
         if unknown:
             alone = sum(map(len, unknown))
-            found.append(
+            told = (
                 f"{alone} of {plural(number, 'eligible node')} {are(alone)} in no known {rule.kind}, such as "
                 f"{min(unknown)[0]}: assumed to survive the failure of any {rule.kind}"
             )
+            found.append(Finding("domain-unknown", told))
     return found
 
 
@@ -148,7 +150,7 @@ def causes(problem: Problem) -> dict[str, int]:
     return dict(sorted(numbers.items(), key=lambda cause: (-cause[1], cause[0])))
 
 
-def topology_warnings(cluster: Cluster, problem: Problem) -> list[str]:
+def topology_warnings(cluster: Cluster, problem: Problem) -> list[Finding]:
     """What the shape of the topology says, over the candidates."""
     if problem.policy.mode != "bgp":
         return []

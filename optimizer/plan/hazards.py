@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from ..findings import Finding
 from ..kube.changes import Restart
 from ..kube.parse import toleration_of
 from ..kube.taints import untolerated
@@ -17,28 +18,29 @@ from .restarts import restart
 from .template import edits_template, pod_spec, restricts
 
 
-def hazards(cluster: Cluster, policy: Policy, placement: Placement) -> tuple[str, ...]:
-    """One sentence for each trap that the input itself holds, the product's own among them."""
+def hazards(cluster: Cluster, policy: Policy, placement: Placement) -> tuple[Finding, ...]:
+    """One finding for each trap that the input itself holds, the product's own among them."""
     product = product_named(cluster.product)
-    found = [*product.hazards(cluster, policy, placement)]
+    found: list[Finding] = [*product.hazards(cluster, policy, placement)]
     key, value = policy.speaker.label
     manifest = cluster.speaker.manifest if cluster.speaker and product.restrictable else None
     if placement.speakers and manifest and not restricts(pod_spec(manifest), key, value):
-        found.append(
+        told = (
             f"{named(cluster)} does not ask for the label {key}={value} yet, so an export changes its template "
             "(in the style taints too: taints alone keep no speaker off the other nodes); "
             f"{restart_hazard(cluster, policy, placement, make_budget(cluster, policy, placement))}"
         )
+        found.append(Finding("template-changes", told, named(cluster)))
     if cluster.speaker and is_held(cluster.speaker.manifest):
-        found.append(
+        told = (
             f"{named(cluster)} was left held by an earlier change that was interrupted, so it restarts no pod by "
             "itself until the scripts of that change, or those of an export of this input, have run"
         )
+        found.append(Finding("daemonset-held", told, named(cluster)))
     sessions = Counter(session.router for session in placement.sessions)
     if alone := sorted(router for router, number in sessions.items() if number == 1):
-        found.append(
-            f"{plural(len(alone), 'router')} with one session only, such as {alone[0]}: a restart interrupts it"
-        )
+        told = f"{plural(len(alone), 'router')} with one session only, such as {alone[0]}: a restart interrupts it"
+        found.append(Finding("router-with-one-session", told, f"router {alone[0]}" if len(alone) == 1 else ""))
     return tuple(found)
 
 
@@ -65,26 +67,27 @@ def restart_hazard(cluster: Cluster, policy: Policy, placement: Placement, budge
     return f"{told} while those that leave still run, and every router has its sessions meanwhile"
 
 
-def change_hazards(plan: Plan) -> tuple[str, ...]:
-    """One sentence for each disturbance that the steps of a plan bring about."""
+def change_hazards(plan: Plan) -> tuple[Finding, ...]:
+    """One finding for each disturbance that the steps of a plan bring about."""
     cluster, changes = plan.cluster, [change for step in plan.steps for change in step.changes]
     edited, restarted = any(map(edits_template, changes)), any(isinstance(change, Restart) for change in changes)
-    found = []
+    found: list[Finding] = []
     if edited or restarted:
         what = "the template of {} changes" if edited else "an earlier change has held {}"
         hazard = restart_hazard(cluster, plan.policy, plan.placement, plan.budget)
-        found.append(f"{what.format(named(cluster))}: {hazard}")
+        found.append(Finding("template-changes", f"{what.format(named(cluster))}: {hazard}", named(cluster)))
     found += plan.product.edit_hazards(changes)
     if plan.style == "taints":
         found += taint_hazards(cluster, plan.policy)
     return tuple(found)
 
 
-def taint_hazards(cluster: Cluster, policy: Policy) -> list[str]:
+def taint_hazards(cluster: Cluster, policy: Policy) -> list[Finding]:
     """What a taint does not do, and whose pods it keeps away."""
     key, value = policy.speaker.label
-    taint, found = Taint(key, "NoSchedule", value), []
-    found.append("taints alone keep no speaker off the other nodes, so the DaemonSet gets a node selector as well")
+    taint = Taint(key, "NoSchedule", value)
+    told = "taints alone keep no speaker off the other nodes, so the DaemonSet gets a node selector as well"
+    found = [Finding("taints-alone", told, named(cluster))]
     strangers = []
     for manifest in cluster.daemonsets:
         metadata, pod = manifest["metadata"], pod_spec(manifest)
@@ -96,8 +99,9 @@ def taint_hazards(cluster: Cluster, policy: Policy) -> list[str]:
             strangers.append("/".join(filter(None, place)))
     if strangers:
         do, their = ("does", "its") if len(strangers) == 1 else ("do", "their")
-        found.append(
+        told = (
             f"{plural(len(strangers), 'DaemonSet')} {do} not tolerate {key}={value}:NoSchedule, so {their} pods are "
             f"not created again on the speakers' nodes: {', '.join(sorted(strangers)[:10])}"
         )
+        found.append(Finding("taint-not-tolerated", told))
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 
+from ..findings import Finding
 from ..model import Cluster, Objective, Placement, Policy
 from ..words import listed, plural
 
@@ -36,12 +37,17 @@ def text(cluster: Cluster, policy: Policy, placement: Placement, verbose: bool =
     return "".join(paragraph(label, line) for label, line in lines)
 
 
-def notes(warnings: Sequence[str], hazards: Sequence[str], verbose: bool = False) -> str:
-    """Warnings and hazards, which go to stderr."""
-    lines = [("warning", line) for line in warnings] + [("hazard", line) for line in hazards]
+def notes(warnings: Sequence[Finding], hazards: Sequence[Finding], verbose: bool = False) -> str:
+    """Warnings and hazards, each with its name, which go to stderr."""
+    lines = [("warning", named(each)) for each in warnings] + [("hazard", named(each)) for each in hazards]
     shown = lines if verbose else lines[:20]
     more = [("warning", f"... and {len(lines) - len(shown)} more (all with -v)")] if len(shown) < len(lines) else []
     return "".join(paragraph(label, line) for label, line in shown + more)
+
+
+def named(found: Finding) -> str:
+    """A finding in a line; those of a file of an earlier release have no name."""
+    return f"{found.sentence} [{found.rule}]" if found.rule else found.sentence
 
 
 def paragraph(label: str, line: str) -> str:

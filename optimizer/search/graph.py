@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
+from ..findings import Finding
 from ..model import Node
 
 
@@ -50,33 +51,33 @@ def components(groups: Sequence[tuple[str, ...]], routers: Iterable[str]) -> lis
 
 def warnings(
     groups: Sequence[EquallyAttached], own_domains: Mapping[str, Mapping[str, str]], kinds: Iterable[str]
-) -> list[str]:
-    """Sentences about routers that no candidate reaches, or that hang on one node or on one failure domain.
+) -> list[Finding]:
+    """Findings about routers that no candidate reaches, or that hang on one node or on one failure domain.
 
     `own_domains` maps every router to its own domains: a router inside a domain falls with it anyway.
     """
     reached = {router for group in groups for router in group.routers}
     unreachable = [("router", router) for router in sorted(own_domains) if router not in reached]
-    found = sentence(unreachable, "can hold no session: none of its nodes is eligible", "")
-    found += sentence(hanging_on_one_node(groups), "hangs on one node", "")
+    found = finding("router-unreachable", unreachable, "can hold no session: none of its nodes is eligible", "")
+    found += finding("router-on-one-node", hanging_on_one_node(groups), "hangs on one node", "")
     for kind in sorted(kinds):
         lonely = []
         for domain, router in hanging_on_domain(groups, kind):
             if own_domains[router].get(kind) != domain:
                 lonely.append((domain, router))
-        found += sentence(lonely, f"hangs on one {kind}", kind)
+        found += finding("router-on-one-domain", lonely, f"hangs on one {kind}", kind)
     return found
 
 
-def sentence(cases: Sequence[tuple[str, str]], what: str, kind: str) -> list[str]:
-    """One sentence for all (cause, router) cases, with the first as an example; none for no case."""
+def finding(rule: str, cases: Sequence[tuple[str, str]], what: str, kind: str) -> list[Finding]:
+    """One finding for all (cause, router) cases, with the first as an example; none for no case."""
     if not cases:
         return []
     cause, router = cases[0]
     reason = f" ({kind} {cause})" if kind else "" if cause == "router" else f" ({cause})"
     if len(cases) == 1:
-        return [f"router {router} {what}{reason}"]
-    return [f"{len(cases)} routers, such as {router}{reason}: each {what}"]
+        return [Finding(rule, f"router {router} {what}{reason}", f"router {router}")]
+    return [Finding(rule, f"{len(cases)} routers, such as {router}{reason}: each {what}")]
 
 
 def hanging_on_one_node(groups: Sequence[EquallyAttached]) -> list[tuple[str, str]]:

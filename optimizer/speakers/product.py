@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
+from ..findings import Finding
 from ..kube.changes import Change
 from ..kube.item import Items
 from ..kube.kinds import Kind
@@ -121,7 +122,7 @@ class Product(Protocol):
     def next_hop(self) -> Literal["all", "self"]:
         """Whom a speaker announces as next hops: nodes in general, or itself alone."""
 
-    def read(self, items: Mapping[str, Items], warnings: list[str]) -> tuple[tuple[Peer, ...], Mapping[str, Any]]:
+    def read(self, items: Mapping[str, Items], warnings: list[Finding]) -> tuple[tuple[Peer, ...], Mapping[str, Any]]:
         """The peer objects, sorted, that ask for sessions, and `Cluster.settings`, which this product alone reads.
 
         `items` holds the objects of every one of its kinds, by the kind's name; `warnings` are added to. Raises
@@ -151,11 +152,11 @@ class Product(Protocol):
     def refusals(self, cluster: Cluster, policy: Policy, placement: Placement) -> Iterable[str]:
         """One sentence for each reason for which such a placement must not be brought about with this product."""
 
-    def hazards(self, cluster: Cluster, policy: Policy, placement: Placement) -> Iterable[str]:
-        """One sentence for each trap of the product that the input itself holds."""
+    def hazards(self, cluster: Cluster, policy: Policy, placement: Placement) -> Iterable[Finding]:
+        """One finding for each trap of the product that the input itself holds."""
 
-    def edit_hazards(self, changes: Iterable[Change]) -> Iterable[str]:
-        """One sentence for each disturbance that changes of the product's own objects bring about."""
+    def edit_hazards(self, changes: Iterable[Change]) -> Iterable[Finding]:
+        """One finding for each disturbance that changes of the product's own objects bring about."""
 
     def disturbance(self, opening: bool) -> str:
         """What `early` (opening) or `late` edits of peer objects disturb, in a few words."""

@@ -119,7 +119,7 @@ def test_helm_values_hold_whole_lists_and_only_what_the_style_needs() -> None:
 
 
 def test_hazards_are_those_of_the_export() -> None:
-    told = export(make_plan(*moving_with("affinity")), "helm").hazards
+    told = [str(each) for each in export(make_plan(*moving_with("affinity")), "helm").hazards]
     assert [("restarted" in told[0]), "edited" in told[1], "old-1 is deleted" in told[2], "template" in told[3]] == [
         True
     ] * 4
@@ -141,7 +141,7 @@ def test_what_is_noted_of_a_daemonset_that_was_let_go_by_hand_is_removed(format_
     noted = replace(found, speaker=replace(found.speaker, manifest=manifest))
     made = export(make_plan(noted, POLICY, TWO_RACKS, "node-selector"), format_)
     assert any("patch_merge" in text and "daemonset" in text for text in made.files.values())
-    assert not any("template" in each for each in made.hazards)
+    assert not any("template" in each for each in map(str, made.hazards))
 
 
 def test_a_daemonset_that_is_updated_by_hand_is_left_so() -> None:
@@ -245,7 +245,7 @@ def test_a_cluster_that_was_left_held_is_exported_in_every_format(format_: Forma
     held = replace(found, nodes=tuple(nodes), speaker=replace(found.speaker, manifest=manifest))
     made = export(make_plan(held, POLICY, TWO_RACKS, "node-selector"), format_)
     assert [step.name for step in made.steps] == ["restart-speakers", "unlabel-nodes", "resume-restarts"]
-    (told,) = made.hazards
+    (told,) = map(str, made.hazards)
     assert told.startswith("an earlier change has held DaemonSet openelb-system/openelb-speaker: its speakers that")
     # A restart waits for sessions, which the second of three steps may open: so it is not in the first.
     scripts = [name for name, text in made.files.items() if "\nrestart_speakers " in text]

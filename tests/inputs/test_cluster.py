@@ -55,7 +55,7 @@ def test_allocatable_is_the_capacity_where_absent_and_without_bound_where_unname
 def test_a_node_is_ready_by_its_condition(tmp_path: Path, status: str | None, ready: bool | None) -> None:
     cluster = read(tmp_path, node("n1", ready=status), node("n2"))
     assert cluster.nodes[0].ready is ready
-    told = "1 of 2 nodes has no Ready condition: assuming it is Ready" in cluster.warnings
+    told = "1 of 2 nodes has no Ready condition: assuming it is Ready" in [str(each) for each in cluster.warnings]
     assert told is (status is None)
 
 
@@ -165,7 +165,7 @@ def test_pods_of_another_namespace_are_no_speakers_and_count_as_requests(tmp_pat
 def test_without_daemonset_the_pods_owner_tells_the_speakers(tmp_path: Path) -> None:
     cluster = read(tmp_path, node("n1"), node("n2"), speaker_pod("n1"), pod("a", "n2"))
     assert (cluster.speaker, cluster.today.speakers) == (None, ("n1",))
-    assert any("no speaker DaemonSet in the input" in warning for warning in cluster.warnings)
+    assert any("no speaker DaemonSet in the input" in warning for warning in map(str, cluster.warnings))
 
 
 @pytest.mark.parametrize("state", [{"phase": "Failed"}, {"phase": "Succeeded"}, {"deleted": True}])
@@ -189,7 +189,7 @@ def test_speakers_on_nodes_that_are_not_in_the_input_are_refused(tmp_path: Path)
 def selected(folder: Path, *nodes: Object, **pod_spec: Any) -> tuple[str, ...]:
     """The nodes on which the DaemonSet itself keeps its pods; no pods are given."""
     cluster = read(folder, *nodes, daemonset(**pod_spec))
-    assert any("no Pods in the input" in warning for warning in cluster.warnings)
+    assert any("no Pods in the input" in warning for warning in map(str, cluster.warnings))
     return cluster.today.speakers
 
 
@@ -261,7 +261,7 @@ def test_a_daemonset_asked_for_must_be_there(tmp_path: Path) -> None:
 
 
 def taken_as_selected(cluster: Cluster) -> bool:
-    return any("none of its pods is in the input" in told for told in cluster.warnings)
+    return any("none of its pods is in the input" in told for told in map(str, cluster.warnings))
 
 
 def test_pods_without_any_of_the_daemonset_are_taken_for_a_part_of_the_dump(tmp_path: Path) -> None:
@@ -281,7 +281,7 @@ def test_a_daemonset_whose_status_counts_no_pod_runs_nowhere(tmp_path: Path) -> 
 def test_amounts_that_a_node_does_not_say_are_told(tmp_path: Path) -> None:
     silent = node("n1") | {"status": {"allocatable": {"memory": "1Gi", "pods": "10"}}}
     warnings = read(tmp_path, silent, daemonset()).warnings
-    assert any("1 of 1 nodes does not say how much CPU" in warning for warning in warnings)
+    assert any("1 of 1 nodes does not say how much CPU" in warning for warning in map(str, warnings))
 
 
 def test_members_of_a_typed_list_become_whole_manifests(tmp_path: Path) -> None:

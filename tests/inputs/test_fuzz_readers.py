@@ -133,7 +133,7 @@ def read(kind: str, folder: Path, data: bytes) -> None:
     topology = read_topology(file) if kind == "topology" else parse_topology(TOPOLOGY, "t")
     cluster = read_cluster([str(write(folder / "good.json", CLUSTER) if kind == "topology" else file)])
     for warning in with_topology(cluster, topology, Policy(survive=(Survive("rack"),))).warnings:
-        assert warning.isprintable()
+        assert warning.sentence.isprintable()
     placement_to_json(Placement("optimal"), Policy(), topology)
 
 

@@ -43,7 +43,7 @@ def test_the_file_holds_what_the_contract_says() -> None:
     assert data["objectives"] == [{"name": "sessions", "value": 2, "bound": 2}]
     assert data["speakers"] == ["n1", "n2"]
     assert data["sessions"] == [{"node": "n1", "router": "leaf"}, {"node": "n2", "router": "leaf"}]
-    assert data["today"] == {"speakers": 0, "sessions": 0}
+    assert data["today"] == {"speakers": 0, "sessions": 0, "working": None, "up": None, "down": None}
 
 
 def changed(folder: Path, **changes: Any) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import cast
 
@@ -11,6 +12,7 @@ from msgspec import json
 
 from optimizer.cli.main import main
 from optimizer.errors import InputError
+from optimizer.findings import Finding
 from optimizer.inputs.cluster import read_cluster
 from optimizer.inputs.placement import placement_to_json
 from optimizer.inputs.topology import Topology
@@ -28,8 +30,8 @@ def dump(folder: Path, *objects: Object) -> str:
     return str(path)
 
 
-def assumed(warnings: tuple[str, ...]) -> list[str]:
-    return [each for each in warnings if "is assumed (--product names another one)" in each]
+def assumed(warnings: Iterable[Finding]) -> list[str]:
+    return [each.sentence for each in warnings if each.rule == "product-assumed"]
 
 
 def test_the_objects_say_which_product_it_is(tmp_path: Path) -> None:

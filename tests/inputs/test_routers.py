@@ -75,13 +75,15 @@ def test_named_nodes_that_are_not_in_the_input_are_told(tmp_path: Path) -> None:
     given = {"routers": [{"name": "leaf", "nodes": {"names": ["n9", "n1"]}}], "attachments": [["n8", "leaf"]]}
     cluster = joined(tmp_path, given)
     assert cluster.attachments == {"leaf": ("n1",)}
-    assert "the topology names 2 nodes that are not in the input, such as n8" in cluster.warnings
+    assert "the topology names 2 nodes that are not in the input, such as n8" in [
+        str(each) for each in cluster.warnings
+    ]
 
 
 def test_a_router_without_any_nodes_given_is_told(tmp_path: Path) -> None:
     cluster = joined(tmp_path, {"routers": [{"name": "leaf"}]})
     assert cluster.attachments == {"leaf": ()}
-    assert "router leaf: nothing says which nodes are attached to it" in cluster.warnings
+    assert "router leaf: nothing says which nodes are attached to it" in [str(each) for each in cluster.warnings]
 
 
 def test_every_value_of_a_label_is_a_router(tmp_path: Path) -> None:
@@ -159,7 +161,9 @@ def test_a_bgp_peer_with_a_router_s_name_but_another_address_is_another_router(t
 def test_an_as_number_that_differs_from_the_bgp_peer_s_is_told(tmp_path: Path) -> None:
     cluster = joined(tmp_path, {"routers": [{"name": "leaf", "asn": 65009}]}, peer("leaf", "10.9.0.1"))
     assert cluster.routers[0].asn == 65009
-    assert "router leaf: the topology says AS 65009, BgpPeer leaf says AS 65001" in cluster.warnings
+    assert "router leaf: the topology says AS 65009, BgpPeer leaf says AS 65001" in [
+        str(each) for each in cluster.warnings
+    ]
 
 
 RUNNING = (daemonset(), speaker_pod("n1"), speaker_pod("n2"), speaker_pod("n3"))

@@ -39,7 +39,7 @@ def test_speakers_on_cordoned_nodes_stay_where_nothing_replaces_them(peering: Pe
     assert placement.shortfalls == ()
     values = goal_values(placement.objectives)
     assert (values["worsened"], values["shortfall"], values["retained"]) == (0, 0, 2)
-    assert any("stay on 2 nodes that are not eligible" in warning for warning in placement.warnings)
+    assert any("stay on 2 nodes that are not eligible" in warning for warning in map(str, placement.warnings))
 
 
 def test_a_cordoned_speaker_goes_where_another_node_can_take_over() -> None:

@@ -67,11 +67,11 @@ def test_one_round_where_the_chosen_nodes_have_room(server: Server, api: Api) ->
     assert rounds == 1
     assert looked_at(server) == set(placement.speakers)
     told = "room was looked up on 4 of 40 nodes in 1 round; the others are assumed to have room"
-    assert told in placement.warnings
-    assert (
-        "how full a node is does not count in the cost of a live cluster (nodes.headRoom: false)" in placement.warnings
-    )
-    assert not any("no Pods" in warning for warning in placement.warnings)
+    assert told in [str(each) for each in placement.warnings]
+    assert "how full a node is does not count in the cost of a live cluster (nodes.headRoom: false)" in [
+        str(each) for each in placement.warnings
+    ]
+    assert not any("no Pods" in warning for warning in map(str, placement.warnings))
     assert check_placement(cluster, without_head_room(Policy()), placement) == ()
 
 
@@ -122,7 +122,7 @@ def test_it_is_as_good_as_with_the_pods_of_all_nodes(
     assert check_placement(cluster, without_head_room(policy), placement) == ()
     if placement.status != "infeasible":
         assert check_placement(dump, without_head_room(policy), placement, claims=False) == ()
-        assert any(f"in {rounds} round" in warning for warning in placement.warnings)
+        assert any(f"in {rounds} round" in warning for warning in map(str, placement.warnings))
 
 
 def lost_uncounted(cluster: Cluster, dump: Cluster, placement: Placement) -> int:

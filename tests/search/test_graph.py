@@ -10,6 +10,10 @@ from optimizer.model import Node
 from optimizer.search.graph import EquallyAttached, components, hanging_on_domain, hanging_on_one_node, warnings
 
 
+def sentences(groups: list[EquallyAttached], own: dict[str, dict[str, str]], kinds: list[str]) -> list[str]:
+    return [str(each) for each in warnings(groups, own, kinds)]
+
+
 def group(routers: str, *nodes: str, **domains: str) -> EquallyAttached:
     return EquallyAttached(tuple(routers.split()), [Node(name, domains=domains) for name in nodes or ("n1", "n2")])
 
@@ -43,17 +47,17 @@ def test_a_node_without_a_zone_is_a_way_around_it() -> None:
 def test_a_router_inside_the_domain_is_not_warned_about() -> None:
     groups = [group("leaf", rack="r1")]
     assert warnings(groups, {"leaf": {"rack": "r1"}}, ["rack"]) == []
-    assert warnings(groups, {"leaf": {}}, ["rack"]) == ["router leaf hangs on one rack (rack r1)"]
+    assert sentences(groups, {"leaf": {}}, ["rack"]) == ["router leaf hangs on one rack (rack r1)"]
 
 
 def test_an_unreachable_router_is_told() -> None:
-    found = warnings([group("a")], {"a": {}, "b": {}}, [])
+    found = sentences([group("a")], {"a": {}, "b": {}}, [])
     assert found == ["router b can hold no session: none of its nodes is eligible"]
 
 
 def test_many_cases_are_told_in_one_sentence_with_an_example() -> None:
     groups = [group("a", "n1"), group("b", "n2")]
-    assert warnings(groups, {"a": {}, "b": {}}, []) == ["2 routers, such as a (n1): each hangs on one node"]
+    assert sentences(groups, {"a": {}, "b": {}}, []) == ["2 routers, such as a (n1): each hangs on one node"]
 
 
 @given(

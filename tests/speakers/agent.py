@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from optimizer.errors import InputError
+from optimizer.findings import Finding
 from optimizer.kube.changes import Change, Patch
 from optimizer.kube.client import Api
 from optimizer.kube.item import Items, by_name
@@ -47,7 +48,7 @@ class Agent:
     helm_values = ""
     helm_hazards: Mapping[str, str] = {}
 
-    def read(self, items: Mapping[str, Items], warnings: list[str]) -> tuple[tuple[Peer, ...], Mapping[str, Any]]:
+    def read(self, items: Mapping[str, Items], warnings: list[Finding]) -> tuple[tuple[Peer, ...], Mapping[str, Any]]:
         found = [(item, item.load(NeighborObject).spec) for item in by_name(items["Neighbor"])]
         return tuple(Peer(item.name, spec.address, spec.asn, None, item.manifest()) for item, spec in found), {}
 
@@ -82,10 +83,10 @@ class Agent:
     def refusals(self, cluster: Cluster, policy: Policy, placement: Placement) -> Iterable[str]:
         return ()
 
-    def hazards(self, cluster: Cluster, policy: Policy, placement: Placement) -> Iterable[str]:
+    def hazards(self, cluster: Cluster, policy: Policy, placement: Placement) -> Iterable[Finding]:
         return ()
 
-    def edit_hazards(self, changes: Iterable[Change]) -> Iterable[str]:
+    def edit_hazards(self, changes: Iterable[Change]) -> Iterable[Finding]:
         return ()
 
     def disturbance(self, opening: bool) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from ...findings import Finding
 from ...kube.changes import Change
 from ...kube.item import Items
 from ...kube.kinds import Kind
@@ -35,7 +36,7 @@ class OpenELB:
     helm_values = "speaker"
     helm_hazards: Mapping[str, str] = hazards.HELM
 
-    def read(self, items: Mapping[str, Items], warnings: list[str]) -> tuple[tuple[Peer, ...], Mapping[str, Any]]:
+    def read(self, items: Mapping[str, Items], warnings: list[Finding]) -> tuple[tuple[Peer, ...], Mapping[str, Any]]:
         """See read.py."""
         return read.read(items, warnings)
 
@@ -57,11 +58,11 @@ class OpenELB:
         """None: speakers announce nodes, not themselves, so fewer of them lose no path."""
         return ()
 
-    def hazards(self, cluster: Cluster, policy: Policy, placement: Placement) -> Iterable[str]:
+    def hazards(self, cluster: Cluster, policy: Policy, placement: Placement) -> Iterable[Finding]:
         """See hazards.py."""
         return hazards.hazards(cluster, policy, placement)
 
-    def edit_hazards(self, changes: Iterable[Change]) -> Iterable[str]:
+    def edit_hazards(self, changes: Iterable[Change]) -> Iterable[Finding]:
         """See hazards.py."""
         return hazards.edit_hazards(changes)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
+from ...findings import Finding
 from ...kube.changes import Change, Delete, Patch
 from ...model import Cluster, Placement, Policy
 from ...words import are, plural
@@ -21,53 +22,62 @@ HELM = {
 """By style, what is known to go wrong with the chart."""
 
 
-def hazards(cluster: Cluster, policy: Policy, placement: Placement) -> tuple[str, ...]:
-    """One sentence for each trap that the input itself holds."""
-    found = []
+def hazards(cluster: Cluster, policy: Policy, placement: Placement) -> tuple[Finding, ...]:
+    """One finding for each trap that the input itself holds."""
+    found: list[Finding] = []
     if policy.mode == "bgp":
         by_address: defaultdict[str, list[str]] = defaultdict(list)
         for peer in cluster.peers:
             by_address[peer.address].append(peer.name)
         found += [
-            f"BgpPeers {' and '.join(sorted(names))} have one address, {address}: on nodes where only one of them "
-            "matches, the other one deletes its session; an export keeps one of them"
+            Finding(
+                "peer-duplicate",
+                f"BgpPeers {' and '.join(sorted(names))} have one address, {address}: on nodes where only one of them "
+                "matches, the other one deletes its session; an export keeps one of them",
+                f"BgpPeer {min(names)}",
+            )
             for address, names in sorted(by_address.items())
             if len(names) > 1
         ]
     racks = cluster.settings.get(RACKS)
     bare = [node.name for node in cluster.nodes if RACK_LABEL not in node.labels]
     if len(bare) < len(cluster.nodes) and not racks:
-        found.append(
+        told = (
             f"{len(cluster.nodes) - len(bare)} nodes carry the label {RACK_LABEL}, which has no effect on routes "
             "as long as the BgpConf default sets no asPerRack"
         )
+        found.append(Finding("rack-label-unused", told))
     if racks and bare:
-        found.append(
+        told = (
             f"the BgpConf default sets asPerRack, but {len(bare)} of {len(cluster.nodes)} nodes lack the label "
             f"{RACK_LABEL} (such as {', '.join(bare[:3])}): no speaker of a rack announces them as next hops"
         )
+        found.append(Finding("rack-label-missing", told))
     if policy.mode != "bgp" and cluster.peers and set(cluster.today.speakers) - set(placement.speakers):
-        found.append(
+        told = (
             f"the cluster has {len(cluster.peers)} BgpPeers: to stop speakers for the mode {policy.mode} also closes "
             "their BGP sessions"
         )
+        found.append(Finding("bgp-sessions-close", told))
     return tuple(found)
 
 
-def edit_hazards(changes: Iterable[Change]) -> tuple[str, ...]:
-    """One sentence for each disturbance that changes of BgpPeers bring about."""
-    changes, found = list(changes), []
+def edit_hazards(changes: Iterable[Change]) -> tuple[Finding, ...]:
+    """One finding for each disturbance that changes of BgpPeers bring about."""
+    changes, found = list(changes), list[Finding]()
     edited = {change.name for change in changes if isinstance(change, Patch) and change.kind == "BgpPeer"}
     if edited:
-        found.append(
+        told = (
             f"{plural(len(edited), 'BgpPeer')} {are(len(edited))} edited: every speaker re-evaluates them at once, "
             "and sessions open or close where the match changed"
         )
+        found.append(Finding("peer-edited", told))
     deleted = sorted(change.name for change in changes if isinstance(change, Delete))
     if deleted:
-        found.append(
+        told = (
             f"{'BgpPeer' if len(deleted) == 1 else 'BgpPeers'} {', '.join(deleted)} {are(len(deleted))} deleted, since "
             f"{'it' if len(deleted) == 1 else 'each'} has the address of another one, and parked at {PARKED_ADDRESS} "
             "first, because a deletion closes every session of its address"
         )
+        found.append(Finding("peer-deleted", told))
     return tuple(found)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...errors import InputError
+from ...findings import Finding
 from ...kube.item import Item, Items, by_name
 from ...kube.parse import check_asn, parse_address, read_selector
 from ...model import Cluster, LabelSelector, Peer, Router
@@ -16,7 +17,7 @@ RACKS = "asPerRack"
 """The setting that holds the AS number of each rack, where next hops are those of a rack."""
 
 
-def read(items: Mapping[str, Items], warnings: list[str]) -> tuple[tuple[Peer, ...], Mapping[str, Any]]:
+def read(items: Mapping[str, Items], warnings: list[Finding]) -> tuple[tuple[Peer, ...], Mapping[str, Any]]:
     """The BgpPeers, and the settings in the BgpConf. Raises InputError."""
     # One that is being deleted (a finalizer may hold it) asks for no session any more.
     found = [item for item in by_name(items[BGP_PEER.name]) if not is_leaving(item)]
@@ -46,11 +47,12 @@ def read_peer(item: Item) -> Peer:
     )
 
 
-def read_conf(found: Items, warnings: list[str]) -> Mapping[str, int] | None:
+def read_conf(found: Items, warnings: list[Finding]) -> Mapping[str, int] | None:
     """`asPerRack` of the BgpConf named `default`; OpenELB reads no other. Raises InputError."""
     for item in by_name(found):
         if item.name != "default":
-            warnings.append(f"{item.place}: OpenELB reads only the BgpConf named default")
+            sentence = f"{item.place}: OpenELB reads only the BgpConf named default"
+            warnings.append(Finding("settings-ignored", sentence, f"BgpConf {item.name}"))
     default = found.get(("", "default"))
     if default is None:
         return None

@@ -56,7 +56,9 @@ def test_a_bgp_peer_that_is_being_deleted_is_not_read(tmp_path: Path, held: Obje
 def test_only_the_bgp_conf_named_default_counts(tmp_path: Path) -> None:
     cluster = read(tmp_path, node("n1"), conf(asPerRack={"r1": 65001}), conf("other", asPerRack={"r9": 1}))
     assert cluster.settings == {"asPerRack": {"r1": 65001}}
-    assert any("BgpConf other: OpenELB reads only the BgpConf named default" in told for told in cluster.warnings)
+    assert any(
+        "BgpConf other: OpenELB reads only the BgpConf named default" in told for told in map(str, cluster.warnings)
+    )
     assert read(tmp_path, node("n1"), conf("other", asPerRack={"r9": 1})).settings == {}
     assert read(tmp_path, node("n1"), conf(asPerRack={})).settings == {}
 

@@ -1,0 +1,63 @@
+"""What is reported beside an answer: every kind of finding by its stable name, with what it means.
+
+A name stays the same from release to release, so that scripts can look for it; sentences may change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+
+class Finding(Struct, frozen=True, order=True):
+    """What is reported: the name of its kind in `RULES`, a sentence, and the object that it is about, "" for several
+    or none."""
+
+    rule: str
+    sentence: str
+    object: str = ""
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+RULES: Mapping[str, str] = {
+    # the input
+    "product-assumed": "nothing in the input says which product the speakers belong to",
+    "no-speaker-daemonset": "the input has no speaker DaemonSet, so the product's own requests are assumed",
+    "no-pods": "the input has no Pods, so all that is allocatable is assumed to be free",
+    "speaker-pods-missing": "none of the speaker DaemonSet's pods is in the input",
+    "speaker-node-gone": "a speaker's pod outlives its node",
+    "node-without-ready": "nodes have no Ready condition, and are assumed to be Ready",
+    "node-without-allocatable": "nodes do not say how much is allocatable, which is assumed to be unlimited",
+    "settings-ignored": "an object is passed over, since the product reads one of another name",
+    "room-looked-up": "on a live cluster, room was looked up on some nodes only",
+    "head-room-ignored": "on a live cluster, how full a node is does not count in its cost",
+    # topology
+    "router-without-nodes": "nothing says which nodes are attached to a router",
+    "attached-by-host-name": "peer objects list nodes by host name, and only these are assumed to be attached",
+    "topology-unknown-node": "the topology names nodes that are not in the input",
+    "as-differs": "the topology and a peer object name different AS numbers for a router",
+    "router-without-peer": "routers have neither an address nor a peer object",
+    "router-unreachable": "no eligible node is attached to a router",
+    "router-on-one-node": "a router can be reached through one eligible node only",
+    "router-on-one-domain": "a router can be reached through one failure domain only",
+    "domain-unknown": "eligible nodes are in no known domain of a protected kind",
+    # the change
+    "speaker-retained": "under best effort, speakers stay on nodes that are not eligible",
+    "template-changes": "an export changes the DaemonSet's template, which restarts speakers",
+    "daemonset-held": "an interrupted change has left the DaemonSet held",
+    "router-with-one-session": "a router has one session only, which a restart interrupts",
+    "taints-alone": "taints alone keep no speaker off the other nodes",
+    "taint-not-tolerated": "other DaemonSets do not tolerate the speakers' taint",
+    "peer-edited": "peer objects are edited, which their speakers react to",
+    "peer-deleted": "a peer object is deleted, since another one has its address",
+    "peer-duplicate": "several peer objects have one address",
+    "rack-label-unused": "nodes carry a rack label that has no effect on routes",
+    "rack-label-missing": "nodes lack the rack label, so that no speaker of a rack announces them",
+    "bgp-sessions-close": "to stop speakers for another mode closes BGP sessions",
+    "chart": "what is known to go wrong with the product's chart",
+    "large-object": "an object is so large that tools refuse it",
+}
+"""Every name that a finding may have, and what it means."""

@@ -346,7 +346,8 @@ class Conflict(Struct, frozen=True):
 
 
 class Paths(Struct, frozen=True):
-    """Paths a router holds for one service: sessions times announced next hops."""
+    """Paths a router holds for one service, over all its sessions: a path for each next hop where a session carries all
+    of them, else one."""
 
     router: str
     today: int

@@ -33,8 +33,7 @@ def optimize(cluster: Cluster, policy: Policy, progress: Tell = silent) -> Place
     check_names(cluster, policy)
     check_label(cluster, policy)
     if policy.mode == "bgp" and not cluster.routers:
-        kind = product_named(cluster.product).kinds[0].name
-        raise InputError(f"no router: the input has no {kind}, and no --topology names any")
+        raise InputError(no_router(cluster))
     progress("reducing")
     problem = reduce(cluster, policy)
     progress(f"solving {len(problem.components)} components")
@@ -58,6 +57,17 @@ def optimize(cluster: Cluster, policy: Policy, progress: Tell = silent) -> Place
     if violations:
         raise InternalError(f"the placement fails its own check: {'; '.join(violations[:3])}")
     return placement
+
+
+def no_router(cluster: Cluster) -> str:
+    """Why there is no router."""
+    out = ("peer-address", "peer-invalid", "peer-admin-down")
+    found = [each.sentence for each in cluster.warnings if each.rule in out]
+    if found:
+        more = f" (and {len(found) - 1} more like it)" if len(found) > 1 else ""
+        return f"{found[0]}{more}; no router is left"
+    kind = product_named(cluster.product).kinds[0].name
+    return f"no router: the input has no {kind}, and no --topology names any"
 
 
 def check_names(cluster: Cluster, policy: Policy) -> None:

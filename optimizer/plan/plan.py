@@ -77,6 +77,8 @@ class Plan(Struct, frozen=True):
 
     def todays_sessions(self) -> list[tuple[str, str]]:
         """Those of them that are up for sure: where two peer objects fight over an address nobody can tell."""
+        if self.product.keeps_apart:
+            return self.possible_sessions()
         addresses = Counter(peer.address for peer in self.cluster.peers)
         routers = ((router, self.peer_names.get(router.name)) for router in self.cluster.routers)
         fought = {peer for router, peer in routers if addresses[router.address or ""] > 1}

@@ -58,10 +58,23 @@ class PeerMeta(Partial):
     name: str = ""
 
 
+class PeerConf(Partial):
+    """Whether a BgpPeer asks for sessions at all."""
+
+    admin_down: bool | None = None
+
+
+class PeerSpec(Partial):
+    """What a BgpPeer asks for."""
+
+    conf: PeerConf | None = None
+
+
 class ReportedPeer(Partial):
     """The fields of a BgpPeer that report its sessions."""
 
     metadata: PeerMeta
+    spec: PeerSpec | None = None
     status: Reports | None = None
 
 
@@ -72,9 +85,14 @@ class PeerPage(Partial):
 
 
 def read_reports(api: Api) -> Iterator[PeerReport]:
-    """What is reported of every BgpPeer. Raises LiveError."""
+    """What is reported of every BgpPeer but those that are administratively down, of which nothing is waited for.
+
+    Raises LiveError.
+    """
     for page in api.pages(Ref(BGP_PEER), lambda page: decode_page(page, PeerPage)):
         for peer in page.items:
+            if peer.spec and peer.spec.conf and peer.spec.conf.admin_down:
+                continue
             found = (peer.status or Reports()).nodes_peer_status or {}
             yield PeerReport(peer.metadata.name, {node: session(report) for node, report in found.items()})
 

@@ -36,7 +36,8 @@ def test_an_address_is_read_in_any_notation(tmp_path: Path, address: str, canoni
 
 ODD = (
     "10.0.0.256", "010.0.0.1", "10.0.0.1 ", "10.0.0.1:179", "[fd00::1]", "10.0.0.1/24", "tor.example.com",
-    "10.0.0.1%eth0", "::ffff:10.0.0.1%eth0", "fe80::1%", "fe80::1%\u001b[32mFORGED\nstatus", "fe80::1%eth 0", "fe80::1%ä", "x" * 5000,
+    "10.0.0.1%eth0", "::ffff:10.0.0.1%eth0", "fe80::1%",
+    "fe80::1%\u001b[32mFORGED\nstatus", "fe80::1%eth 0", "fe80::1%ä", "x" * 5000,
 )  # fmt: skip
 
 

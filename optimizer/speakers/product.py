@@ -186,7 +186,7 @@ class Product(Protocol):
         """What peer objects say a second time though one router must have one of them: the address and the name."""
 
     def reports(self, api: Api) -> Iterator[PeerReport]:
-        """What a live cluster reports of every peer object there is. Raises LiveError."""
+        """What a live cluster reports of every peer object that asks for sessions. Raises LiveError."""
 
     @property
     def report_period(self) -> float:

@@ -105,7 +105,7 @@ def edit_peers(cluster: Cluster, policy: Policy, placement: Placement, labelled:
     """The BgpPeer edits that give exactly the placement's sessions, one BgpPeer for each router.
 
     A selector that gives them already is left alone. Raises InputError where a router has neither a BgpPeer nor
-    what one needs, and where no selector can tell the nodes apart.
+    what one needs, or one that cannot be read, and where no selector can tell the nodes apart.
     """
     if policy.mode != "bgp":
         return PeerEdits()
@@ -119,7 +119,8 @@ def edit_peers(cluster: Cluster, policy: Policy, placement: Placement, labelled:
     if lost := sorted(set[str]().union(*wanted.values()) - chosen):
         raise InputError(f"the placement has a session of node {lost[0]}, which is none of its speakers")
     phases = Phases(cluster, policy, placement, labelled)
-    taken = {peer.name for peer in cluster.peers}.union(cluster.settings.get(PASSED_OVER, ()))
+    unread: Mapping[str, str] = cluster.settings.get(PASSED_OVER, {})
+    taken = {peer.name for peer in cluster.peers}.union(unread)
     created: list[Change] = []
     early: list[Change] = []
     late: list[Change] = []
@@ -133,12 +134,20 @@ def edit_peers(cluster: Cluster, policy: Policy, placement: Placement, labelled:
             early += first
             late += then
         elif goal:
+            check_unread(router, unread)
             names[router.name] = peer_name(router.name, taken)
             taken.add(names[router.name])
             created.append(Create(new_peer(router, names[router.name], goal, phases)))
     # What an interrupted change has parked is still to be deleted.
     late += [Delete("BgpPeer", "", peer.name) for peer in cluster.peers if peer.parked]
     return PeerEdits((*created, *early), tuple(late), names)
+
+
+def check_unread(router: Router, unread: Mapping[str, str]) -> None:
+    """Raise InputError where a BgpPeer that cannot be read, of which there are names and addresses, is the router's."""
+    for name, address in sorted(unread.items()):
+        if address and address == router.address:
+            raise InputError(f"router {router.name}: BgpPeer {name} has its address, but cannot be read: mend it first")
 
 
 def peers_of(router: Router, peers: Iterable[Peer]) -> list[Peer]:

@@ -17,7 +17,10 @@ RACKS = "asPerRack"
 """The setting that holds the AS number of each rack, where next hops are those of a rack."""
 
 PASSED_OVER = "passedOver"
-"""The setting that holds the names of the BgpPeers that cannot be read: nobody else may have one of them."""
+"""The setting that holds the BgpPeers that cannot be read, by name, and the address of each, "" where that is none.
+
+Nobody else may have their names, and no other BgpPeer may be created for their addresses.
+"""
 
 LEFT_ALONE = "this BgpPeer is passed over, and sessions that it may give are not looked at"
 
@@ -27,18 +30,18 @@ def read(items: Mapping[str, Items], warnings: list[Finding]) -> tuple[tuple[Pee
 
     Raises InputError for a version that is not known, and for a BgpConf that cannot be read.
     """
-    peers, lost = list[Peer](), list[str]()
+    peers, lost = list[Peer](), dict[str, str]()
     for item in by_name(items[BGP_PEER.name]):
         if item.version != BGP_PEER.version:
             raise InputError(f"{item.place}: apiVersion {item.group}/{item.version} is not {BGP_PEER.api_version}")
         found = read_peer(item)
         if isinstance(found, Finding):
             warnings.append(found)
-            lost.append(item.name)
+            lost[item.name] = address_in(item)
         elif found is not None:
             peers.append(found)
     racks = read_conf(items[BGP_CONF.name], warnings)
-    return tuple(peers), {**({RACKS: racks} if racks else {}), **({PASSED_OVER: tuple(lost)} if lost else {})}
+    return tuple(peers), {**({RACKS: racks} if racks else {}), **({PASSED_OVER: lost} if lost else {})}
 
 
 def read_peer(item: Item) -> Peer | Finding | None:
@@ -55,6 +58,7 @@ def read_peer(item: Item) -> Peer | Finding | None:
         conf = spec.conf or PeerConf()
         asn = check_asn(conf.peer_as or 0, f"{item.place}: spec.conf.peerAs")
         selector = read_selector(spec.node_selector, f"{item.place}: spec.nodeSelector")
+        manifest = item.manifest()
     except InputError as error:
         return Finding("peer-invalid", f"{error}: {LEFT_ALONE}", f"BgpPeer {item.name}")
     place = f"{item.place}: spec.conf.neighborAddress"
@@ -64,7 +68,16 @@ def read_peer(item: Item) -> Peer | Finding | None:
         told = error if conf.neighbor_address else f"{place} is missing"
         return Finding("peer-address", f"{told}: {LEFT_ALONE}", f"BgpPeer {item.name}")
     parked = address == PARKED_ADDRESS
-    return Peer(item.name, address, asn, selector, item.manifest(), parked, off=bool(conf.admin_down) and not parked)
+    return Peer(item.name, address, asn, selector, manifest, parked, off=bool(conf.admin_down) and not parked)
+
+
+def address_in(item: Item) -> str:
+    """The address of a BgpPeer that cannot be read otherwise; "" where it cannot either."""
+    try:
+        address = item.manifest()["spec"]["conf"]["neighborAddress"]
+        return parse_address(address, item.place) if isinstance(address, str) else ""
+    except (InputError, KeyError, TypeError):
+        return ""
 
 
 def read_conf(found: Items, warnings: list[Finding]) -> Mapping[str, int] | None:

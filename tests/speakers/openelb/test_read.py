@@ -85,6 +85,8 @@ def test_a_bgp_peer_with_an_impossible_field_is_passed_over(tmp_path: Path, give
     assert [each.name for each in cluster.peers] == ["other"]
     (found,) = (each for each in cluster.warnings if each.rule == "peer-invalid")
     assert f"cluster.json: BgpPeer leaf: {sentence}" in str(found)
+    conf = (given["spec"] if isinstance(given["spec"], dict) else {}).get("conf", {})
+    assert cluster.settings == {"passedOver": {"leaf": conf.get("neighborAddress", "")}}
 
 
 def test_a_bgp_peer_of_another_version_is_refused(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 
@@ -13,10 +13,11 @@ from ..errors import InputError
 from ..findings import Finding
 from ..kube.names import check_label_value
 from ..kube.parse import checked, parse_address, read_selector
-from ..model import Cluster, LabelSelector, Node, Policy, Router, Survive, Today
+from ..model import Cluster, LabelSelector, Node, Peer, Policy, Router, Survive
 from ..speakers import product_named
 from ..words import are, plural
 from .node_index import NodeIndex
+from .observed import findings, observe
 from .peers import Attached, check_alike, match_peers, select_nobody, selected_by
 from .topology import Topology
 
@@ -58,46 +59,50 @@ def with_topology(
     if policy.mode == "bgp":
         check_alike(cluster)
     routers, peers_of = match_peers(described, cluster, topology.routers_from_label, warnings, policy.mode == "bgp")
-    attachments: dict[str, tuple[str, ...]] = {}
-    finished = []
-    for name in sorted(routers):
-        router, peers = routers[name], peers_of.get(name, ())
-        if name in linked:
-            selector, nodes = linked[name]
-        elif peers:
-            selector, nodes = selected_by(peers, product, index)
-        else:
-            selector, nodes = None, ()
-            told = f"router {name}: nothing says which nodes are attached to it"
-            warnings.append(Finding("router-without-nodes", told, f"router {name}"))
-        attachments[name] = nodes
-        finished.append(msgspec.structs.replace(router, selector=selector))
+    attached = linked | {
+        name: selected_by(peers, product, index) for name, peers in peers_of.items() if name not in linked
+    }
+    warnings += attachment_findings(routers, linked, peers_of, product.kinds[0].name)
     if policy.mode == "bgp":
         warnings += select_nobody(chain.from_iterable(peers_of.values()), product, index)
-    open_routers = [name for name in peers_of if name not in linked]
-    by_name = sorted(name for name in open_routers if all(by_hostname(peer.selector) for peer in peers_of[name]))
-    if by_name:
-        told = (
-            f"{len(by_name)} {product.kinds[0].name}s, such as that of router {by_name[0]}, select nodes by host name, "
-            "and no topology says more: only these nodes are assumed to be attached"
-        )
-        warnings.append(Finding("attached-by-host-name", told))
+    finished = [
+        msgspec.structs.replace(routers[name], selector=attached[name][0] if name in attached else None)
+        for name in sorted(routers)
+    ]
     domains = domain_labels(topology, survive, index, finished, places)
     if policy.mode != "bgp" and not survive and index.carried(WELL_KNOWN_KINDS["zone"]):
         domains.setdefault("zone", WELL_KNOWN_KINDS["zone"])
-    sessions = product.sessions(cluster, finished, index.select)
-    speakers = cluster.today.speakers
+    today = observe(cluster, finished, product.sessions(cluster, finished, index.select), policy.mode)
     if not product.restrictable:
         # Where an agent runs on every node, those are speakers that have a session.
-        speakers = tuple(sorted(set(chain.from_iterable(sessions.values()))))
+        speakers = tuple(sorted(set(chain.from_iterable(today.sessions.values()))))
+        today = msgspec.structs.replace(today, speakers=speakers)
     return msgspec.structs.replace(
         cluster,
         nodes=with_domains(cluster.nodes, domains),
         routers=tuple(finished),
-        attachments=attachments,
-        today=Today(speakers, sessions),
-        warnings=tuple(warnings),
+        attachments={router.name: attached[router.name][1] if router.name in attached else () for router in finished},
+        today=today,
+        warnings=(*warnings, *findings(today)),
     )
+
+
+def attachment_findings(
+    routers: Iterable[str], linked: Container[str], peers_of: Mapping[str, Sequence[Peer]], kind: str
+) -> Iterator[Finding]:
+    """The routers of which nothing says which nodes are attached, and those whose peer objects say too little of it."""
+    silent = sorted(name for name in routers if name not in linked)
+    for name in silent:
+        if name not in peers_of:
+            told = f"router {name}: nothing says which nodes are attached to it"
+            yield Finding("router-without-nodes", told, f"router {name}")
+    found = [name for name in silent if name in peers_of and all(by_hostname(each.selector) for each in peers_of[name])]
+    if found:
+        told = (
+            f"{len(found)} {kind}s, such as that of router {found[0]}, select nodes by host name, and no topology says "
+            "more: only these nodes are assumed to be attached"
+        )
+        yield Finding("attached-by-host-name", told)
 
 
 def by_hostname(selector: LabelSelector | None) -> bool:

@@ -352,8 +352,7 @@ class Conflict(Struct, frozen=True):
 
 
 class Paths(Struct, frozen=True):
-    """Paths a router holds for one service, over all its sessions: a path for each next hop where a session carries all
-    of them, else one."""
+    """Paths a router holds for one service, over all its sessions."""
 
     router: str
     today: int

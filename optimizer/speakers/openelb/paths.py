@@ -40,7 +40,7 @@ def paths(cluster: Cluster, placement: Placement) -> tuple[Paths, ...]:
     today, everyone = cluster.today, hops("", speakers)
     now = {
         name: everyone if today.everywhere(name) and name not in alone else hops(name, held)
-        for name, held in today.sessions.items()
+        for name, held in today.held.items()
     }
     proposed: defaultdict[str, list[str]] = defaultdict(list)
     for session in placement.sessions:

@@ -17,6 +17,7 @@ from ..model import Cluster, LabelSelector, Node, Peer, Policy, Router, Survive,
 from ..speakers import product_named
 from ..words import are, plural
 from .node_index import NodeIndex
+from .speaker_label import peers_by_label
 from .topology import Topology
 
 WELL_KNOWN_KINDS = {
@@ -76,6 +77,8 @@ def with_topology(
             "and no topology says more: only these nodes are assumed to be attached"
         )
         warnings.append(Finding("attached-by-host-name", told))
+    peers = (peer for name, peer in peer_of.items() if name not in linked)
+    warnings += peers_by_label(cluster, policy, peers, index, product.kinds[0].name)
     domains = domain_labels(topology, survive, index, finished, places)
     if policy.mode != "bgp" and not survive and index.carried(WELL_KNOWN_KINDS["zone"]):
         domains.setdefault("zone", WELL_KNOWN_KINDS["zone"])

@@ -23,6 +23,7 @@ from ..search.rules import shortfalls
 from ..search.solve import solve
 from ..speakers import product_named
 from ..words import are, nearest, plural
+from .hand_label import hand_labels
 
 
 def optimize(cluster: Cluster, policy: Policy, progress: Tell = silent) -> Placement:
@@ -111,7 +112,12 @@ def build(
         ineligible=causes(problem),
         shortfalls=tuple(sorted(missed, key=lambda each: (each.router, each.rule))),
         product=cluster.product,
-        warnings=(*cluster.warnings, *topology_warnings(cluster, problem), *domain_warnings(problem)),
+        warnings=(
+            *cluster.warnings,
+            *hand_labels(cluster, problem),
+            *topology_warnings(cluster, problem),
+            *domain_warnings(problem),
+        ),
     )
     staying = [name for name in placement.speakers if name in problem.causes]
     if staying:

@@ -16,29 +16,36 @@ from ..kube.selectors import selects
 from ..model import Node, Resources
 from ..speakers.product import Product
 from ..speakers.signs import bears_labels, bears_name
+from .speaker_pods import SpeakerPods
 
 
-def read_pods(pods: Iterable[Item], daemonset: Item | None, product: Product) -> tuple[list[str], dict[str, Resources]]:
-    """The nodes that run a speaker, and what the other pods request on each node.
+def read_pods(
+    pods: Iterable[Item], daemonset: Item | None, product: Product
+) -> tuple[SpeakerPods, dict[str, Resources]]:
+    """The speakers' pods, and what the other pods request on each node.
 
     Where the speaker DaemonSet itself is not given, its pods are known as those of the product.
     """
-    running: list[str] = []
+    speakers = SpeakerPods({}, {})
     requested: dict[str, Resources] = {}
     is_speaker = speaker_test(daemonset, product)
     for item in pods:
         pod = item.load(PodObject)
         node = pod.spec.node_name
-        if not node or (pod.status and pod.status.phase in ("Succeeded", "Failed")):
+        if pod.status and pod.status.phase in ("Succeeded", "Failed"):
+            continue
+        if not node:
+            if is_speaker(pod.metadata):
+                speakers.add_waiting(item, pod)
             continue
         if not is_dns_subdomain(node):
             raise InputError(f"{item.place}: spec.nodeName: {node!r} cannot be the name of a node")
         if is_speaker(pod.metadata):
             if pod.metadata.deletion_timestamp is None:
-                running.append(node)
+                speakers.add(item, node)
         else:
             requested[node] = requested.get(node, Resources()) + needs(pod.spec, f"{item.place}: spec")
-    return running, requested
+    return speakers, requested
 
 
 def speaker_test(daemonset: Item | None, product: Product) -> Callable[[Meta], bool]:

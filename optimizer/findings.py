@@ -40,6 +40,7 @@ RULES: Mapping[str, str] = {
     "speaker-not-ready": "speakers' pods are not Ready, so these speakers count as not working",
     "speaker-without-session": "speakers are Ready, but all their sessions are reported down",
     "speaker-unschedulable": "the scheduler finds no place for a speaker's pod on its node",
+    "router-short-today": "routers have fewer sessions today than they ask for",
     "router-without-session": "all sessions configured with a router are down",
     "session-down": "sessions are reported down though their speakers work",
     "broken-speaker-chosen": "a speaker that does not work is chosen",

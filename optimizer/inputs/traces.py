@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, json
 
 from ..errors import InputError
 from ..findings import Finding
-from ..kube.item import Item, Items, by_name, decode
+from ..kube.item import Item, Items, by_name
 from ..kube.kinds import DAEMONSET, DEPLOYMENT, POD, Kind
 from ..kube.objects import Meta, Partial
 from ..speakers import PRODUCTS, known_signs, strangers, supported, title_of
@@ -126,10 +126,18 @@ def check_outdated(items: Found, traces: Traces, product: Product) -> None:
             for each in strangers()
             if not each.network
         ]
+    # Pods may be millions; those that are alike in what is looked at are judged once.
+    keys = sorted({key for _, signs in suspects for each in signs.labels for key in each})
+    judged: set[object] = set()
+    decoder = json.Decoder(PodObject)
     for item in items[POD.name].values():
-        meta = decode(item.content, PodObject, item.place).metadata
-        why = next((why for why, signs in suspects if is_pod_of(meta, signs)), None)
-        if why:
+        meta = decoder.decode(item.content).metadata
+        labels, owners = meta.labels or {}, meta.owner_references or ()
+        alike = (meta.namespace, *[labels.get(key) for key in keys], *[(each.kind, each.name) for each in owners])
+        if alike in judged:
+            continue
+        judged.add(alike)
+        if why := next((why for why, signs in suspects if is_pod_of(meta, signs)), None):
             raise InputError(f"{item.place} is of {why}")
 
 

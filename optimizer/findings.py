@@ -26,9 +26,11 @@ RULES: Mapping[str, str] = {
     # the input
     "product-assumed": "nothing in the input says which product the speakers belong to",
     "no-speaker-daemonset": "the input has no speaker DaemonSet, so the product's own requests are assumed",
+    "other-speakers": "speakers of another product are there too",
     "no-pods": "the input has no Pods, so all that is allocatable is assumed to be free",
     "speaker-pods-missing": "none of the speaker DaemonSet's pods is in the input",
     "speaker-node-gone": "a speaker's pod outlives its node",
+    "hand-label": "the DaemonSet asks for a label of its own, which --speaker-label can manage",
     "node-without-ready": "nodes have no Ready condition, and are assumed to be Ready",
     "node-without-allocatable": "nodes do not say how much is allocatable, which is assumed to be unlimited",
     "settings-ignored": "an object is passed over, since the product reads one of another name",
@@ -38,6 +40,7 @@ RULES: Mapping[str, str] = {
     "speaker-not-ready": "speakers' pods are not Ready, so these speakers count as not working",
     "speaker-without-session": "speakers are Ready, but all their sessions are reported down",
     "speaker-unschedulable": "the scheduler finds no place for a speaker's pod on its node",
+    "router-short-today": "routers have fewer sessions today than they ask for",
     "router-without-session": "all sessions configured with a router are down",
     "session-down": "sessions are reported down though their speakers work",
     "broken-speaker-chosen": "a speaker that does not work is chosen",
@@ -46,6 +49,7 @@ RULES: Mapping[str, str] = {
     # topology
     "router-without-nodes": "nothing says which nodes are attached to a router",
     "attached-by-host-name": "peer objects list nodes by host name, and only these are assumed to be attached",
+    "peers-by-speaker-label": "peer objects select nodes by the label that marks the speakers, so no other is attached",
     "topology-unknown-node": "the topology names nodes that are not in the input",
     "as-differs": "the topology and a peer object name different AS numbers for a router",
     "router-without-peer": "routers have neither an address nor a peer object",

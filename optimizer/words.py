@@ -9,10 +9,12 @@ from collections.abc import Iterable, Sequence
 def plural(number: int, noun: str) -> str:
     """A number with its noun.
 
-    >>> plural(1, "session"), plural(2, "session")
-    ('1 session', '2 sessions')
+    >>> plural(1, "session"), plural(2, "session"), plural(2, "policy")
+    ('1 session', '2 sessions', '2 policies')
     """
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    if number == 1:
+        return f"{number} {noun}"
+    return f"{number} {noun[:-1]}ies" if noun.endswith(("cy", "ry", "ty")) else f"{number} {noun}s"
 
 
 def are(number: int) -> str:

@@ -16,14 +16,15 @@ from ..kube.kinds import NODE, POD
 from ..kube.objects import DaemonSetObject
 from ..model import Cluster, Node, Speaker, Today
 from ..progress import Tell, silent
-from ..speakers import PRODUCTS, choose_product
+from ..speakers import check_made_for, choose_product
 from ..speakers.product import Product
 from ..words import are, plural
-from .daemonset import choose_daemonset, read_speaker, selected_by
+from .daemonset import read_speaker, selected_by
 from .items import kind_key, objects, readable_kinds, sources
 from .nodes import node_warnings, read_node
 from .pods import read_pods, with_requested
 from .text import Text
+from .traces import check_outdated, check_supported, choose_daemonset, other_speakers, traces_of
 
 
 def read_cluster(
@@ -56,16 +57,6 @@ class Found(msgspec.Struct):
     items: Mapping[str, Items]
     nodes: Mapping[str, Node]
 
-    @property
-    def products(self) -> list[str]:
-        """The products of which there are objects, or the DaemonSet by its usual name."""
-        daemonsets = {name for _, name in self.items["DaemonSet"]}
-        return [
-            name
-            for name, each in PRODUCTS.items()
-            if each.daemonset in daemonsets or any(self.items[kind_key(kind)] for kind in each.kinds)
-        ]
-
 
 def gather(texts: Iterable[tuple[str, Text]], tell: Tell = silent) -> Found:
     """The objects in texts, each with the name under which messages speak of it. Raises InputError."""
@@ -97,7 +88,11 @@ def build(
     """
     items, nodes = found.items, found.nodes
     warnings: list[Finding] = []
-    maker, assumed = choose_product(found.products, product, expected, file)
+    traces = traces_of(items)
+    check_made_for(expected, product, file)
+    if not (wanted and (product or expected)):
+        check_supported(items, traces)
+    maker, assumed = choose_product(traces.products, product, expected, file)
     if assumed:
         told = (
             f"nothing in the {'cluster' if live else 'input'} says which product the speakers belong to: "
@@ -105,7 +100,7 @@ def build(
         )
         warnings.append(Finding("product-assumed", told))
     daemonsets = [item.manifest() for item in by_name(items["DaemonSet"])]
-    chosen = choose_daemonset(items["DaemonSet"], wanted or maker.daemonset, bool(wanted))
+    chosen = choose_daemonset(items["DaemonSet"], wanted or "", traces, maker)
     speaker = read_speaker(chosen) if chosen else None
     if speaker is None:
         told = (
@@ -113,8 +108,10 @@ def build(
             "and that its pods may run on every node without taints"
         )
         warnings.append(Finding("no-speaker-daemonset", told))
-    pods, requested = read_pods(items["Pod"].values(), chosen, maker.daemonset)
+    pods, requested = read_pods(items["Pod"].values(), chosen, maker)
     running = list(pods.troubles)
+    if speaker is None and not running:
+        check_outdated(items, traces, maker)
     if live:
         requested = {}  # of a few nodes a part would be known, where the DaemonSet selects pods of others
     elif not items["Pod"]:
@@ -127,6 +124,7 @@ def build(
         )
     running = on_known_nodes(running, nodes, live, warnings)
     warnings += node_warnings(nodes.values())
+    warnings += other_speakers(items, traces, maker)
     of_kind = {kind.name: items[kind_key(kind)] for kind in maker.kinds}
     peers, settings = maker.read(of_kind, warnings)
     return Cluster(

@@ -14,11 +14,11 @@ from msgspec import Raw, Struct
 
 from ..errors import InputError
 from ..kube.item import Item, decode
-from ..kube.kinds import DAEMONSET, NODE, POD, Kind
+from ..kube.kinds import DAEMONSET, DEPLOYMENT, NODE, POD, Kind
 from ..kube.names import is_dns_subdomain
 from ..kube.objects import DaemonSetObject, Head, Kinded, Meta, NodeObject, Object, PodObject, Whole
 from ..progress import Tell, silent
-from ..speakers import PRODUCTS
+from ..speakers import PRODUCTS, strangers
 from .text import Text, load_documents, read_text, to_utf8
 
 SUFFIXES = (".json", ".yaml", ".yml")
@@ -48,6 +48,12 @@ def readable_kinds() -> Mapping[tuple[str, str], Readable]:
         for kind in product.kinds:
             decoder = msgspec.json.Decoder(product.structs[kind.name])
             found[kind.group, kind.name] = Readable(kind_key(kind), kind.name, kind.namespaced, decoder)
+    # What only tells whose cluster it is.
+    named = msgspec.json.Decoder(Object)
+    deployment = Readable(DEPLOYMENT.name, DEPLOYMENT.name, DEPLOYMENT.namespaced, named)
+    found |= {(group, DEPLOYMENT.name): deployment for group in ("apps", "extensions")}
+    for kind in (kind for each in strangers() for kind in (*each.peers, *each.kinds)):
+        found[kind.group, kind.name] = Readable(kind_key(kind), kind.name, kind.namespaced, named)
     return found
 
 

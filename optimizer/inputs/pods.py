@@ -14,17 +14,21 @@ from ..kube.parse import checked, read_selector
 from ..kube.quantities import parse_resources, pod_requests
 from ..kube.selectors import selects
 from ..model import Node, Resources
+from ..speakers.product import Product
+from ..speakers.signs import bears_labels, bears_name
 from .speaker_pods import SpeakerPods
 
 
-def read_pods(pods: Iterable[Item], daemonset: Item | None, assumed: str) -> tuple[SpeakerPods, dict[str, Resources]]:
+def read_pods(
+    pods: Iterable[Item], daemonset: Item | None, product: Product
+) -> tuple[SpeakerPods, dict[str, Resources]]:
     """The speakers' pods, and what the other pods request on each node.
 
-    `assumed` is the name of the speaker DaemonSet that the pods are assumed to have where it is not given itself.
+    Where the speaker DaemonSet itself is not given, its pods are known as those of the product.
     """
     speakers = SpeakerPods({}, {})
     requested: dict[str, Resources] = {}
-    is_speaker = speaker_test(daemonset, assumed)
+    is_speaker = speaker_test(daemonset, product)
     for item in pods:
         pod = item.load(PodObject)
         node = pod.spec.node_name
@@ -44,11 +48,24 @@ def read_pods(pods: Iterable[Item], daemonset: Item | None, assumed: str) -> tup
     return speakers, requested
 
 
-def speaker_test(daemonset: Item | None, assumed: str) -> Callable[[Meta], bool]:
-    """Whether a pod, by its metadata, belongs to the speaker DaemonSet: owned by it, or unowned but selected."""
+def speaker_test(daemonset: Item | None, product: Product) -> Callable[[Meta], bool]:
+    """Whether a pod, by its metadata, belongs to the speaker DaemonSet: owned by it, or unowned but selected.
+
+    Without it, whether a DaemonSet owns it that is the product's by the pod's labels or by its own name.
+    """
     if daemonset is None:
+        known: dict[tuple[str | None, str], bool] = {}
+
+        def bears(name: str, meta: Meta) -> bool:
+            key = meta.namespace, name
+            if key not in known:
+                # All pods of a DaemonSet have the labels of its template.
+                labelled = bears_labels(meta.labels or {}, product.signs)
+                known[key] = labelled or bears_name(meta.namespace or "", name, product.signs)
+            return known[key]
+
         return lambda meta: any(
-            owner.kind == "DaemonSet" and owner.name == assumed for owner in meta.owner_references or ()
+            owner.kind == "DaemonSet" and bears(owner.name, meta) for owner in meta.owner_references or ()
         )
     selector = read_selector(daemonset.load(DaemonSetObject).spec.selector, f"{daemonset.place}: spec.selector")
 

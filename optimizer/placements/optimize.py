@@ -12,6 +12,7 @@ from ..checks.placement import check_placement
 from ..errors import InputError, InternalError
 from ..findings import Finding
 from ..model import Cluster, Count, Node, Objective, Placement, Policy, Session, Shortfall, Today
+from ..plan.budget import required
 from ..plan.hazards import hazards
 from ..plan.order import check_label
 from ..progress import Tell, silent
@@ -22,8 +23,9 @@ from ..search.reduce import expand, reduce
 from ..search.rules import shortfalls
 from ..search.solve import solve
 from ..speakers import product_named
-from ..words import are, nearest, plural
+from ..words import are, listed, nearest, plural
 from . import broken_speakers
+from .hand_label import hand_labels
 
 
 def optimize(cluster: Cluster, policy: Policy, progress: Tell = silent) -> Placement:
@@ -130,7 +132,13 @@ def build(
         ineligible=causes(problem),
         shortfalls=tuple(sorted(missed, key=lambda each: (each.router, each.rule))),
         product=cluster.product,
-        warnings=(*cluster.warnings, *topology_warnings(cluster, problem), *domain_warnings(problem)),
+        warnings=(
+            *cluster.warnings,
+            *hand_labels(cluster, problem),
+            *short_today(cluster, problem.policy),
+            *topology_warnings(cluster, problem),
+            *domain_warnings(problem),
+        ),
     )
     staying = [name for name in placement.speakers if name in problem.causes]
     if staying:
@@ -151,6 +159,20 @@ def count(today: Today) -> Count:
     """Today's speakers and sessions, and what is known of them."""
     sessions, up, down = (sum(map(len, found.values())) for found in (today.sessions, today.up, today.down))
     return Count(len(today.speakers), sessions, len(today.working), up, down)
+
+
+def short_today(cluster: Cluster, policy: Policy) -> list[Finding]:
+    """The routers that have fewer sessions today than they ask for, where any speaker runs at all."""
+    if policy.mode != "bgp" or not cluster.today.speakers:
+        return []
+    held = cluster.today.held
+    numbers = ((router.name, len(held.get(router.name, ())), required(router, policy)) for router in cluster.routers)
+    short = [f"{name} ({number} of {least})" for name, number, least in numbers if number < least]
+    if not short:
+        return []
+    have = "has" if len(short) == 1 else "have"
+    told = f"{plural(len(short), 'router')} {have} fewer sessions today than asked for: {listed(short, 3)}"
+    return [Finding("router-short-today", told, f"router {short[0].partition(' (')[0]}" if len(short) == 1 else "")]
 
 
 def domain_warnings(problem: Problem) -> list[Finding]:

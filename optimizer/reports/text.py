@@ -29,12 +29,17 @@ def text(cluster: Cluster, policy: Policy, placement: Placement, verbose: bool =
     else:
         lines += goals(cluster, policy, placement)
         lines += moves(cluster, placement, most)
-        lines += [
-            ("missing", f"{each.router}: {plural(each.missing, 'session')} short of {each.rule}")
-            for each in placement.shortfalls
-        ]
+        lines += missing(placement)
         lines += paths(placement)
     return "".join(paragraph(label, line) for label, line in lines)
+
+
+def missing(placement: Placement) -> list[tuple[str, str]]:
+    """What a best-effort placement leaves open."""
+    return [
+        ("missing", f"{each.router}: {plural(each.missing, 'session')} short of {each.rule}")
+        for each in placement.shortfalls
+    ]
 
 
 def notes(warnings: Sequence[Finding], hazards: Sequence[Finding], verbose: bool = False) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from itertools import islice
@@ -12,6 +13,7 @@ from ..model import Cluster, Conflict
 from ..words import plural
 from .clock import Clock
 from .conflict import conflict, least_relief, satisfiable
+from .eligibility import CONTROL_PLANE_LABELS
 from .problem import Component, Problem, shape
 from .reduce import reduce
 from .rules import Rule, soft_rules
@@ -243,12 +245,16 @@ def helpful(
     part_concerned: Callable[[Collection[str]], Cluster],
     clock: Clock,
 ) -> list[str]:
-    """`amount` nodes of the router, the easiest to win first, that are shown to solve the conflict once eligible."""
+    """`amount` nodes of the router, the easiest to win first, that are shown to solve the conflict once eligible; the
+    control plane comes last."""
 
-    def ease(name: str) -> tuple[int, str]:
-        """How hard the hardest of its causes is to lift."""
-        causes = problem.causes[name]
-        return max(next((i for i, start in enumerate(EASE) if c.startswith(start)), len(EASE)) for c in causes), name
+    def ease(name: str) -> tuple[bool, int, str]:
+        """Whether it is of the control plane, and how hard the hardest of its causes is to lift."""
+        node = cluster.nodes[bisect_left(cluster.nodes, name, key=lambda each: each.name)]
+        hardest = max(
+            next((i for i, start in enumerate(EASE) if c.startswith(start)), len(EASE)) for c in problem.causes[name]
+        )
+        return any(label in node.labels for label in CONTROL_PLANE_LABELS), hardest, name
 
     attached = attached_nodes(cluster, problem, rule.router)
     lost = sorted((name for name in attached if name in problem.causes), key=ease)

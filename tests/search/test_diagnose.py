@@ -33,6 +33,14 @@ def test_too_few_eligible_nodes_are_counted_by_cause_and_the_easiest_to_win_is_n
     )
 
 
+def test_the_control_plane_is_the_cure_only_where_no_worker_is() -> None:
+    master = Node("a1", {"node-role.kubernetes.io/control-plane": ""}, unschedulable=True)
+    attached = cluster_of({"leaf": ["a1", "n1", "n2"]}, [master, Node("n1"), Node("n2", ready=False)])
+    assert only_conflict(attached, Policy()).change == "make eligible: n2 (not Ready)"
+    alone = cluster_of({"leaf": ["a1", "n1"]}, [master, Node("n1")])
+    assert only_conflict(alone, Policy()).change == "make eligible: a1 (cordoned)"
+
+
 def test_a_router_with_too_few_nodes_needs_more_of_them() -> None:
     found = only_conflict(cluster_of({"leaf": ["n1"]}), Policy())
     assert found.change == "attach nodes to leaf for 1 more session, or accept 1 session at leaf with --best-effort"

@@ -69,7 +69,13 @@ def node_rules(draw: st.DrawFn) -> NodeRules:
 
 
 def policies() -> st.SearchStrategy[Policy]:
-    amounts = st.builds(Resources, st.integers(0, MAX_QUANTITY), st.integers(0, MAX_QUANTITY))
+    others = st.sampled_from(["ephemeral-storage", "hugepages-2Mi", "example.com/nic"])
+    amounts = st.builds(
+        Resources,
+        st.integers(0, MAX_QUANTITY),
+        st.integers(0, MAX_QUANTITY),
+        others=st.dictionaries(others, st.integers(1, MAX_QUANTITY)),
+    )
     needs = st.builds(
         SpeakerNeeds,
         requests=st.none() | amounts,

@@ -19,10 +19,11 @@ from ..progress import Tell, silent
 from ..speakers import PRODUCTS, choose_product
 from ..speakers.product import Product
 from ..words import are, plural
+from .admission import as_admitted, unmodelled
 from .daemonset import choose_daemonset, read_speaker, selected_by
 from .items import kind_key, objects, readable_kinds, sources
 from .nodes import node_warnings, read_node
-from .pods import read_pods, with_requested
+from .pods import read_pods, with_load
 from .text import Text
 
 
@@ -113,10 +114,13 @@ def build(
             "and that its pods may run on every node without taints"
         )
         warnings.append(Finding("no-speaker-daemonset", told))
-    running, requested = read_pods(items["Pod"].values(), chosen, maker.daemonset)
-    if live:
-        requested = {}  # of a few nodes a part would be known, where the DaemonSet selects pods of others
-    elif not items["Pod"]:
+    pods = read_pods(items["Pod"].values(), chosen, maker.daemonset, speaker.ports if speaker else ())
+    # Live, a part would be known of a few nodes, where the DaemonSet selects pods of others.
+    running, loads = pods.running, {} if live else pods.loads
+    if speaker and chosen:
+        speaker, added = as_admitted(speaker, chosen, pods.admitted, by_name(items["LimitRange"]))
+        warnings += (*added, *unmodelled(speaker))
+    if not live and not items["Pod"]:
         told = "no Pods in the input: all that is allocatable on nodes is assumed to be free"
         warnings.append(Finding("no-pods", told))
     if not running and not live:
@@ -128,7 +132,7 @@ def build(
     warnings += node_warnings(nodes.values())
     peers, settings = maker.read({kind.name: items[kind_key(kind)] for kind in maker.kinds}, warnings)
     return Cluster(
-        nodes=with_requested(nodes.values(), requested),
+        nodes=with_load(nodes.values(), loads),
         peers=peers,
         speaker=speaker,
         settings=settings,

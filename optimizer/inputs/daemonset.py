@@ -10,10 +10,11 @@ from ..kube.item import Item, Items, by_name
 from ..kube.names import check_labels
 from ..kube.objects import DaemonSetObject
 from ..kube.parse import checked, read_toleration, requirements
+from ..kube.ports import host_ports
 from ..kube.selectors import affinity_selects, check_field_requirement, check_requirement
 from ..kube.taints import untolerated
 from ..model import Node, NodeSelectorTerm, Speaker
-from .pods import needs
+from .requests import needs
 
 
 def choose_daemonset(found: Items, wanted: str, needed: bool) -> Item | None:
@@ -54,6 +55,7 @@ def read_speaker(item: Item) -> Speaker:
         requests=needs(spec, place),
         host_network=bool(spec.host_network),
         manifest=item.manifest(),
+        ports=checked(place, partial(host_ports, spec)),
     )
 
 

@@ -11,11 +11,13 @@ from msgspec import structs
 from ..checks.placement import check_placement
 from ..errors import InputError, InternalError
 from ..findings import Finding
+from ..inputs.admission import may_evict
 from ..model import Cluster, Count, Node, Objective, Placement, Policy, Session, Shortfall
 from ..plan.hazards import hazards
 from ..plan.order import check_label
 from ..progress import Tell, silent
 from ..search import graph
+from ..search.eligibility import short_nodes
 from ..search.goals import goal_names
 from ..search.problem import Answer, Component, Problem
 from ..search.reduce import expand, reduce
@@ -111,7 +113,12 @@ def build(
         ineligible=causes(problem),
         shortfalls=tuple(sorted(missed, key=lambda each: (each.router, each.rule))),
         product=cluster.product,
-        warnings=(*cluster.warnings, *topology_warnings(cluster, problem), *domain_warnings(problem)),
+        warnings=(
+            *cluster.warnings,
+            *priority_warnings(cluster, problem),
+            *topology_warnings(cluster, problem),
+            *domain_warnings(problem),
+        ),
     )
     staying = [name for name in placement.speakers if name in problem.causes]
     if staying:
@@ -126,6 +133,22 @@ def build(
         paths=product_named(cluster.product).paths(cluster, placement) if in_bgp else (),
         hazards=hazards(cluster, problem.policy, placement),
     )
+
+
+def priority_warnings(cluster: Cluster, problem: Problem) -> list[Finding]:
+    """Full nodes, where a speaker has a priority: the scheduler could make room for it."""
+    speaker = cluster.speaker
+    if speaker is None or not may_evict(speaker):
+        return []
+    full = short_nodes(cluster, problem.policy, problem.causes)
+    if not full:
+        return []
+    place = f"DaemonSet {speaker.namespace}/{speaker.name}"
+    told = (
+        f"{place}: its pods have a priority, so the scheduler could evict others for a speaker on the "
+        f"{plural(len(full), 'node')} without room, such as {full[0]}; full nodes count as full all the same"
+    )
+    return [Finding("priority-not-modelled", told, place)]
 
 
 def domain_warnings(problem: Problem) -> list[Finding]:

@@ -8,6 +8,7 @@ from itertools import islice
 
 from msgspec import Struct, structs
 
+from ..kube.troubles import LASTING
 from ..model import Cluster, Conflict
 from ..words import plural
 from .clock import Clock
@@ -26,6 +27,9 @@ EASE = (
     "room",
     "short",
     "full",
+    "host port",
+    "under",
+    "network unavailable",
     "not Ready",
     "being deleted",
 )
@@ -233,6 +237,11 @@ def relaxed(rule: Rule, amount: int, alone: bool) -> str:
             return f"raise --max-moves from {rule.number} to {rule.number + amount}"
 
 
+def lasting(causes: Sequence[str]) -> bool:
+    """Whether there are no causes to lift, or one that nobody can: the node is about to go, or is none."""
+    return not causes or any(cause.startswith(LASTING) for cause in causes)
+
+
 def helpful(
     cluster: Cluster,
     problem: Problem,
@@ -250,7 +259,7 @@ def helpful(
         return max(next((i for i, start in enumerate(EASE) if c.startswith(start)), len(EASE)) for c in causes), name
 
     attached = attached_nodes(cluster, problem, rule.router)
-    lost = sorted((name for name in attached if name in problem.causes), key=ease)
+    lost = sorted((name for name in attached if not lasting(problem.causes.get(name, ()))), key=ease)
     for start in islice(range(len(lost) - amount + 1), TRIES):
         if clock.over:
             break

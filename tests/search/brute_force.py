@@ -192,6 +192,8 @@ def fits(cluster: Cluster, policy: Policy, node: Node, sessions: int) -> bool:
     most, per_session = policy.speaker.max_sessions, policy.speaker.per_session
     if most is not None and sessions > most:
         return False
+    if node.taken:
+        return False
     if node.allocatable is None:
         return True
     requests = Resources(cpu=100, memory=100 * 1024 * 1024)
@@ -206,7 +208,18 @@ def fits(cluster: Cluster, policy: Policy, node: Node, sessions: int) -> bool:
         (cpu == 0 or node.requested.cpu + cpu <= node.allocatable.cpu)
         and (memory == 0 or node.requested.memory + memory <= node.allocatable.memory)
         and node.requested.pods + 1 <= node.allocatable.pods
+        and all(
+            other_fits(node, name, requests.others.get(name, 0) + per_session.others.get(name, 0) * sessions)
+            for name in {**requests.others, **per_session.others}
+        )
     )
+
+
+def other_fits(node: Node, name: str, amount: int) -> bool:
+    """Whether there is so much of another resource on the node; a node that does not list it has none."""
+    assert node.allocatable is not None
+    there, used = node.allocatable.others.get(name, 0), node.requested.others.get(name, 0)
+    return amount == 0 or used + amount <= there
 
 
 def eligible_nodes(cluster: Cluster, policy: Policy) -> list[Node]:
@@ -224,6 +237,7 @@ def nothing_forbids(cluster: Cluster, policy: Policy, node: Node) -> bool:
         node.ready is not False
         and not node.unschedulable
         and not node.deleting
+        and not node.troubles
         and node.name not in policy.nodes.ban
         and not any(selects(selector, node.labels) for selector in policy.nodes.exclude)
         and daemonset_allows(cluster, policy, node)

@@ -136,4 +136,4 @@ def as_mapping(value: object) -> Plain:
 
 def entries(value: object) -> list[Plain]:
     """A part of an object that should be a list of mappings; an empty one for anything else."""
-    return [as_mapping(each) for each in value] if isinstance(value, list) else []
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []

@@ -55,7 +55,7 @@ def read_speaker(item: Item) -> Speaker:
         requests=needs(spec, place),
         host_network=bool(spec.host_network),
         manifest=item.manifest(),
-        ports=checked(place, partial(host_ports, spec)),
+        ports=host_ports(spec, place),
     )
 
 

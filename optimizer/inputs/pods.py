@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 
 import msgspec
 from msgspec import Struct
@@ -12,7 +11,7 @@ from ..errors import InputError
 from ..kube.item import Item
 from ..kube.names import is_dns_subdomain
 from ..kube.objects import DaemonSetObject, Meta, PodObject, PodStatus
-from ..kube.parse import checked, read_selector
+from ..kube.parse import read_selector
 from ..kube.ports import Port, host_ports, taken
 from ..kube.quantities import larger
 from ..kube.selectors import selects
@@ -67,7 +66,7 @@ def read_pods(pods: Iterable[Item], daemonset: Item | None, assumed: str, ports:
         elif node:
             need = needs(spec, f"{item.place}: spec", status)
             requested[node] = requested[node] + need if node in requested else need
-            if ports and (found := taken(ports, checked(f"{item.place}: spec", partial(host_ports, spec)))):
+            if ports and (found := taken(ports, host_ports(spec, f"{item.place}: spec"))):
                 held.setdefault(node, set()).update(found)
     loads = {node: Load(need, tuple(sorted(held.get(node, ())))) for node, need in requested.items()}
     return Pods(running, loads, admitted)

@@ -1,18 +1,19 @@
 """Host ports of pods, and which of them exclude each other, as the scheduler judges.
 
-Source: kube-scheduler, plugin NodePorts. Errors are `ValueError` with a sentence.
+Source: kube-scheduler, plugin NodePorts.
 """
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import msgspec
 
 from ..words import explain
 from .objects import Container, ContainerPort, PodSpec
+from .parse import checked
 
 Port = tuple[str, str, int]
 """Protocol, address of the host, port."""
@@ -20,19 +21,17 @@ ANY = "0.0.0.0"  # noqa: S104 -- an address that stands for all, and is bound by
 PROTOCOLS = ("TCP", "UDP", "SCTP")
 
 
-def host_ports(spec: PodSpec) -> tuple[Port, ...]:
+def host_ports(spec: PodSpec, place: str) -> tuple[Port, ...]:
     """The ports of the host that a pod takes: those of its containers and sidecars, sorted.
 
-    On the host's network every port of a container is one. Raises ValueError naming the container.
+    On the host's network every port of a container is one. Raises InputError; `place` is that of `spec`.
     """
     found: set[Port] = set()
     for field, containers in (("containers", spec.containers), ("initContainers", spec.init_containers)):
         for index, container in enumerate(containers or ()):
             if field == "containers" or runs_beside(container):
-                try:
-                    found.update(container_ports(bytes(container.ports), bool(spec.host_network)))
-                except ValueError as error:
-                    raise ValueError(f"{field}[{index}].ports: {error}") from None
+                ports = partial(container_ports, bytes(container.ports), bool(spec.host_network))
+                found.update(checked(f"{place}.{field}[{index}].ports", ports))
     return tuple(sorted(found))
 
 

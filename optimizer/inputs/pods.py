@@ -17,6 +17,7 @@ from ..kube.quantities import larger
 from ..kube.selectors import selects
 from ..model import Node, Resources
 from .requests import needs
+from .speaker_pods import SpeakerPods
 
 GENERATION = "pod-template-generation"
 GENERATION_NOW = "deprecated.daemonset.template.generation"
@@ -30,10 +31,10 @@ class Load(Struct, frozen=True):
 
 
 class Pods(Struct, frozen=True):
-    """What pods say: the nodes that run a speaker, what the others take of each node, and the most that a speaker of
-    the template as it is now requests, of each resource; None where there is none."""
+    """What pods say: how the speakers' ones are, what the others take of each node, and the most that a speaker of the
+    template as it is now requests, of each resource; None where there is none."""
 
-    running: Sequence[str]
+    speakers: SpeakerPods
     loads: Mapping[str, Load]
     admitted: Resources | None = None
 
@@ -43,7 +44,7 @@ def read_pods(pods: Iterable[Item], daemonset: Item | None, assumed: str, ports:
 
     `assumed` is the name of the speaker DaemonSet that the pods are assumed to have where it is not given itself.
     """
-    running: list[str] = []
+    speakers = SpeakerPods({}, {})
     requested: dict[str, Resources] = {}
     held: dict[str, set[str]] = {}
     admitted: Resources | None = None
@@ -56,11 +57,11 @@ def read_pods(pods: Iterable[Item], daemonset: Item | None, assumed: str, ports:
         if node and not is_dns_subdomain(node):
             raise InputError(f"{item.place}: spec.nodeName: {node!r} cannot be the name of a node")
         if is_speaker(meta):
-            if meta.deletion_timestamp is not None:
-                continue
-            if node:
-                running.append(node)
-            if is_current(meta):
+            if node and meta.deletion_timestamp is None:
+                speakers.add(item, node)
+            elif not node:
+                speakers.add_waiting(item, pod)
+            if is_current(meta) and meta.deletion_timestamp is None:
                 need = needs(spec, f"{item.place}: spec", status)
                 admitted = larger(admitted, need) if admitted else need
         elif node:
@@ -69,7 +70,7 @@ def read_pods(pods: Iterable[Item], daemonset: Item | None, assumed: str, ports:
             if ports and (found := taken(ports, host_ports(spec, f"{item.place}: spec"))):
                 held.setdefault(node, set()).update(found)
     loads = {node: Load(need, tuple(sorted(held.get(node, ())))) for node, need in requested.items()}
-    return Pods(running, loads, admitted)
+    return Pods(speakers, loads, admitted)
 
 
 def speaker_test(daemonset: Item | None, assumed: str) -> Callable[[Meta], bool]:

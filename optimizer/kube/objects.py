@@ -5,6 +5,8 @@ Names and nesting are those of the objects themselves. Optional fields may be ab
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 from msgspec import Raw, Struct
 
@@ -158,8 +160,8 @@ class PodStatus(Partial):
     phase: str | None = None
     conditions: list[Condition] | None = None
     resize: str | None = None
-    container_statuses: list[ContainerStatus] | None = None
-    init_container_statuses: list[ContainerStatus] | None = None
+    container_statuses: Sequence[ContainerStatus] | None = None
+    init_container_statuses: Sequence[ContainerStatus] | None = None
     allocated_resources: Quantities | None = None
     resources: Needs | None = None
 
@@ -185,6 +187,7 @@ class DaemonSetSpec(Partial):
 
 class DaemonSetStatus(Partial):
     current_number_scheduled: int | None = None
+    number_ready: int | None = None
 
 
 class DaemonSetObject(Object):

@@ -11,21 +11,18 @@ from itertools import combinations, product
 from msgspec import Struct
 from msgspec.structs import replace
 
-from optimizer.kube.selectors import meets, selects
-from optimizer.kube.taints import untolerated
+from optimizer.kube.selectors import selects
 from optimizer.model import (
     Cluster,
     Count,
     Node,
-    NodeSelectorTerm,
     Objective,
     Placement,
     Policy,
-    Resources,
     Session,
     Shortfall,
-    Taint,
 )
+from tests.search.brute_nodes import fits, nothing_forbids
 
 Choice = tuple[str, ...] | None
 """The routers of a speaker's sessions, or None for no speaker on the node."""
@@ -84,7 +81,13 @@ def as_placement(problem: Problem, found: Found) -> Placement:
         objectives=tuple(Objective(name, value, value) for name, value in goals),
         speakers=found.speakers,
         sessions=tuple(Session(node, router) for node, router in found.sessions),
-        today=Count(len(cluster.today.speakers), len(sessions_today(cluster))),
+        today=Count(
+            len(cluster.today.speakers),
+            sum(len(nodes) for nodes in cluster.today.sessions.values()),
+            len(working(cluster)),
+            sum(len(nodes) for nodes in cluster.today.up.values()),
+            sum(len(nodes) for nodes in cluster.today.down.values()),
+        ),
         eligible=len(problem.eligible),
         ineligible={"not eligible": len(cluster.nodes) - len(problem.eligible)},
         shortfalls=tuple(
@@ -115,7 +118,7 @@ def kept_nodes(cluster: Cluster, policy: Policy, eligible: list[Node], today: li
         node
         for node in cluster.nodes
         if node not in eligible
-        and node.name in cluster.today.speakers
+        and node.name in working(cluster)
         and nothing_forbids(cluster, policy, replace(node, unschedulable=False))
         and (policy.mode != "bgp" or node.name in [name for name, _ in today])
     ]
@@ -187,41 +190,6 @@ def attached(cluster: Cluster, node: str) -> list[str]:
     return [router.name for router in cluster.routers if node in cluster.attachments.get(router.name, ())]
 
 
-def fits(cluster: Cluster, policy: Policy, node: Node, sessions: int) -> bool:
-    """Whether a speaker with that many sessions has room on the node. A speaker is one pod."""
-    most, per_session = policy.speaker.max_sessions, policy.speaker.per_session
-    if most is not None and sessions > most:
-        return False
-    if node.taken:
-        return False
-    if node.allocatable is None:
-        return True
-    requests = Resources(cpu=100, memory=100 * 1024 * 1024)
-    if cluster.speaker is not None:
-        requests = cluster.speaker.requests
-    if policy.speaker.requests is not None:
-        requests = policy.speaker.requests
-    cpu = requests.cpu + per_session.cpu * sessions
-    memory = requests.memory + per_session.memory * sessions
-    # What a pod does not ask for does not matter to it, even where others have taken too much.
-    return (
-        (cpu == 0 or node.requested.cpu + cpu <= node.allocatable.cpu)
-        and (memory == 0 or node.requested.memory + memory <= node.allocatable.memory)
-        and node.requested.pods + 1 <= node.allocatable.pods
-        and all(
-            other_fits(node, name, requests.others.get(name, 0) + per_session.others.get(name, 0) * sessions)
-            for name in {**requests.others, **per_session.others}
-        )
-    )
-
-
-def other_fits(node: Node, name: str, amount: int) -> bool:
-    """Whether there is so much of another resource on the node; a node that does not list it has none."""
-    assert node.allocatable is not None
-    there, used = node.allocatable.others.get(name, 0), node.requested.others.get(name, 0)
-    return amount == 0 or used + amount <= there
-
-
 def eligible_nodes(cluster: Cluster, policy: Policy) -> list[Node]:
     """The nodes that a speaker could be on: nothing forbids it, and at least one way of using it has room."""
     return [
@@ -231,47 +199,20 @@ def eligible_nodes(cluster: Cluster, policy: Policy) -> list[Node]:
     ]
 
 
-def nothing_forbids(cluster: Cluster, policy: Policy, node: Node) -> bool:
-    """Whether a speaker may be on the node, its room left aside."""
-    return (
-        node.ready is not False
-        and not node.unschedulable
-        and not node.deleting
-        and not node.troubles
-        and node.name not in policy.nodes.ban
-        and not any(selects(selector, node.labels) for selector in policy.nodes.exclude)
-        and daemonset_allows(cluster, policy, node)
-    )
-
-
-def daemonset_allows(cluster: Cluster, policy: Policy, node: Node) -> bool:
-    """Whether the DaemonSet could put a pod on the node, once our own label and taint are as they have to be."""
-    speaker, ours = cluster.speaker, policy.speaker.label[0]
-    if speaker is None:
-        return True
-    for key, value in speaker.node_selector.items():
-        if key != ours and node.labels.get(key) != value:
-            return False
-    our_taint = Taint(ours, "NoSchedule", policy.speaker.label[1])
-    for taint in node.taints:
-        if taint != our_taint and untolerated([taint], speaker.tolerations, speaker.host_network):
-            return False
-    return speaker.affinity is None or any(term_allows(term, node, ours) for term in speaker.affinity)
-
-
-def term_allows(term: NodeSelectorTerm, node: Node, ours: str) -> bool:
-    """Whether an affinity term selects the node, whatever it says of our own label; an empty term selects none."""
-    if not term.match_expressions and not term.match_fields:
-        return False
-    for part in term.match_expressions:
-        if part.key != ours and not meets(part, node.labels):
-            return False
-    return all(meets(part, {"metadata.name": node.name}) for part in term.match_fields)
-
-
 def sessions_today(cluster: Cluster) -> list[tuple[str, str]]:
-    """Today's sessions as (node, router)."""
-    return [(node, router) for router, nodes in cluster.today.sessions.items() for node in nodes]
+    """Today's sessions that are not down, as (node, router)."""
+    down = cluster.today.down
+    return [
+        (node, router)
+        for router, nodes in cluster.today.sessions.items()
+        for node in nodes
+        if node not in down.get(router, ())
+    ]
+
+
+def working(cluster: Cluster) -> list[str]:
+    """The nodes with a speaker that works."""
+    return [name for name in cluster.today.speakers if name not in cluster.today.broken]
 
 
 def limits_hold(cluster: Cluster, policy: Policy, sessions: list[tuple[str, str]]) -> bool:
@@ -301,7 +242,7 @@ def count_moves(problem: Problem, speakers: list[str]) -> int:
     """Speakers that start or stop; one that must stop because its node is not eligible does not count."""
     moves = 0
     for node in problem.eligible:
-        if (node.name in speakers) != (node.name in problem.cluster.today.speakers):
+        if (node.name in speakers) != (node.name in working(problem.cluster)):
             moves += 1
     return moves
 
@@ -338,7 +279,7 @@ def all_missing(problem: Problem, speakers: list[str], sessions: list[tuple[str,
 def missing_today(problem: Problem) -> dict[tuple[str, str], int]:
     """What redundancy and survival lack today, counting nodes that are eligible or may keep their speaker."""
     eligible = [node.name for node in problem.eligible + problem.kept]
-    speakers = [name for name in problem.cluster.today.speakers if name in eligible]
+    speakers = [name for name in working(problem.cluster) if name in eligible]
     sessions = [pair for pair in problem.today if pair[0] in eligible]
     return worst(all_missing(problem, speakers, sessions))
 
@@ -366,7 +307,7 @@ def goal_values(
 ) -> tuple[int, ...]:
     """The values of the goals in order."""
     had = missing_today(problem) if problem.policy.best_effort else {}
-    staying = [name for name in speakers if name in problem.cluster.today.speakers]
+    staying = [name for name in speakers if name in working(problem.cluster)]
     opened = [pair for pair in sessions if pair not in problem.today]
     closed = [pair for pair in problem.today if pair not in sessions]
     values = {
@@ -374,7 +315,7 @@ def goal_values(
         "speakers": len(speakers),
         "moves": count_moves(problem, speakers),
         "sessionMoves": len([pair for pair in opened + closed if pair[0] in staying]),
-        "cost": sum(node_cost(node, problem.policy) for node in problem.cluster.nodes if node.name in speakers),
+        "cost": sum(node_cost(node, problem) for node in problem.cluster.nodes if node.name in speakers),
         "retained": len([node for node in problem.kept if node.name in speakers]),
         "worsened": sum(max(0, number - had.get(rule, 0)) for rule, number in worst(missing).items()),
         "shortfall": sum(number for (_, kind), number in worst(missing).items() if not kind),
@@ -383,8 +324,9 @@ def goal_values(
     return tuple(values[name] for name in goal_names(problem.policy))
 
 
-def node_cost(node: Node, policy: Policy) -> int:
+def node_cost(node: Node, problem: Problem) -> int:
     """What choosing the node costs."""
+    policy = problem.policy
     cost = sum(rule.cost for rule in policy.nodes.cost if selects(rule.selector, node.labels))
     if policy.nodes.prefer and not any(selects(selector, node.labels) for selector in policy.nodes.prefer):
         cost += 1
@@ -395,4 +337,6 @@ def node_cost(node: Node, policy: Policy) -> int:
         tenths.append(node.requested.cpu * 10 // node.allocatable.cpu)
     if node.allocatable and node.allocatable.memory:
         tenths.append(node.requested.memory * 10 // node.allocatable.memory)
+    if node.name in problem.cluster.today.broken:
+        cost += 20
     return cost + min(10, max(tenths))

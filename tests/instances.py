@@ -41,16 +41,8 @@ MAX_NODES, MAX_ROUTERS, MAX_SELECTED = 6, 3, 11
 """Under `selected` every set of sessions is tried, so attachments are cut to MAX_SELECTED."""
 
 CLUSTER_TRAITS = (
-    "domains",
-    "router domains",
-    "limits",
-    "least",
-    "room",
-    "states",
-    "taints",
-    "affinity",
-    "today",
-    "observed",
+    *("domains", "router domains", "limits", "least", "room", "others", "ports", "states", "taints", "affinity"),
+    *("today", "observed"),
 )
 POLICY_TRAITS = ("survive", "per session", "speaker limit", "avoid", "pin", "budget", "goals", "cost", "label")
 
@@ -77,6 +69,11 @@ AFFINITIES: tuple[tuple[NodeSelectorTerm, ...] | None, ...] = (
     (NodeSelectorTerm((SSD, OURS)), NodeSelectorTerm(match_fields=(NOT_N1,))),
     (NodeSelectorTerm(), NodeSelectorTerm((OURS,), (NOT_N1,))),
 )
+
+
+def amounts(most: int) -> st.SearchStrategy[dict[str, int]]:
+    """A few of two resources beside CPU and memory."""
+    return st.dictionaries(st.sampled_from(("ephemeral-storage", "example.com/nic")), st.integers(1, most))
 
 
 def traits(names: tuple[str, ...]) -> st.SearchStrategy[set[str]]:
@@ -123,7 +120,16 @@ def node(draw: st.DrawFn, name: str, has: set[str], kinds: list[str]) -> Node:
         plain: dict[str, Any] = {}
         state = draw(
             st.sampled_from(
-                (plain, plain, {"ready": True}, {"ready": False}, {"unschedulable": True}, {"deleting": True})
+                (
+                    plain,
+                    plain,
+                    {"ready": True},
+                    {"ready": False},
+                    {"unschedulable": True},
+                    {"deleting": True},
+                    {"troubles": ("under DiskPressure",)},
+                    {"troubles": ("virtual node",), "unschedulable": True},
+                )
             )
         )
     allocatable, requested = None, Resources()
@@ -134,12 +140,16 @@ def node(draw: st.DrawFn, name: str, has: set[str], kinds: list[str]) -> Node:
         requested = Resources(
             draw(st.integers(0, 7)) * 100, draw(st.integers(0, 4)) * 100 * MI, draw(st.integers(0, 3))
         )
+        if "others" in has:
+            allocatable = replace(allocatable, others=draw(amounts(4)))
+            requested = replace(requested, others=draw(amounts(2)))
     return Node(
         name=name,
         labels=labels,
         taints=tuple(draw(st.lists(st.sampled_from(TAINTS), max_size=1))) if "taints" in has else (),
         allocatable=allocatable,
         requested=requested,
+        taken=draw(st.sampled_from(((), (), (), ("TCP 50051",)))) if "ports" in has else (),
         domains=domains,
         **state,
     )
@@ -175,7 +185,7 @@ def speakers(draw: st.DrawFn, has: set[str]) -> Speaker:
                 ((), (Toleration("dedicated", "Equal", "db"),), (Toleration("maintenance", "Exists", "", "NoExecute"),))
             )
         ),
-        requests=Resources(draw(st.sampled_from((100, 200))), 100 * MI, 1),
+        requests=Resources(draw(st.sampled_from((100, 200))), 100 * MI, 1, draw(amounts(2)) if "others" in has else {}),
         host_network=draw(st.booleans()),
         manifest={"spec": {"template": {"spec": {"nodeSelector": node_selector}}}},
     )
@@ -235,9 +245,16 @@ def policies(draw: st.DrawFn, cluster: Cluster, mode: Mode, peering: Peering) ->
 @st.composite
 def needs(draw: st.DrawFn, has: set[str]) -> SpeakerNeeds:
     """What a speaker needs, from nothing said to a cost and a limit of sessions."""
-    per_session = Resources(draw(st.sampled_from((100, 0))), draw(st.sampled_from((50, 0))) * MI)
+    per_session = Resources(
+        draw(st.sampled_from((100, 0))), draw(st.sampled_from((50, 0))) * MI, 0, draw(st.just({}) | amounts(1))
+    )
     return SpeakerNeeds(
-        requests=draw(st.none() | st.builds(Resources, cpu=st.sampled_from((0, 200)), memory=st.just(100 * MI))),
+        requests=draw(
+            st.none()
+            | st.builds(
+                Resources, cpu=st.sampled_from((0, 200)), memory=st.just(100 * MI), others=st.just({}) | amounts(1)
+            )
+        ),
         per_session=per_session if "per session" in has else Resources(),
         max_sessions=draw(st.integers(1, 3)) if "speaker limit" in has else None,
         label=("example.com/bgp", "yes") if "label" in has else SPEAKER_LABEL,

@@ -69,7 +69,15 @@ def node_rules(draw: st.DrawFn) -> NodeRules:
 
 
 def policies() -> st.SearchStrategy[Policy]:
-    amounts = st.builds(Resources, st.integers(0, MAX_QUANTITY), st.integers(0, MAX_QUANTITY))
+    others = st.sampled_from(
+        [{}, {"ephemeral-storage": 1, "hugepages-2Mi": 2**21}, {"example.com/nic": MAX_QUANTITY}],
+    )
+    amounts = st.builds(
+        Resources,
+        st.integers(0, MAX_QUANTITY),
+        st.integers(0, MAX_QUANTITY),
+        others=others,
+    )
     needs = st.builds(
         SpeakerNeeds,
         requests=st.none() | amounts,

@@ -46,7 +46,7 @@ def refusals(cluster: Cluster, policy: Policy, foreign: Speaker | None) -> dict[
     refused = {}
     for node in cluster.nodes:
         name, labels = node.name, node.labels
-        state = node.ready, node.unschedulable, node.deleting, node.taints, name in banned
+        state = node.ready, node.unschedulable, node.deleting, node.troubles, node.taints, name in banned
         alike = (state, name if name in named else "", *[labels.get(key) for key in keys])
         if alike not in reasons:
             reasons[alike] = refusal(node, policy, foreign)
@@ -63,6 +63,8 @@ def refusal(node: Node, policy: Policy, foreign: Speaker | None) -> str | None:
         return "it is cordoned"
     if node.deleting:
         return "it is being deleted"
+    if node.troubles:
+        return f"its state: {', '.join(node.troubles)}"
     if node.name in policy.nodes.ban:
         return "the policy bans it"
     if any(selects(selector, node.labels) for selector in policy.nodes.exclude):
@@ -93,6 +95,8 @@ def overload(node: Node, sessions: int, policy: Policy, cluster: Cluster) -> Sen
     needs, all_, used = policy.speaker, node.allocatable, node.requested
     if needs.max_sessions is not None and sessions > needs.max_sessions:
         yield f"node {node.name} has {sessions} sessions, the limit of a speaker is {needs.max_sessions}"
+    for port in node.taken:
+        yield f"node {node.name} has another pod on the speaker's host port {port}"
     if all_ is None:
         return
     base, each = requests(cluster, policy), needs.per_session
@@ -104,6 +108,11 @@ def overload(node: Node, sessions: int, policy: Policy, cluster: Cluster) -> Sen
     ):
         if wanted > max(left, 0):
             yield f"node {node.name} has {left} {unit} free, a speaker with {sessions} sessions needs {wanted}"
+    for name in {**base.others, **each.others}:
+        wanted = base.others.get(name, 0) + each.others.get(name, 0) * sessions
+        left = all_.others.get(name, 0) - used.others.get(name, 0)
+        if wanted > 0 and wanted > left:
+            yield f"node {node.name} has {left} of {name} free, a speaker with {sessions} sessions needs {wanted}"
 
 
 def node_cost(node: Node, policy: Policy) -> int:

@@ -19,10 +19,11 @@ from ..progress import Tell, silent
 from ..speakers import check_made_for, choose_product
 from ..speakers.product import Product
 from ..words import are, plural
+from .admission import as_admitted, unmodelled
 from .daemonset import read_speaker, selected_by
 from .items import kind_key, objects, readable_kinds, sources
 from .nodes import node_warnings, read_node
-from .pods import read_pods, with_requested
+from .pods import read_pods, with_load
 from .text import Text
 from .traces import check_outdated, check_supported, choose_daemonset, other_speakers, traces_of
 
@@ -108,13 +109,16 @@ def build(
             "and that its pods may run on every node without taints"
         )
         warnings.append(Finding("no-speaker-daemonset", told))
-    pods, requested = read_pods(items["Pod"].values(), chosen, maker)
-    running = list(pods.troubles)
+    pods = read_pods(items["Pod"].values(), chosen, maker, speaker.ports if speaker else ())
+    # Live, a part would be known of a few nodes, where the DaemonSet selects pods of others.
+    speakers, loads = pods.speakers, {} if live else pods.loads
+    running = list(speakers.troubles)
     if speaker is None and not running:
         check_outdated(items, traces, maker)
-    if live:
-        requested = {}  # of a few nodes a part would be known, where the DaemonSet selects pods of others
-    elif not items["Pod"]:
+    if speaker and chosen:
+        speaker, added = as_admitted(speaker, chosen, pods.admitted, by_name(items["LimitRange"]))
+        warnings += (*added, *unmodelled(speaker))
+    if not live and not items["Pod"]:
         told = "no Pods in the input: all that is allocatable on nodes is assumed to be free"
         warnings.append(Finding("no-pods", told))
     if not running and not live:
@@ -128,15 +132,17 @@ def build(
     of_kind = {kind.name: items[kind_key(kind)] for kind in maker.kinds}
     peers, settings = maker.read(of_kind, warnings)
     return Cluster(
-        nodes=with_requested(nodes.values(), requested),
+        nodes=with_load(nodes.values(), loads),
         peers=peers,
         speaker=speaker,
         settings=settings,
         daemonsets=tuple(daemonsets),
         today=Today(
             speakers=tuple(sorted(set(running))),
-            broken={name: pods.troubles[name] for name in sorted(running) if pods.troubles.get(name)},
-            refused={name: why for name, why in sorted(pods.refused.items()) if name in nodes and name not in running},
+            broken={name: speakers.troubles[name] for name in sorted(running) if speakers.troubles.get(name)},
+            refused={
+                name: why for name, why in sorted(speakers.refused.items()) if name in nodes and name not in running
+            },
         ),
         reports={
             report.peer: {node: session.up for node, session in report.sessions.items()}

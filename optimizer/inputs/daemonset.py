@@ -9,10 +9,11 @@ from ..kube.item import Item
 from ..kube.names import check_labels
 from ..kube.objects import DaemonSetObject
 from ..kube.parse import checked, read_toleration, requirements
+from ..kube.ports import host_ports
 from ..kube.selectors import affinity_selects, check_field_requirement, check_requirement
 from ..kube.taints import untolerated
 from ..model import Node, NodeSelectorTerm, Speaker
-from .pods import needs
+from .requests import needs
 
 
 def read_speaker(item: Item) -> Speaker:
@@ -40,6 +41,7 @@ def read_speaker(item: Item) -> Speaker:
         requests=needs(spec, place),
         host_network=bool(spec.host_network),
         manifest=item.manifest(),
+        ports=host_ports(spec, place),
     )
 
 

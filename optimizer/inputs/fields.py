@@ -17,4 +17,6 @@ def about(description: str, **schema: object) -> Meta:
 
 FROM_ZERO: Mapping[str, object] = {"minimum": 0, "maximum": 1_000_000}
 FROM_ONE: Mapping[str, object] = {"minimum": 1, "maximum": 1_000_000}
-AMOUNTS: Mapping[str, object] = {"propertyNames": {"enum": ["cpu", "memory"]}}
+AMOUNTS: Mapping[str, object] = {
+    "propertyNames": {"pattern": "^(cpu|memory|ephemeral-storage|hugepages-[^/]+|[^/]+/[^/]+)$"}
+}

@@ -14,9 +14,19 @@ from msgspec import Raw, Struct
 
 from ..errors import InputError
 from ..kube.item import Item, decode
-from ..kube.kinds import DAEMONSET, DEPLOYMENT, NODE, POD, Kind
+from ..kube.kinds import DAEMONSET, DEPLOYMENT, LIMIT_RANGE, NODE, POD, Kind
 from ..kube.names import is_dns_subdomain
-from ..kube.objects import DaemonSetObject, Head, Kinded, Meta, NodeObject, Object, PodObject, Whole
+from ..kube.objects import (
+    DaemonSetObject,
+    Head,
+    Kinded,
+    LimitRangeObject,
+    Meta,
+    NodeObject,
+    Object,
+    PodObject,
+    Whole,
+)
 from ..progress import Tell, silent
 from ..speakers import PRODUCTS, strangers
 from .text import Text, load_documents, read_text, to_utf8
@@ -38,11 +48,16 @@ class Readable(Struct, frozen=True, gc=False):
 @cache
 def readable_kinds() -> Mapping[tuple[str, str], Readable]:
     """What is read, by API group and kind: other products have kinds of the same name (Longhorn's Node)."""
-    node, pod, daemonset = (
+    node, pod, limits, daemonset = (
         Readable(kind.name, kind.name, kind.namespaced, msgspec.json.Decoder(struct))
-        for kind, struct in ((NODE, NodeObject), (POD, PodObject), (DAEMONSET, DaemonSetObject))
+        for kind, struct in (
+            (NODE, NodeObject),
+            (POD, PodObject),
+            (LIMIT_RANGE, LimitRangeObject),
+            (DAEMONSET, DaemonSetObject),
+        )
     )
-    found = {("", "Node"): node, ("", "Pod"): pod}
+    found = {("", "Node"): node, ("", "Pod"): pod, ("", "LimitRange"): limits}
     found |= {(group, "DaemonSet"): daemonset for group in ("apps", "extensions", "")}
     for product in PRODUCTS.values():
         for kind in product.kinds:

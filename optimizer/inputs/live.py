@@ -21,14 +21,14 @@ from ..kube.objects import DaemonSetObject
 from ..kube.parallel import in_parallel
 from ..kube.parse import read_selector
 from ..kube.selectors import selector_text
-from ..model import Cluster, Resources
+from ..model import Cluster
 from ..progress import Tell, silent
 from ..speakers import PRODUCTS, check_made_for, product_named, strangers
 from ..speakers.product import Product
 from .cluster import build, gather
 from .items import kind_key, objects
 from .pages import slim
-from .pods import read_pods, with_requested
+from .pods import Load, read_pods, with_load
 from .traces import owners_of
 
 ENDED = ("Succeeded", "Failed")
@@ -164,17 +164,17 @@ def whole(item: Item) -> dict[str, Any]:
 
 
 def with_room(api: Api, cluster: Cluster, names: Collection[str], live: Live, tell: Tell = silent) -> Cluster:
-    """The cluster with what pods request on those of these nodes that it has; `live` is what it was read as.
+    """The cluster with what pods take of those of these nodes that it has; `live` is what it was read as.
 
     Raises LiveError and InputError.
     """
     known = {node.name for node in cluster.nodes}
-    requested = requested_on(api, known.intersection(names), live, tell)
-    return structs.replace(cluster, nodes=with_requested(cluster.nodes, requested))
+    loads = loads_of(api, known.intersection(names), live, tell)
+    return structs.replace(cluster, nodes=with_load(cluster.nodes, loads))
 
 
-def requested_on(api: Api, nodes: Collection[str], live: Live, tell: Tell = silent) -> dict[str, Resources]:
-    """What the pods other than speakers request on these nodes, nothing where there are none; a list for each node.
+def loads_of(api: Api, nodes: Collection[str], live: Live, tell: Tell = silent) -> dict[str, Load]:
+    """What the pods other than speakers take of these nodes, nothing where there are none; a list for each node.
 
     Raises LiveError and InputError.
     """
@@ -182,11 +182,12 @@ def requested_on(api: Api, nodes: Collection[str], live: Live, tell: Tell = sile
     tell(f"looking up the room on {len(nodes)} nodes")
     chosen = next(objects(msgspec.json.encode(daemonset), api.server), None) if daemonset else None
 
-    def look(node: str) -> Resources:
+    ports = live.cluster.speaker.ports if live.cluster.speaker else ()
+
+    def look(node: str) -> Load:
         pages = api.pages(Ref(POD), partial(slim, "Pod"), fieldSelector=f"spec.nodeName={node},{RUNNING}")
         items = (item for page in pages for item in objects(page, api.server))
-        _, requested = read_pods(items, chosen, product)
-        return requested.get(node, Resources())
+        return read_pods(items, chosen, product, ports).loads.get(node, Load())
 
     names = sorted(nodes)
     return dict(zip(names, in_parallel(look, names), strict=True))

@@ -1,51 +1,78 @@
-"""Pods: which of them are speakers, and what the others request on each node."""
+"""Pods: which of them are speakers, and what the others take of each node."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
+from msgspec import Struct
 
 from ..errors import InputError
 from ..kube.item import Item
 from ..kube.names import is_dns_subdomain
-from ..kube.objects import DaemonSetObject, Meta, Needs, PodObject, PodSpec, Quantities
-from ..kube.parse import checked, read_selector
-from ..kube.quantities import parse_resources, pod_requests
+from ..kube.objects import DaemonSetObject, Meta, PodObject, PodStatus
+from ..kube.parse import read_selector
+from ..kube.ports import Port, host_ports, taken
+from ..kube.quantities import larger
 from ..kube.selectors import selects
 from ..model import Node, Resources
 from ..speakers.product import Product
 from ..speakers.signs import bears_labels, bears_name
+from .requests import needs
 from .speaker_pods import SpeakerPods
 
+GENERATION = "pod-template-generation"
+GENERATION_NOW = "deprecated.daemonset.template.generation"
 
-def read_pods(
-    pods: Iterable[Item], daemonset: Item | None, product: Product
-) -> tuple[SpeakerPods, dict[str, Resources]]:
-    """The speakers' pods, and what the other pods request on each node.
+
+class Load(Struct, frozen=True):
+    """What the pods of a node request, speakers left out, and the speaker's host ports that they hold."""
+
+    requested: Resources = Resources()
+    taken: tuple[str, ...] = ()
+
+
+class Pods(Struct, frozen=True):
+    """What pods say: how the speakers' ones are, what the others take of each node, and the most that a speaker of the
+    template as it is now requests, of each resource; None where there is none."""
+
+    speakers: SpeakerPods
+    loads: Mapping[str, Load]
+    admitted: Resources | None = None
+
+
+def read_pods(pods: Iterable[Item], daemonset: Item | None, product: Product, ports: Sequence[Port] = ()) -> Pods:
+    """What the pods say; `ports` are the host ports of a speaker.
 
     Where the speaker DaemonSet itself is not given, its pods are known as those of the product.
     """
     speakers = SpeakerPods({}, {})
     requested: dict[str, Resources] = {}
-    is_speaker = speaker_test(daemonset, product)
+    held: dict[str, set[str]] = {}
+    admitted: Resources | None = None
+    is_speaker, is_current = speaker_test(daemonset, product), current_test(daemonset)
     for item in pods:
         pod = item.load(PodObject)
-        node = pod.spec.node_name
-        if pod.status and pod.status.phase in ("Succeeded", "Failed"):
+        node, spec, meta, status = pod.spec.node_name, pod.spec, pod.metadata, pod.status or PodStatus()
+        if status.phase in ("Succeeded", "Failed"):
             continue
-        if not node:
-            if is_speaker(pod.metadata):
-                speakers.add_waiting(item, pod)
-            continue
-        if not is_dns_subdomain(node):
+        if node and not is_dns_subdomain(node):
             raise InputError(f"{item.place}: spec.nodeName: {node!r} cannot be the name of a node")
-        if is_speaker(pod.metadata):
-            if pod.metadata.deletion_timestamp is None:
+        if is_speaker(meta):
+            if node and meta.deletion_timestamp is None:
                 speakers.add(item, node)
-        else:
-            requested[node] = requested.get(node, Resources()) + needs(pod.spec, f"{item.place}: spec")
-    return speakers, requested
+            elif not node:
+                speakers.add_waiting(item, pod)
+            if is_current(meta) and meta.deletion_timestamp is None:
+                need = needs(spec, f"{item.place}: spec", status)
+                admitted = larger(admitted, need) if admitted else need
+        elif node:
+            need = needs(spec, f"{item.place}: spec", status)
+            requested[node] = requested[node] + need if node in requested else need
+            if ports and (found := taken(ports, host_ports(spec, f"{item.place}: spec"))):
+                held.setdefault(node, set()).update(found)
+    loads = {node: Load(need, tuple(sorted(held.get(node, ())))) for node, need in requested.items()}
+    return Pods(speakers, loads, admitted)
 
 
 def speaker_test(daemonset: Item | None, product: Product) -> Callable[[Meta], bool]:
@@ -79,40 +106,19 @@ def speaker_test(daemonset: Item | None, product: Product) -> Callable[[Meta], b
     return test
 
 
-def with_requested(nodes: Iterable[Node], requested: Mapping[str, Resources]) -> tuple[Node, ...]:
-    """The nodes, each with what its pods request where that is given."""
+def current_test(daemonset: Item | None) -> Callable[[Meta], bool]:
+    """Whether a speaker's pod was made of the template as it is now, as far as that is said: DaemonSets count their
+    templates, and note the number on the pods."""
+    annotations = daemonset.manifest()["metadata"].get("annotations") if daemonset else None
+    now = annotations.get(GENERATION_NOW) if isinstance(annotations, Mapping) else None
+    return lambda pod: now is None or (pod.labels or {}).get(GENERATION, now) == now
+
+
+def with_load(nodes: Iterable[Node], loads: Mapping[str, Load]) -> tuple[Node, ...]:
+    """The nodes, each with what its pods take of it where that is given."""
     return tuple(
-        msgspec.structs.replace(node, requested=requested[node.name]) if node.name in requested else node
+        msgspec.structs.replace(node, requested=load.requested, taken=load.taken)
+        if (load := loads.get(node.name))
+        else node
         for node in nodes
     )
-
-
-def needs(spec: PodSpec, place: str) -> Resources:
-    """What the scheduler counts for a pod; limits stand in for requests, as the API server defaults them."""
-
-    def of(amounts: Needs | None, field: str) -> Resources:
-        merged = amounts_of(amounts) if amounts else {}
-        merged.pop("pods", None)
-        return checked(f"{place}.{field}", lambda: parse_resources(merged))
-
-    containers = [*(spec.containers or ()), *(spec.init_containers or ())]
-    named = {key for each in containers if each.resources for key in amounts_of(each.resources)}
-    pod_level = spec.resources or Needs()
-    # A limit of the pod stands in only where no container names the resource.
-    level = {key: value for key, value in (pod_level.limits or {}).items() if key not in named}
-    level |= pod_level.requests or {}
-    given = checked(f"{place}.resources", lambda: parse_resources(level))
-    return pod_requests(
-        (of(container.resources, f"containers[{i}].resources") for i, container in enumerate(spec.containers or ())),
-        (
-            (of(container.resources, f"initContainers[{i}].resources"), container.restart_policy == "Always")
-            for i, container in enumerate(spec.init_containers or ())
-        ),
-        checked(f"{place}.overhead", lambda: parse_resources(spec.overhead or {})),
-        {key: getattr(given, key) for key in ("cpu", "memory") if key in level},
-    )
-
-
-def amounts_of(resources: Needs) -> Quantities:
-    """The requests, and the limits of what has no request."""
-    return {**(resources.limits or {}), **(resources.requests or {})}

@@ -14,7 +14,7 @@ from ..files import path_of
 from ..kube.names import check_label_key, check_label_value
 from ..kube.objects import Expression, Quantities, Selector
 from ..kube.parse import read_selector
-from ..kube.quantities import parse_resources
+from ..kube.quantities import HUGE_PAGES, parse_resources
 from ..model import (
     GOALS,
     Goal,
@@ -33,6 +33,9 @@ from .attachments import check_text
 from .fields import AMOUNTS, FROM_ONE, FROM_ZERO, about
 from .text import check_keys, check_unique, convert, expect, load_settings, made_by_hand
 
+NATIVE = ("cpu", "memory", "ephemeral-storage")
+"""The resources without a domain in their name that a pod can request, but for huge pages."""
+
 
 class Setting(Struct, frozen=True, rename="camel", omit_defaults=True):
     """A part of the policy file."""
@@ -49,9 +52,9 @@ class SpeakerSetting(Setting, frozen=True):
     """What a speaker needs; quantities as Kubernetes writes them."""
 
     requests: Annotated[
-        Quantities | None, about("CPU and memory of one speaker, instead of the DaemonSet's requests.", **AMOUNTS)
+        Quantities | None, about("Resources of one speaker, instead of the DaemonSet's requests.", **AMOUNTS)
     ] = None
-    per_session: Annotated[Quantities | None, about("CPU and memory of each session, on top.", **AMOUNTS)] = None
+    per_session: Annotated[Quantities | None, about("Resources of each session, on top.", **AMOUNTS)] = None
     max_sessions: Annotated[int | None, about("The most sessions of one speaker.", **FROM_ZERO)] = None
     label: Annotated[
         str | None, about("The node label that marks speakers, as key=value [bgp-speakers/speaker=true].", pattern="=")
@@ -211,10 +214,10 @@ def parse_speaker(found: SpeakerSetting, place: str) -> SpeakerNeeds:
 
 
 def parse_amounts(amounts: Quantities, place: str) -> Resources:
-    """CPU and memory of a policy. Raises InputError for other resources and for what is no quantity."""
+    """The resources of a policy. Raises InputError for what no pod can request and for what is no quantity."""
     for name in amounts:
-        if name not in ("cpu", "memory"):
-            raise InputError(f"{place}: unknown key {name!r}; {nearest(name, ('cpu', 'memory'))}")
+        if name not in NATIVE and not name.startswith(HUGE_PAGES) and "/" not in name:
+            raise InputError(f"{place}: unknown key {name!r}; {nearest(name, NATIVE)}")
     try:
         return parse_resources(amounts)
     except ValueError as error:
@@ -252,7 +255,8 @@ def policy_to_data(policy: Policy) -> dict[str, Any]:
     needs = policy.speaker
 
     def amounts(resources: Resources) -> Quantities:
-        return {"cpu": f"{resources.cpu}m", "memory": str(resources.memory)}
+        others = {name: str(amount) for name, amount in resources.others.items()}
+        return {"cpu": f"{resources.cpu}m", "memory": str(resources.memory), **others}
 
     def plain(selector: LabelSelector) -> Selector:
         expressions = [Expression(each.key, each.operator, list(each.values)) for each in selector.match_expressions]

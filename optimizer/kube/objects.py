@@ -5,10 +5,13 @@ Names and nesting are those of the objects themselves. Optional fields may be ab
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 from msgspec import Raw, Struct
 
 Quantities = dict[str, str | int | float]
+NULL = Raw(b"null")
 
 
 class Partial(Struct, rename="camel", gc=False):
@@ -36,8 +39,8 @@ class Kinded(Partial, kw_only=True):
 
 
 class Head(Kinded):
-    metadata: Raw = Raw(b"null")
-    items: Raw = Raw(b"null")
+    metadata: Raw = NULL
+    items: Raw = NULL
 
 
 class Whole(Kinded):
@@ -64,6 +67,7 @@ class NodeSpec(Partial):
 class Condition(Partial):
     type: str = ""
     status: str = ""
+    reason: str | None = None
 
 
 class Address(Partial):
@@ -88,8 +92,19 @@ class Needs(Partial):
     limits: Quantities | None = None
 
 
+class ContainerPort(Partial):
+    container_port: int | None = None
+    host_port: int | None = None
+    protocol: str | None = None
+    host_ip: str | None = msgspec.field(name="hostIP", default=None)
+
+
 class Container(Partial):
-    resources: Needs | None = None
+    """What is raw is the same in many pods, and is decoded once for all of them."""
+
+    name: str | None = None
+    resources: Raw = NULL
+    ports: Raw = NULL
     restart_policy: str | None = None
 
 
@@ -135,8 +150,20 @@ class PodSpec(Partial):
     host_network: bool | None = None
 
 
+class ContainerStatus(Partial):
+    name: str = ""
+    allocated_resources: Raw = NULL
+    resources: Raw = NULL
+
+
 class PodStatus(Partial):
     phase: str | None = None
+    conditions: list[Condition] | None = None
+    resize: str | None = None
+    container_statuses: Sequence[ContainerStatus] | None = None
+    init_container_statuses: Sequence[ContainerStatus] | None = None
+    allocated_resources: Quantities | None = None
+    resources: Needs | None = None
 
 
 class PodObject(Object):
@@ -166,3 +193,17 @@ class DaemonSetStatus(Partial):
 class DaemonSetObject(Object):
     spec: DaemonSetSpec
     status: DaemonSetStatus | None = None
+
+
+class LimitItem(Partial):
+    type: str = ""
+    default: Quantities | None = None
+    default_request: Quantities | None = None
+
+
+class LimitRangeSpec(Partial):
+    limits: list[LimitItem] | None = None
+
+
+class LimitRangeObject(Object):
+    spec: LimitRangeSpec | None = None

@@ -14,7 +14,7 @@ from ..model import LabelSelector, Requirement, Taint, Toleration
 from .names import check_labels
 from .objects import Expression, PodToleration, Selector
 from .selectors import check_requirement
-from .taints import check_taint
+from .taints import check_taint, check_toleration
 
 T = TypeVar("T")
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -74,17 +74,17 @@ def raw_taint(taint: Taint) -> dict[str, str]:
 
 
 def read_toleration(entry: PodToleration, place: str) -> Toleration:
-    """A toleration of a pod. Raises InputError for an operator that there is not."""
-    if entry.operator not in (None, "", "Equal", "Exists"):
-        raise InputError(f"{place}: operator {entry.operator!r} is not one of Equal, Exists")
-    return Toleration(entry.key or "", entry.operator or "Equal", entry.value or "", entry.effect or "")
+    """A toleration of a pod. Raises InputError for one that Kubernetes refuses."""
+    found = Toleration(entry.key or "", entry.operator or "Equal", entry.value or "", entry.effect or "")
+    checked(place, partial(check_toleration, found))
+    return found
 
 
 def toleration_of(raw: Mapping[str, Any]) -> Toleration:
     """A toleration of anybody's pod template: an operator that we do not know is no reason to refuse the input.
 
-    >>> toleration_of({"key": "level", "operator": "Gt", "value": "3"})
-    Toleration(key='level', operator='Gt', value='3', effect='')
+    >>> toleration_of({"key": "level", "operator": "Near", "value": "3"})
+    Toleration(key='level', operator='Near', value='3', effect='')
     """
     key, operator, value, effect = (raw.get(name) or "" for name in ("key", "operator", "value", "effect"))
     return Toleration(key, operator or "Equal", value, effect)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -58,7 +59,7 @@ class ContainerState(Partial):
     terminated: Stuck | None = None
 
 
-class ContainerStatus(Partial):
+class ContainerStatus(objects.ContainerStatus):
     """How a container is."""
 
     state: ContainerState | None = None
@@ -69,8 +70,8 @@ class PodStatus(objects.PodStatus):
 
     start_time: str | None = None
     conditions: list[Condition] | None = None
-    init_container_statuses: list[ContainerStatus] | None = None
-    container_statuses: list[ContainerStatus] | None = None
+    init_container_statuses: Sequence[ContainerStatus] | None = None
+    container_statuses: Sequence[ContainerStatus] | None = None
 
     @property
     def trouble(self) -> str:

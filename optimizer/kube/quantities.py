@@ -12,12 +12,15 @@ from fractions import Fraction
 from functools import lru_cache
 
 from ..model import Resources
+from .names import check_label_key
 
 QUANTITY = re.compile(r"([+-]?)(\d+(?:\.\d*)?|\.\d+)(?:([KMGTPE]i|[numkMGTPE])|[eE]([+-]?\d+))?", re.ASCII)
 BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
 DECIMAL = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 MAX_QUANTITY = 2**63 - 1
 """Kubernetes caps larger quantities to this value."""
+HUGE_PAGES = "hugepages-"
+NOTHING = Resources()
 
 
 @lru_cache(maxsize=65536, typed=True)
@@ -49,23 +52,49 @@ def parse_quantity(text: str | int | float, unit: int = 1) -> int:
 
 
 def parse_resources(requests: Mapping[str, str | int | float], pods: int = 0) -> Resources:
-    """CPU, memory and pods of a resource list; other resources do not matter to a speaker.
+    """A resource list; what there is none of is left out of `others`.
 
     Raises ValueError that names the resource.
     """
-    amounts = {}
-    for name, unit in (("cpu", 1000), ("memory", 1), ("pods", 1)):
-        if name in requests:
-            try:
-                amounts[name] = parse_quantity(requests[name], unit)
-            except ValueError as error:
-                raise ValueError(f"{name}: {error}") from None
-    return Resources(amounts.get("cpu", 0), amounts.get("memory", 0), amounts.get("pods", 0) + pods)
+    cpu = memory = 0
+    others: dict[str, int] = {}
+    for name, quantity in requests.items():
+        try:
+            amount = parse_quantity(quantity, 1000 if name == "cpu" else 1)
+            if name == "cpu":
+                cpu = amount
+            elif name == "memory":
+                memory = amount
+            elif name == "pods":
+                pods += amount
+            elif amount:
+                check_resource_name(name)
+                others[name] = amount
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}" if name.isprintable() else f"{name[:60]!r}: {error}") from None
+    return Resources(cpu, memory, pods, others)
+
+
+@lru_cache(maxsize=4096)
+def check_resource_name(name: str) -> None:
+    """Raise ValueError for what cannot be the name of a resource; it has the form of a label's key."""
+    try:
+        check_label_key(name)
+    except ValueError:
+        raise ValueError("not the name of a resource (such as ephemeral-storage, example.com/device)") from None
+
+
+def in_bytes(name: str) -> bool:
+    """Whether the resource is counted in bytes; the others, but for CPU, are counted in pieces."""
+    return name in ("memory", "ephemeral-storage") or name.startswith(HUGE_PAGES)
 
 
 def larger(a: Resources, b: Resources) -> Resources:
     """The larger of each resource."""
-    return Resources(max(a.cpu, b.cpu), max(a.memory, b.memory), max(a.pods, b.pods))
+    others = a.others
+    if b.others:
+        others = {name: max(others.get(name, 0), b.others.get(name, 0)) for name in sorted({*others, *b.others})}
+    return Resources(max(a.cpu, b.cpu), max(a.memory, b.memory), max(a.pods, b.pods), others)
 
 
 def pod_requests(
@@ -80,17 +109,25 @@ def pod_requests(
     each on top of the sidecars (init containers with `restartPolicy: Always`, flagged True) started before it.
     Requests at pod level replace these for the resources that they name; then the overhead is added.
     """
-    running = Resources()
+    need = NOTHING
     for container in containers:
-        running += container
-    sidecars = peak = Resources()
+        need += container
+    sidecars = peak = NOTHING
     for request, is_sidecar in init_containers:
         if is_sidecar:
-            running += request
+            need += request
             sidecars += request
             peak = larger(peak, sidecars)
         else:
             peak = larger(peak, sidecars + request)
-    need = larger(running, peak)
-    total = Resources(pod_level.get("cpu", need.cpu), pod_level.get("memory", need.memory)) + overhead
-    return Resources(total.cpu, total.memory, 1)
+    need = larger(need, peak)
+    cpu, memory, others = need.cpu, need.memory, need.others
+    if pod_level:
+        cpu, memory = pod_level.get("cpu", cpu), pod_level.get("memory", memory)
+        others = {**others, **{name: amount for name, amount in pod_level.items() if name.startswith(HUGE_PAGES)}}
+    return Resources(cpu, memory, 1, others) + overhead
+
+
+def at_pod_level(name: str) -> bool:
+    """Whether requests at pod level may name the resource."""
+    return name in ("cpu", "memory") or name.startswith(HUGE_PAGES)

@@ -11,12 +11,14 @@ from msgspec import structs
 from ..checks.placement import check_placement
 from ..errors import InputError, InternalError
 from ..findings import Finding
+from ..inputs.admission import may_evict
 from ..model import Cluster, Count, Node, Objective, Placement, Policy, Session, Shortfall, Today
 from ..plan.budget import required
 from ..plan.hazards import hazards
 from ..plan.order import check_label
 from ..progress import Tell, silent
 from ..search import graph
+from ..search.eligibility import short_nodes
 from ..search.goals import goal_names
 from ..search.problem import Answer, Component, Problem
 from ..search.reduce import expand, reduce
@@ -136,6 +138,7 @@ def build(
             *cluster.warnings,
             *hand_labels(cluster, problem),
             *short_today(cluster, problem.policy),
+            *priority_warnings(cluster, problem),
             *topology_warnings(cluster, problem),
             *domain_warnings(problem),
         ),
@@ -173,6 +176,22 @@ def short_today(cluster: Cluster, policy: Policy) -> list[Finding]:
     have = "has" if len(short) == 1 else "have"
     told = f"{plural(len(short), 'router')} {have} fewer sessions today than asked for: {listed(short, 3)}"
     return [Finding("router-short-today", told, f"router {short[0].partition(' (')[0]}" if len(short) == 1 else "")]
+
+
+def priority_warnings(cluster: Cluster, problem: Problem) -> list[Finding]:
+    """Full nodes, where a speaker has a priority: the scheduler could make room for it."""
+    speaker = cluster.speaker
+    if speaker is None or not may_evict(speaker):
+        return []
+    full = short_nodes(cluster, problem.policy, problem.causes)
+    if not full:
+        return []
+    place = f"DaemonSet {speaker.namespace}/{speaker.name}"
+    told = (
+        f"{place}: its pods have a priority, so the scheduler could evict others for a speaker on the "
+        f"{plural(len(full), 'node')} without room, such as {full[0]}; full nodes count as full all the same"
+    )
+    return [Finding("priority-not-modelled", told, place)]
 
 
 def domain_warnings(problem: Problem) -> list[Finding]:

@@ -9,6 +9,7 @@ from itertools import islice
 
 from msgspec import Struct, structs
 
+from ..kube.troubles import LASTING
 from ..model import Cluster, Conflict
 from ..words import plural
 from .clock import Clock
@@ -28,6 +29,9 @@ EASE = (
     "room",
     "short",
     "full",
+    "host port",
+    "under",
+    "network unavailable",
     "not Ready",
     "without a place",
     "being deleted",
@@ -236,6 +240,11 @@ def relaxed(rule: Rule, amount: int, alone: bool) -> str:
             return f"raise --max-moves from {rule.number} to {rule.number + amount}"
 
 
+def lasting(causes: Sequence[str]) -> bool:
+    """Whether there are no causes to lift, or one that nobody can: the node is about to go, or is none."""
+    return not causes or any(cause.startswith(LASTING) for cause in causes)
+
+
 def helpful(
     cluster: Cluster,
     problem: Problem,
@@ -257,7 +266,7 @@ def helpful(
         return any(label in node.labels for label in CONTROL_PLANE_LABELS), hardest, name
 
     attached = attached_nodes(cluster, problem, rule.router)
-    lost = sorted((name for name in attached if name in problem.causes), key=ease)
+    lost = sorted((name for name in attached if not lasting(problem.causes.get(name, ()))), key=ease)
     for start in islice(range(len(lost) - amount + 1), TRIES):
         if clock.over:
             break

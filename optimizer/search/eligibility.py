@@ -6,10 +6,11 @@ cluster these are few kinds of nodes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from msgspec import Struct
 
+from ..kube.quantities import in_bytes
 from ..kube.selectors import affinity_selects, selects
 from ..kube.taints import untolerated
 from ..model import Cluster, LabelSelector, Node, NodeSelectorTerm, Policy, Resources, Speaker, Taint
@@ -50,7 +51,7 @@ def judgement(cluster: Cluster, policy: Policy) -> Callable[[Node], Verdict]:
 
     def judge(node: Node) -> Verdict:
         name = node.name if node.name in names else None
-        state = node.taints, node.unschedulable, node.deleting, node.ready, node.name in banned
+        state = node.taints, node.unschedulable, node.deleting, node.ready, node.troubles, node.name in banned
         alike = (name, state, *map(node.labels.get, keys))
         if alike not in known:
             against = obstacles(node, policy, speaker, node_selector, affinity)
@@ -68,11 +69,12 @@ def obstacles(
     affinity: tuple[NodeSelectorTerm, ...] | None,
 ) -> tuple[str, ...]:
     """Why a node cannot run a speaker, its room left aside; selector and affinity are the DaemonSet's without ours."""
-    found = []
+    found: list[str] = []
     if node.deleting:
         found.append("being deleted")
     if node.ready is False:
         found.append("not Ready")
+    found += node.troubles
     if node.unschedulable:
         found.append("cordoned")
     if node.name in policy.nodes.ban:
@@ -115,18 +117,22 @@ def speaker_requests(cluster: Cluster, policy: Policy) -> Resources:
     """What one speaker requests before its first session, itself counted as one pod."""
     asked = policy.speaker.requests or (cluster.speaker.requests if cluster.speaker else None)
     requests = asked or product_named(cluster.product).requests
-    return Resources(requests.cpu, requests.memory, 1)
+    return Resources(requests.cpu, requests.memory, 1, requests.others)
 
 
 def session_capacity(cluster: Cluster, policy: Policy) -> Callable[[Node], int]:
     """A function that gives the most sessions that a speaker on a node can hold; -1 where not even an idle one fits.
 
-    Room is allocatable minus the requests of the pods there, the running speaker left out.
+    Room is allocatable minus the requests of the pods there, the running speaker left out; taken host ports leave none.
     """
     most = NO_LIMIT if policy.speaker.max_sessions is None else policy.speaker.max_sessions
     need, each = speaker_requests(cluster, policy), policy.speaker.per_session
 
+    others = sorted({*need.others, *each.others})
+
     def capacity(node: Node) -> int:
+        if node.taken:
+            return -1
         if node.allocatable is None:
             return most
         left = free(node.allocatable, node.requested)
@@ -137,34 +143,63 @@ def session_capacity(cluster: Cluster, policy: Policy) -> Callable[[Node], int]:
             found = min(found, (left.cpu - need.cpu) // each.cpu)
         if each.memory:
             found = min(found, (left.memory - need.memory) // each.memory)
+        for name in others:
+            over = spare(node.allocatable, node.requested, name) - need.others.get(name, 0)
+            if over < 0:
+                return -1
+            if step := each.others.get(name, 0):
+                found = min(found, over // step)
         return found
 
     return capacity
 
 
 def free(allocatable: Resources, requested: Resources) -> Resources:
-    """What is left of each resource; nothing, where more is requested than there is."""
-    left = allocatable - requested
-    if left.cpu >= 0 and left.memory >= 0 and left.pods >= 0:
-        return left
-    return Resources(max(0, left.cpu), max(0, left.memory), max(0, left.pods))
+    """What is left of CPU, memory and pods; nothing, where more is requested than there is."""
+    return Resources(
+        max(0, allocatable.cpu - requested.cpu),
+        max(0, allocatable.memory - requested.memory),
+        max(0, allocatable.pods - requested.pods),
+    )
+
+
+def spare(allocatable: Resources, requested: Resources, name: str) -> int:
+    """What is left of another resource; nothing, where more is requested than there is."""
+    return max(0, allocatable.others.get(name, 0) - requested.others.get(name, 0))
 
 
 def lack(node: Node, cluster: Cluster, policy: Policy, degree: int, room: int) -> tuple[str, ...]:
     """What a node with `degree` attachments and room for `room` sessions lacks; empty where it can hold a speaker."""
     if policy.mode == "bgp" and degree == 0:
         return ("attached to no router",)
-    if room < 0 and node.allocatable is not None:
-        need, left = speaker_requests(cluster, policy), free(node.allocatable, node.requested)
-        if left.cpu < need.cpu:
-            return (f"short of {need.cpu}m CPU",)
-        if left.memory < need.memory:
-            return (f"short of {-(-need.memory // 2**20)}Mi memory",)
-        return ("full of pods",)
+    if room < 0:
+        return (shortage(node, speaker_requests(cluster, policy)),)
     if policy.mode != "bgp":
         return ()
     least = degree if policy.peering == "all-attached" else 1
     return (f"room for {room} of {least} sessions",) if room < least else ()
+
+
+def shortage(node: Node, need: Resources) -> str:
+    """What keeps even an idle speaker off a node."""
+    if node.taken:
+        return f"host port {', '.join(node.taken)} taken"
+    allocatable = node.allocatable or Resources()
+    left = free(allocatable, node.requested)
+    if left.cpu < need.cpu:
+        return f"short of {need.cpu}m CPU"
+    if left.memory < need.memory:
+        return f"short of {-(-need.memory // 2**20)}Mi memory"
+    for name, amount in need.others.items():
+        if spare(allocatable, node.requested, name) < amount:
+            return f"short of {-(-amount // 2**20)}Mi {name}" if in_bytes(name) else f"short of {amount} {name}"
+    return "full of pods"
+
+
+def short_nodes(cluster: Cluster, policy: Policy, names: Collection[str]) -> list[str]:
+    """Those of the nodes that have no room for even an idle speaker, or whose host ports are taken."""
+    room_of = session_capacity(cluster, policy)
+    return [node.name for node in cluster.nodes if node.name in names and room_of(node) < 0]
 
 
 def label_cost(node: Node, policy: Policy) -> int:

@@ -74,6 +74,17 @@ def test_manifests_give_the_placement(case: str) -> None:
     assert [*in_layer2] == [sentence for sentence in found if "speaker on" in sentence]
 
 
+def test_a_toleration_that_compares_is_judged_as_kubernetes_does() -> None:
+    objects = copy.deepcopy(OBJECTS)
+    for name, value in (("n1", "950"), ("n2", "800")):
+        objects["nodes"][name]["spec"] = {"taints": [{"key": "sla", "effect": "NoSchedule", "value": value}]}
+    pod = objects["daemonset"]["spec"]["template"]["spec"]
+    for operator, value, missing in (("Gt", "900", "n2"), ("Lt", "900", "n1"), ("Gt", "799", "")):
+        pod["tolerations"] = [{"key": "sla", "operator": operator, "value": value}]
+        found = check_manifests(CLUSTER, L2, place(CLUSTER, L2, "n1 n2"), **objects)
+        assert found == ((f"the manifests give no speaker on node {missing}",) if missing else ())
+
+
 def test_a_router_is_found_by_its_address_however_written_or_by_its_peer() -> None:
     objects = copy.deepcopy(OBJECTS)
     objects["peers"][0]["spec"]["conf"]["neighborAddress"] = "FD00:0::1"

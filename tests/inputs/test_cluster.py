@@ -24,7 +24,7 @@ def needs(cpu: str | None = None, **resources: Any) -> Object:
 
 def test_a_node_is_read_with_all_that_matters(tmp_path: Path) -> None:
     taints = [{"key": "gpu", "value": "yes", "effect": "NoSchedule"}, {"key": "old", "effect": "NoExecute"}]
-    amounts = {"cpu": "3920m", "memory": "30Gi", "pods": 110, "ephemeral-storage": "strange"}
+    amounts = {"cpu": "3920m", "memory": "30Gi", "pods": 110, "ephemeral-storage": "1Gi", "example.com/nic": "0"}
     given = node("n1", {"rack": "r1"}, addresses=["10.0.0.1", "fd00::1"], allocatable=amounts, taints=taints)
     given["spec"]["unschedulable"] = True
     given["metadata"]["deletionTimestamp"] = "2024-05-01T10:00:00Z"
@@ -34,7 +34,7 @@ def test_a_node_is_read_with_all_that_matters(tmp_path: Path) -> None:
     assert read_back.taints == (Taint("gpu", "NoSchedule", "yes"), Taint("old", "NoExecute"))
     assert (read_back.unschedulable, read_back.deleting, read_back.ready) == (True, True, True)
     assert read_back.addresses == ("10.0.0.1", "fd00::1")
-    assert read_back.allocatable == Resources(3920, 30 * 2**30, 110)
+    assert read_back.allocatable == Resources(3920, 30 * 2**30, 110, {"ephemeral-storage": 2**30})
 
 
 def test_fields_that_are_absent_or_null_are_empty(tmp_path: Path) -> None:
@@ -48,7 +48,10 @@ def test_fields_that_are_absent_or_null_are_empty(tmp_path: Path) -> None:
 def test_allocatable_is_the_capacity_where_absent_and_without_bound_where_unnamed(tmp_path: Path) -> None:
     given = node("n1")
     given["status"]["capacity"] = {"cpu": "2"}
-    assert read(tmp_path, given).nodes[0].allocatable == Resources(2000, MAX_QUANTITY, MAX_QUANTITY)
+    others = {"ephemeral-storage": MAX_QUANTITY}
+    assert read(tmp_path, given).nodes[0].allocatable == Resources(2000, MAX_QUANTITY, MAX_QUANTITY, others)
+    given["status"]["capacity"] |= {"memory": "1Gi", "pods": "9"}
+    assert read(tmp_path, given).nodes[0].allocatable == Resources(2000, 2**30, 9)
 
 
 @pytest.mark.parametrize(("status", "ready"), [("True", True), ("False", False), ("Unknown", False), (None, None)])
@@ -63,6 +66,8 @@ def test_a_node_is_ready_by_its_condition(tmp_path: Path, status: str | None, re
     ("change", "sentence"),
     [
         ({"allocatable": {"cpu": "abc"}}, "Node n1: status.allocatable: cpu: 'abc' is not a Kubernetes quantity"),
+        ({"allocatable": {"a/nic": "x"}}, "Node n1: status.allocatable: a/nic: 'x' is not a Kubernetes quantity"),
+        ({"allocatable": {"a b": "1"}}, "Node n1: status.allocatable: a b: not the name of a resource"),
         ({"allocatable": {"memory": "-1"}}, "Node n1: status.allocatable: memory: '-1' is negative"),
         ({"allocatable": {"pods": True}}, "Node n1: status.allocatable[...]: expected int | float | str, got bool"),
         ({"taints": [{"key": "a"}]}, "Node n1: spec.taints[0]: object missing required field effect"),
@@ -83,7 +88,7 @@ def test_pods_on_one_node_add_up_and_those_of_other_nodes_do_not(tmp_path: Path)
         pod("c", "n2", requests={"cpu": 5}),
         pod("d", None, requests={"cpu": 5}),
     ]
-    assert requested(tmp_path, *pods) == Resources(300, 2**20, 2)
+    assert requested(tmp_path, *pods) == Resources(300, 2**20, 2, {"nvidia.com/gpu": 1})
 
 
 def test_pods_that_ended_count_nothing_and_those_being_deleted_still_do(tmp_path: Path) -> None:
@@ -308,12 +313,19 @@ EXPRESSION = {"key": "rack", "operator": "Near", "values": ["r1"]}
     [
         (
             {"tolerations": [{"key": "a", "operator": "Near"}]},
-            "tolerations: operator 'Near' is not one of Equal, Exists",
+            "tolerations: operator 'Near' is not one of Equal, Exists, Gt, Lt",
         ),
+        ({"tolerations": [{"operator": "Gt", "value": "1"}]}, "tolerations: operator Gt needs a key"),
+        (
+            {"tolerations": [{"key": "a", "operator": "Lt", "value": "x"}]},
+            "tolerations: operator Lt compares integers",
+        ),
+        ({"tolerations": [{"key": "a", "effect": "Never"}]}, "tolerations: effect 'Never' is not one of NoSchedule, "),
         ({"affinity": affinity({"matchExpressions": [EXPRESSION]})}, "affinity: operator 'Near' is not one of"),
         ({"affinity": affinity({"matchFields": [EXPRESSION]})}, "affinity: field 'rack' is not metadata.name"),
         ({"nodeSelector": {"rack": "r\n1"}}, "nodeSelector: 'r\\n1' is not a label value"),
         ({"nodeSelector": ["rack"]}, "nodeSelector: expected object | null, got array"),
+        ({"containers": [{"ports": [{"hostPort": 70000}]}]}, "containers[0].ports: port 70000 is not from 1 to 65535"),
         ({"containers": [needs("much")]}, "containers[0].resources: cpu: 'much' is not a Kubernetes quantity"),
     ],
 )

@@ -11,7 +11,8 @@ import yaml
 from msgspec.structs import replace
 
 from optimizer.errors import InputError, MissingError, RefusedError
-from optimizer.inputs.live import Live, read_live, requested_on
+from optimizer.inputs.live import Live, loads_of, read_live, with_room
+from optimizer.inputs.pods import Load
 from optimizer.kube.client import Api
 from optimizer.model import Cluster, Resources
 from tests.live_server import Answer, Server, failure, serving
@@ -60,7 +61,7 @@ def test_a_live_cluster_is_what_a_dump_gives_without_the_room(api: Api, tmp_path
 
 def test_no_list_of_all_pods_is_asked_for(server: Server, api: Api) -> None:
     read_live(api)
-    requested_on(api, ["n1", "n3"], NOTHING)
+    loads_of(api, ["n1", "n3"], NOTHING)
     for request in server.asked("pods"):
         spaced = f"/namespaces/{SYSTEM}/" in request.path and request.query["labelSelector"]
         assert spaced or "spec.nodeName=" in request.query["fieldSelector"]
@@ -86,13 +87,38 @@ def test_the_daemonset_is_whole(server: Server, api: Api) -> None:
 
 def test_room_is_looked_up_for_single_nodes(api: Api) -> None:
     live = read_live(api)
-    found = requested_on(api, ["n3", "n1", "n2"], live)
-    assert found == {"n1": Resources(1000, 0, 1), "n2": Resources(), "n3": Resources(2000, 0, 1)}
+    found = loads_of(api, ["n3", "n1", "n2"], live)
+    assert found == {"n1": Load(Resources(1000, 0, 1)), "n2": Load(), "n3": Load(Resources(2000, 0, 1))}
+
+
+def test_host_ports_are_looked_up_with_the_room(server: Server, api: Api) -> None:
+    port = [{"containerPort": 50051}]
+    for each in server.objects:
+        if each["kind"] == "DaemonSet" and each["metadata"]["name"] == SPEAKER:
+            each["spec"]["template"]["spec"]["containers"][0]["ports"] = port
+    server.objects.append(pod("proxy", "n3", containers=[{"name": "c", "ports": port}], hostNetwork=True))
+    live = read_live(api)
+    assert loads_of(api, ["n1", "n3"], live)["n3"] == Load(Resources(2000, 0, 2), ("TCP 50051",))
+    assert [each.taken for each in with_room(api, live.cluster, ["n1", "n3"], live).nodes] == [(), (), ("TCP 50051",)]
+
+
+def test_resizes_and_troubles_are_read_live_as_from_a_dump(server: Server, api: Api, tmp_path: Path) -> None:
+    resized = pod("resized", "n3", requests={"cpu": "3"})
+    resized["status"] |= {
+        "conditions": [{"type": "PodResizePending", "status": "True", "reason": "Infeasible"}],
+        "containerStatuses": [{"name": "main", "allocatedResources": {"cpu": "1"}}],
+    }
+    pressed = node("n4", {"type": "virtual-kubelet"})
+    pressed["status"]["conditions"].append({"type": "PIDPressure", "status": "True"})
+    server.objects += [resized, pressed]
+    live, dump = read_live(api), read(tmp_path, *server.objects)
+    assert with_room(api, live.cluster, ["n1", "n2", "n3", "n4"], live).nodes == dump.nodes
+    assert (dump.nodes[2].requested.cpu, dump.nodes[3].troubles) == (3000, ("under PIDPressure", "virtual node"))
 
 
 def test_pods_that_ended_request_nothing(server: Server, api: Api) -> None:
     server.objects += [pod(phase, "n2", phase=phase, requests={"cpu": "1"}) for phase in ("Succeeded", "Failed")]
-    assert requested_on(api, ["n2"], NOTHING) == {"n2": Resources()}
+    assert loads_of(api, ["n2"], NOTHING) == {"n2": Load()}
 
 
 def live_of(server: Server, api: Api, *changed: Object, without: str = "") -> Live:
@@ -162,7 +188,7 @@ def test_a_cluster_without_nodes_and_one_that_allows_nothing(server: Server, api
 
 def test_the_reader_s_role_allows_what_is_asked_for_and_no_more(server: Server, api: Api) -> None:
     read_live(api)
-    requested_on(api, ["n1"], NOTHING)
+    loads_of(api, ["n1"], NOTHING)
     documents: list[Any] = list(yaml.safe_load_all(RBAC.read_text()))
     roles = {each["metadata"]["name"]: each for each in documents if each["kind"] == "ClusterRole"}
     allowed = {

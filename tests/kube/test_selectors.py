@@ -168,6 +168,32 @@ def test_a_toleration_covers_a_taint_by_key_value_and_effect(toleration: Tolerat
     assert (untolerated([DEDICATED], [toleration], False) is None) is covers
 
 
+@pytest.mark.parametrize(
+    ("operator", "bound", "value", "covers"),
+    [
+        ("Gt", "900", "950", True),
+        ("Gt", "900", "900", False),
+        ("Gt", "900", "1000", True),
+        ("Lt", "900", "899", True),
+        ("Lt", "900", "900", False),
+        ("Lt", "0", "-1", True),
+        ("Gt", "900", "0950", False),
+        ("Gt", "900", "+950", False),
+        ("Gt", "900", "high", False),
+        ("Gt", "900", "", False),
+        ("Gt", "09", "950", False),
+        ("Gt", "1", str(2**63 - 1), True),
+        ("Gt", "1", str(2**63), False),
+        ("Gt", str(-(2**63)), "0", True),
+        ("Near", "950", "950", False),
+    ],
+)
+def test_gt_and_lt_compare_the_taint_s_integer(operator: str, bound: str, value: str, covers: bool) -> None:
+    assert tolerates(Toleration("level", operator, bound), Taint("level", "NoSchedule", value)) is covers
+    assert not tolerates(Toleration("level", operator, bound), Taint("other", "NoSchedule", value))
+    assert not tolerates(Toleration("level", operator, bound, "NoExecute"), Taint("level", "NoSchedule", value))
+
+
 def test_a_taint_without_value_is_tolerated_by_an_equal_without_value() -> None:
     assert tolerates(Toleration("gpu"), Taint("gpu", "NoSchedule"))
 

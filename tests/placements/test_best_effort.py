@@ -55,9 +55,11 @@ def test_a_full_node_keeps_the_speaker_that_runs_there() -> None:
     assert optimize(cluster, Policy(best_effort=True)).speakers == ("a1", "a2")
 
 
-@pytest.mark.parametrize("against", ["banned", "excluded", "not Ready", "deleting"])
+@pytest.mark.parametrize("against", ["banned", "excluded", "not Ready", "deleting", "in trouble"])
 def test_a_speaker_that_nobody_can_count_on_does_not_stay(against: str) -> None:
     node = Node("a1", labels={"pool": "spot"}, ready=against != "not Ready", deleting=against == "deleting")
+    if against == "in trouble":
+        node = replace(node, troubles=("about to be removed (karpenter.sh/disrupted)",), unschedulable=True)
     rules = NodeRules(ban=("a1",) if against == "banned" else ())
     if against == "excluded":
         rules = replace(rules, exclude=(SPOT,))
@@ -65,6 +67,12 @@ def test_a_speaker_that_nobody_can_count_on_does_not_stay(against: str) -> None:
     placement = optimize(cluster, Policy(best_effort=True, nodes=rules))
     assert placement.speakers == ("a2",)
     assert placement.shortfalls == (Shortfall("a", "redundancy", 1),)
+
+
+def test_a_speaker_stays_where_another_pod_has_come_to_hold_its_port() -> None:
+    cluster = running(cluster_of({"a": ["a1", "a2"]}, [Node("a1", taken=("TCP 50051",))]), "a1", "a2")
+    assert optimize(cluster, Policy()).status == "infeasible"
+    assert optimize(cluster, Policy(best_effort=True)).speakers == ("a1", "a2")
 
 
 def test_no_router_loses_a_session_so_that_another_gains_one() -> None:

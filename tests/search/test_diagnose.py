@@ -41,6 +41,19 @@ def test_the_control_plane_is_the_cure_only_where_no_worker_is() -> None:
     assert only_conflict(alone, Policy()).change == "make eligible: a1 (cordoned)"
 
 
+def test_nodes_that_go_are_not_what_is_to_be_made_eligible() -> None:
+    nodes = [
+        Node("n1", troubles=("about to be removed (karpenter.sh/disrupted)",)),
+        Node("n2", troubles=("virtual node",)),
+        Node("n3", troubles=("under DiskPressure",)),
+    ]
+    cluster = cluster_of({"leaf": ["n1", "n2", "n3"]}, nodes)
+    one = only_conflict(cluster, Policy(speakers_per_router=1))
+    assert one.change == "make eligible: n3 (under DiskPressure)"
+    two = only_conflict(cluster, Policy())
+    assert two.change.startswith("attach nodes to leaf for 2 more sessions")
+
+
 def test_a_router_with_too_few_nodes_needs_more_of_them() -> None:
     found = only_conflict(cluster_of({"leaf": ["n1"]}), Policy())
     assert found.change == "attach nodes to leaf for 1 more session, or accept 1 session at leaf with --best-effort"

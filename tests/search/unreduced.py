@@ -15,7 +15,6 @@ from tests.search.brute_force import (
     Problem,
     attached,
     domains,
-    fits,
     goal_names,
     missing_today,
     node_cost,
@@ -23,6 +22,7 @@ from tests.search.brute_force import (
     sessions_today,
     working,
 )
+from tests.search.brute_nodes import fits
 
 Expression = cp_model.LinearExpr
 MOST = 1000

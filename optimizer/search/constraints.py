@@ -13,7 +13,7 @@ from ..model import Policy, Survive
 from .columns import Columns, columns_of, sessions_are_chosen
 from .goals import linear_goal
 from .problem import Component, NodeClass, RouterNeed
-from .rules import Rule, redundancy_rule, survival_rules
+from .rules import Rule, coverage_rules, redundancy_rule, survival_rules
 
 Held = Sequence[tuple[NodeClass, int]]
 """The classes attached to a router, each with the column of its sessions with it."""
@@ -56,8 +56,10 @@ def constraints(
         yield from capacity(component, columns)
     for router in component.routers:
         held = columns.held[router.name]
-        yield redundancy(router, held)
-        yield from survival(router, held, survive)
+        if router.needed:
+            yield redundancy(router, held)
+            yield from survival(router, held, survive)
+            yield from coverage(router, held)
         yield from limit(router, held)
     if policy.max_moves is not None:
         yield budget_of_moves(component, columns, policy.max_moves)
@@ -101,6 +103,16 @@ def survival(router: RouterNeed, held: Held, survive: Sequence[Survive]) -> Iter
         for value in values:
             outside = (column for each, column in held if (rule.domain, value) not in each.traits.domains)
             yield at_least(rule, outside, rule.number)
+
+
+def coverage(router: RouterNeed, held: Held) -> Iterator[Constraint]:
+    """Where a speaker announces only its own rack, every rack keeps as many sessions with each of its routers as every
+    router does, or as it has eligible nodes attached to it."""
+    inside: dict[str, list[int]] = {rack: [] for rack, _ in router.racks}
+    for each, column in held if inside else ():
+        inside[each.traits.rack].append(column)
+    for rule in coverage_rules(router):
+        yield at_least(rule, inside[rule.domain], rule.number)
 
 
 def limit(router: RouterNeed, held: Held) -> Iterator[Constraint]:

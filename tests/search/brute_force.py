@@ -45,11 +45,10 @@ class Problem(Struct, frozen=True):
 
 
 class Missing(Struct, frozen=True):
-    """One thing a router lacks: sessions (`kind` empty), or survivors when `value` of `kind` fails."""
+    """So many sessions that a router lacks under a rule, such as survival when one of the domains of a kind fails."""
 
     router: str
-    kind: str
-    value: str
+    rule: str
     number: int
 
 
@@ -87,10 +86,7 @@ def as_placement(problem: Problem, found: Found) -> Placement:
         today=Count(len(cluster.today.speakers), len(sessions_today(cluster))),
         eligible=len(problem.eligible),
         ineligible={"not eligible": len(cluster.nodes) - len(problem.eligible)},
-        shortfalls=tuple(
-            Shortfall(router, f"survival of {kind}" if kind else "redundancy", number)
-            for (router, kind), number in sorted(lacking.items())
-        ),
+        shortfalls=tuple(Shortfall(router, rule, number) for (router, rule), number in sorted(lacking.items())),
     )
 
 
@@ -293,21 +289,27 @@ def count_moves(problem: Problem, speakers: list[str]) -> int:
 
 
 def all_missing(problem: Problem, speakers: list[str], sessions: list[tuple[str, str]]) -> list[Missing]:
-    """Everything that redundancy and survival lack."""
+    """Everything that redundancy, survival and coverage lack."""
     cluster, policy, missing = problem.cluster, problem.policy, []
     if policy.mode == "bgp":
         for router in cluster.routers:
+            if router.min_speakers == 0:
+                continue
             nodes = [node for node, name in sessions if name == router.name]
             needed = max(policy.speakers_per_router, router.min_speakers or 0)
-            missing.append(Missing(router.name, "", "", needed - len(nodes)))
+            missing.append(Missing(router.name, "redundancy", needed - len(nodes)))
+            for rack, could in racks_at(problem, router.name).items():
+                have = [name for name in nodes if rack_of(cluster, name) == rack]
+                lack = min(policy.speakers_per_router, len(could)) - len(have)
+                missing.append(Missing(router.name, f"coverage of {rack}", lack))
             for rule in policy.survive:
                 for value in domains(cluster, rule.kind):
                     if router.domains.get(rule.kind) != value:
                         left = len(outside(cluster, nodes, rule.kind, value))
-                        missing.append(Missing(router.name, rule.kind, value, rule.survivors - left))
+                        missing.append(Missing(router.name, f"survival of {rule.kind}", rule.survivors - left))
     else:
         least = policy.speakers_per_router
-        missing.append(Missing(policy.mode, "", "", least - len(speakers)))
+        missing.append(Missing(policy.mode, "redundancy", least - len(speakers)))
         rules = [(rule.kind, max(rule.survivors, least - 1)) for rule in policy.survive]
         if not rules:
             domains_of = {(kind, value) for node in problem.eligible for kind, value in node.domains.items()}
@@ -317,12 +319,32 @@ def all_missing(problem: Problem, speakers: list[str], sessions: list[tuple[str,
         for kind, survivors in rules:
             for value in domains(cluster, kind):
                 left = len(outside(cluster, speakers, kind, value))
-                missing.append(Missing(policy.mode, kind, value, survivors - left))
+                missing.append(Missing(policy.mode, f"survival of {kind}", survivors - left))
     return [lack for lack in missing if lack.number > 0]
 
 
+def rack_of(cluster: Cluster, name: str) -> str:
+    """The rack of a node in words, with which alone it is announced."""
+    (label,) = [node.labels.get("openelb.kubesphere.io/rack") for node in cluster.nodes if node.name == name]
+    return f"rack {label}" if label else "nodes in no rack"
+
+
+def racks_at(problem: Problem, router: str) -> dict[str, list[str]]:
+    """For each rack that is to be covered the nodes that could hold a session with the router."""
+    cluster, policy = problem.cluster, problem.policy
+    labelled = any(node.labels.get("openelb.kubesphere.io/rack") for node in cluster.nodes)
+    if policy.coverage is False or not cluster.settings.get("asPerRack") or not labelled:
+        return {}
+    could = [node.name for node in problem.eligible if router in attached(cluster, node.name)]
+    could += [node.name for node in problem.kept if any(router in choice for choice in stay_options(problem, node))]
+    racks: dict[str, list[str]] = {}
+    for name in could:
+        racks.setdefault(rack_of(cluster, name), []).append(name)
+    return racks
+
+
 def missing_today(problem: Problem) -> dict[tuple[str, str], int]:
-    """What redundancy and survival lack today, counting nodes that are eligible or may keep their speaker."""
+    """What the rules lack today, counting nodes that are eligible or may keep their speaker."""
     eligible = [node.name for node in problem.eligible + problem.kept]
     speakers = [name for name in problem.cluster.today.speakers if name in eligible]
     sessions = [pair for pair in problem.today if pair[0] in eligible]
@@ -330,10 +352,10 @@ def missing_today(problem: Problem) -> dict[tuple[str, str], int]:
 
 
 def worst(missing: Iterable[Missing]) -> dict[tuple[str, str], int]:
-    """By router and kind the most that is missing, whichever domain fails."""
+    """By router and rule the most that is missing, whichever domain fails."""
     found: dict[tuple[str, str], int] = {}
     for lack in missing:
-        found[lack.router, lack.kind] = max(lack.number, found.get((lack.router, lack.kind), 0))
+        found[lack.router, lack.rule] = max(lack.number, found.get((lack.router, lack.rule), 0))
     return found
 
 
@@ -363,8 +385,8 @@ def goal_values(
         "cost": sum(node_cost(node, problem.policy) for node in problem.cluster.nodes if node.name in speakers),
         "retained": len([node for node in problem.kept if node.name in speakers]),
         "worsened": sum(max(0, number - had.get(rule, 0)) for rule, number in worst(missing).items()),
-        "shortfall": sum(number for (_, kind), number in worst(missing).items() if not kind),
-        "exposure": sum(number for (_, kind), number in worst(missing).items() if kind),
+        "shortfall": sum(number for (_, rule), number in worst(missing).items() if rule == "redundancy"),
+        "exposure": sum(number for (_, rule), number in worst(missing).items() if rule != "redundancy"),
     }
     return tuple(values[name] for name in goal_names(problem.policy))
 

@@ -41,7 +41,8 @@ class ComponentModel:
         self.literals: dict[Rule, cp_model.IntVar] = {}
         self.columns = columns_of(component, policy)
         self.variables = [self.cp.new_int_var(0, most, "") for most in self.columns.upper]
-        for constraint in constraints(component, policy, survive, self.columns):
+        terse = not (self.relaxed or self.dropped or explain)
+        for constraint in constraints(component, policy, survive, self.columns, terse):
             self.add(constraint)
 
     def add(self, constraint: Constraint) -> None:

@@ -299,9 +299,8 @@ def all_missing(problem: Problem, speakers: list[str], sessions: list[tuple[str,
             needed = max(policy.speakers_per_router, router.min_speakers or 0)
             missing.append(Missing(router.name, "redundancy", needed - len(nodes)))
             for rack, could in racks_at(problem, router.name).items():
-                have = [name for name in nodes if rack_of(cluster, name) == rack]
-                lack = min(policy.speakers_per_router, len(could)) - len(have)
-                missing.append(Missing(router.name, f"coverage of {rack}", lack))
+                wanted = min(policy.speakers_per_router, len(could))
+                missing.append(Missing(router.name, f"coverage of {rack}", wanted - len(set(nodes) & set(could))))
             for rule in policy.survive:
                 for value in domains(cluster, rule.kind):
                     if router.domains.get(rule.kind) != value:
@@ -324,23 +323,20 @@ def all_missing(problem: Problem, speakers: list[str], sessions: list[tuple[str,
 
 
 def rack_of(cluster: Cluster, name: str) -> str:
-    """The rack of a node in words, with which alone it is announced."""
-    (label,) = [node.labels.get("openelb.kubesphere.io/rack") for node in cluster.nodes if node.name == name]
+    """The rack of a node, with which alone it is announced, in words."""
+    label = next(node for node in cluster.nodes if node.name == name).labels.get("openelb.kubesphere.io/rack")
     return f"rack {label}" if label else "nodes in no rack"
 
 
 def racks_at(problem: Problem, router: str) -> dict[str, list[str]]:
     """For each rack that is to be covered the nodes that could hold a session with the router."""
     cluster, policy = problem.cluster, problem.policy
-    labelled = any(node.labels.get("openelb.kubesphere.io/rack") for node in cluster.nodes)
-    if policy.coverage is False or not cluster.settings.get("asPerRack") or not labelled:
+    if policy.coverage is False or not cluster.settings.get("asPerRack"):
         return {}
     could = [node.name for node in problem.eligible if router in attached(cluster, node.name)]
     could += [node.name for node in problem.kept if any(router in choice for choice in stay_options(problem, node))]
-    racks: dict[str, list[str]] = {}
-    for name in could:
-        racks.setdefault(rack_of(cluster, name), []).append(name)
-    return racks
+    racks = sorted({rack_of(cluster, name) for name in could})
+    return {rack: [name for name in could if rack_of(cluster, name) == rack] for rack in racks}
 
 
 def missing_today(problem: Problem) -> dict[tuple[str, str], int]:

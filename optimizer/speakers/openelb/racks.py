@@ -24,7 +24,7 @@ SHOWN = 5
 
 
 def announced_with(cluster: Cluster) -> dict[str, str]:
-    """For every node its rack, "" where it has none; empty without `asPerRack`, and where no node is in a rack.
+    """For every node its rack, "" where it has none; empty without `asPerRack`.
 
     The nodes of a rack count as announced by the speakers of that rack, as those of nodes in no rack, which announce
     them too, are there by mistake. Those themselves are announced by nobody else. Raises InputError.
@@ -35,7 +35,7 @@ def announced_with(cluster: Cluster) -> dict[str, str]:
     first = {rack: name for name, rack in found.items()}
     for rack, name in sorted(first.items()):
         checked(f"node {name}: label {RACK_LABEL}", partial(check_label_value, rack))
-    return found if any(first) else {}
+    return found
 
 
 def findings(cluster: Cluster) -> Iterator[Finding]:

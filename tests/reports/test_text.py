@@ -24,7 +24,10 @@ def lines(cluster: Cluster, policy: Policy) -> dict[str, str]:
 def test_routers_that_ask_for_no_more_than_they_get() -> None:
     found = lines(cluster_of({"a": ["n1", "n2", "n3"]}), Policy())
     assert found["asked"] == "2 sessions for 1 router, peering all-attached"
-    assert found["sessions"] == "0 today -> 2, proved least; the routers ask for 2 in all, so there can be no fewer"
+    assert (
+        found["sessions"]
+        == "0 configured today -> 2, proved least; the routers ask for 2 in all, so there can be no fewer"
+    )
 
 
 def test_routers_that_ask_for_more_or_for_none_are_counted_apart() -> None:
@@ -44,7 +47,7 @@ def test_what_is_missing_is_counted_and_what_is_forced() -> None:
     attachments = {"a": ["n1", "n2", "n3"], "b": ["n1", "n4"], "c": ["n2", "n4"], "d": ["n3", "n4"], "e": []}
     found = lines(cluster_of(attachments), Policy(best_effort=True))
     told = "the routers ask for 10 in all, 2 of which are missing; the other rules force 1 more"
-    assert found["sessions"] == f"0 today -> 9, proved least; {told}"
+    assert found["sessions"] == f"0 configured today -> 9, proved least; {told}"
 
 
 def test_racks_ask_for_more_than_their_routers() -> None:
@@ -53,7 +56,7 @@ def test_racks_ask_for_more_than_their_routers() -> None:
     found = lines(cluster, Policy())
     assert found["asked"].endswith("every rack keeping 2 of its own, where it has the nodes")
     asked = "the routers and their racks ask for 5 in all"
-    assert found["sessions"] == f"0 today -> 5, proved least; {asked}, so there can be no fewer"
+    assert found["sessions"] == f"0 configured today -> 5, proved least; {asked}, so there can be no fewer"
     short = replace(cluster, routers=(Router("a", max_sessions=3),))
     found = lines(short, Policy(best_effort=True))
-    assert found["sessions"] == f"0 today -> 3, proved least; {asked}, 2 of which are missing"
+    assert found["sessions"] == f"0 configured today -> 3, proved least; {asked}, 2 of which are missing"

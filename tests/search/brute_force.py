@@ -5,7 +5,7 @@ It follows the rules in words, shares no code with solver or check, and is of us
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import combinations, product
 
 from msgspec import Struct
@@ -26,6 +26,7 @@ from optimizer.model import (
     Shortfall,
     Taint,
 )
+from tests.search.lacking import Could, Missing, all_missing, worst
 
 Choice = tuple[str, ...] | None
 """The routers of a speaker's sessions, or None for no speaker on the node."""
@@ -34,7 +35,8 @@ Choice = tuple[str, ...] | None
 class Problem(Struct, frozen=True):
     """The input with what does not depend on the placement; `today` are the sessions along attachments.
 
-    `kept` are the nodes that are not eligible but whose running speaker may stay under best effort.
+    `kept` are the nodes that are not eligible but whose running speaker may stay under best effort, `could` those that
+    could hold a session with each router.
     """
 
     cluster: Cluster
@@ -42,14 +44,11 @@ class Problem(Struct, frozen=True):
     eligible: list[Node]
     kept: list[Node]
     today: list[tuple[str, str]]
+    could: Could = {}
 
-
-class Missing(Struct, frozen=True):
-    """So many sessions that a router lacks under a rule, such as survival when one of the domains of a kind fails."""
-
-    router: str
-    rule: str
-    number: int
+    def missing(self, speakers: list[str], sessions: list[tuple[str, str]]) -> list[Missing]:
+        """Everything that the rules lack."""
+        return all_missing(self.cluster, self.policy, self.eligible, self.could, speakers, sessions)
 
 
 class Found(Struct, frozen=True):
@@ -83,7 +82,13 @@ def as_placement(problem: Problem, found: Found) -> Placement:
         objectives=tuple(Objective(name, value, value) for name, value in goals),
         speakers=found.speakers,
         sessions=tuple(Session(node, router) for node, router in found.sessions),
-        today=Count(len(cluster.today.speakers), len(sessions_today(cluster))),
+        today=Count(
+            len(cluster.today.speakers),
+            sum(len(nodes) for nodes in cluster.today.sessions.values()),
+            len(working(cluster)),
+            sum(len(nodes) for nodes in cluster.today.up.values()),
+            sum(len(nodes) for nodes in cluster.today.down.values()),
+        ),
         eligible=len(problem.eligible),
         ineligible={"not eligible": len(cluster.nodes) - len(problem.eligible)},
         shortfalls=tuple(Shortfall(router, rule, number) for (router, rule), number in sorted(lacking.items())),
@@ -100,7 +105,11 @@ def problem_of(cluster: Cluster, policy: Policy) -> Problem:
     """The input with what does not depend on the placement."""
     today = [pair for pair in sessions_today(cluster) if pair[1] in attached(cluster, pair[0])]
     eligible = eligible_nodes(cluster, policy)
-    return Problem(cluster, policy, eligible, kept_nodes(cluster, policy, eligible, today), today)
+    problem = Problem(cluster, policy, eligible, kept_nodes(cluster, policy, eligible, today), today)
+    ways = [(node.name, attached(cluster, node.name)) for node in problem.eligible]
+    ways += [(node.name, [router for way in stay_options(problem, node) for router in way]) for node in problem.kept]
+    could = {router.name: [name for name, routers in ways if router.name in routers] for router in cluster.routers}
+    return replace(problem, could=could)
 
 
 def kept_nodes(cluster: Cluster, policy: Policy, eligible: list[Node], today: list[tuple[str, str]]) -> list[Node]:
@@ -111,7 +120,7 @@ def kept_nodes(cluster: Cluster, policy: Policy, eligible: list[Node], today: li
         node
         for node in cluster.nodes
         if node not in eligible
-        and node.name in cluster.today.speakers
+        and node.name in working(cluster)
         and nothing_forbids(cluster, policy, replace(node, unschedulable=False))
         and (policy.mode != "bgp" or node.name in [name for name, _ in today])
     ]
@@ -140,7 +149,7 @@ def every(problem: Problem) -> Iterator[Found]:
 
 def judge(problem: Problem, speakers: list[str], sessions: list[tuple[str, str]]) -> Found:
     """What a placement lacks and the values it reaches."""
-    missing = all_missing(problem, speakers, sessions)
+    missing = problem.missing(speakers, sessions)
     values = goal_values(problem, speakers, sessions, missing)
     return Found(values, tuple(sorted(speakers)), tuple(sorted(sessions)), tuple(missing))
 
@@ -220,6 +229,7 @@ def nothing_forbids(cluster: Cluster, policy: Policy, node: Node) -> bool:
         node.ready is not False
         and not node.unschedulable
         and not node.deleting
+        and node.name not in cluster.today.refused
         and node.name not in policy.nodes.ban
         and not any(selects(selector, node.labels) for selector in policy.nodes.exclude)
         and daemonset_allows(cluster, policy, node)
@@ -252,8 +262,19 @@ def term_allows(term: NodeSelectorTerm, node: Node, ours: str) -> bool:
 
 
 def sessions_today(cluster: Cluster) -> list[tuple[str, str]]:
-    """Today's sessions as (node, router)."""
-    return [(node, router) for router, nodes in cluster.today.sessions.items() for node in nodes]
+    """Today's sessions that are not down, as (node, router)."""
+    down = cluster.today.down
+    return [
+        (node, router)
+        for router, nodes in cluster.today.sessions.items()
+        for node in nodes
+        if node not in down.get(router, ())
+    ]
+
+
+def working(cluster: Cluster) -> list[str]:
+    """The nodes with a speaker that works."""
+    return [name for name in cluster.today.speakers if name not in cluster.today.broken]
 
 
 def limits_hold(cluster: Cluster, policy: Policy, sessions: list[tuple[str, str]]) -> bool:
@@ -283,86 +304,17 @@ def count_moves(problem: Problem, speakers: list[str]) -> int:
     """Speakers that start or stop; one that must stop because its node is not eligible does not count."""
     moves = 0
     for node in problem.eligible:
-        if (node.name in speakers) != (node.name in problem.cluster.today.speakers):
+        if (node.name in speakers) != (node.name in working(problem.cluster)):
             moves += 1
     return moves
-
-
-def all_missing(problem: Problem, speakers: list[str], sessions: list[tuple[str, str]]) -> list[Missing]:
-    """Everything that redundancy, survival and coverage lack."""
-    cluster, policy, missing = problem.cluster, problem.policy, []
-    if policy.mode == "bgp":
-        for router in cluster.routers:
-            if router.min_speakers == 0:
-                continue
-            nodes = [node for node, name in sessions if name == router.name]
-            needed = max(policy.speakers_per_router, router.min_speakers or 0)
-            missing.append(Missing(router.name, "redundancy", needed - len(nodes)))
-            for rack, could in racks_at(problem, router.name).items():
-                wanted = min(policy.speakers_per_router, len(could))
-                missing.append(Missing(router.name, f"coverage of {rack}", wanted - len(set(nodes) & set(could))))
-            for rule in policy.survive:
-                for value in domains(cluster, rule.kind):
-                    if router.domains.get(rule.kind) != value:
-                        left = len(outside(cluster, nodes, rule.kind, value))
-                        missing.append(Missing(router.name, f"survival of {rule.kind}", rule.survivors - left))
-    else:
-        least = policy.speakers_per_router
-        missing.append(Missing(policy.mode, "redundancy", least - len(speakers)))
-        rules = [(rule.kind, max(rule.survivors, least - 1)) for rule in policy.survive]
-        if not rules:
-            domains_of = {(kind, value) for node in problem.eligible for kind, value in node.domains.items()}
-            kinds = {kind for kind, _ in domains_of}
-            enough = [kind for kind in sorted(kinds) if len([pair for pair in domains_of if pair[0] == kind]) >= least]
-            rules = [(kind, least - 1) for kind in enough]
-        for kind, survivors in rules:
-            for value in domains(cluster, kind):
-                left = len(outside(cluster, speakers, kind, value))
-                missing.append(Missing(policy.mode, f"survival of {kind}", survivors - left))
-    return [lack for lack in missing if lack.number > 0]
-
-
-def rack_of(cluster: Cluster, name: str) -> str:
-    """The rack of a node, with which alone it is announced, in words."""
-    label = next(node for node in cluster.nodes if node.name == name).labels.get("openelb.kubesphere.io/rack")
-    return f"rack {label}" if label else "nodes in no rack"
-
-
-def racks_at(problem: Problem, router: str) -> dict[str, list[str]]:
-    """For each rack that is to be covered the nodes that could hold a session with the router."""
-    cluster, policy = problem.cluster, problem.policy
-    if policy.coverage is False or not cluster.settings.get("asPerRack"):
-        return {}
-    could = [node.name for node in problem.eligible if router in attached(cluster, node.name)]
-    could += [node.name for node in problem.kept if any(router in choice for choice in stay_options(problem, node))]
-    racks = sorted({rack_of(cluster, name) for name in could})
-    return {rack: [name for name in could if rack_of(cluster, name) == rack] for rack in racks}
 
 
 def missing_today(problem: Problem) -> dict[tuple[str, str], int]:
     """What the rules lack today, counting nodes that are eligible or may keep their speaker."""
     eligible = [node.name for node in problem.eligible + problem.kept]
-    speakers = [name for name in problem.cluster.today.speakers if name in eligible]
+    speakers = [name for name in working(problem.cluster) if name in eligible]
     sessions = [pair for pair in problem.today if pair[0] in eligible]
-    return worst(all_missing(problem, speakers, sessions))
-
-
-def worst(missing: Iterable[Missing]) -> dict[tuple[str, str], int]:
-    """By router and rule the most that is missing, whichever domain fails."""
-    found: dict[tuple[str, str], int] = {}
-    for lack in missing:
-        found[lack.router, lack.rule] = max(lack.number, found.get((lack.router, lack.rule), 0))
-    return found
-
-
-def domains(cluster: Cluster, kind: str) -> list[str]:
-    """The domains of a kind that some node is in."""
-    return sorted({node.domains[kind] for node in cluster.nodes if kind in node.domains})
-
-
-def outside(cluster: Cluster, names: list[str], kind: str, value: str) -> list[str]:
-    """Those of the nodes that are not in the domain."""
-    return [node.name for node in cluster.nodes if node.name in names and node.domains.get(kind) != value]
+    return worst(problem.missing(speakers, sessions))
 
 
 def goal_values(
@@ -370,7 +322,7 @@ def goal_values(
 ) -> tuple[int, ...]:
     """The values of the goals in order."""
     had = missing_today(problem) if problem.policy.best_effort else {}
-    staying = [name for name in speakers if name in problem.cluster.today.speakers]
+    staying = [name for name in speakers if name in working(problem.cluster)]
     opened = [pair for pair in sessions if pair not in problem.today]
     closed = [pair for pair in problem.today if pair not in sessions]
     values = {
@@ -378,7 +330,7 @@ def goal_values(
         "speakers": len(speakers),
         "moves": count_moves(problem, speakers),
         "sessionMoves": len([pair for pair in opened + closed if pair[0] in staying]),
-        "cost": sum(node_cost(node, problem.policy) for node in problem.cluster.nodes if node.name in speakers),
+        "cost": sum(node_cost(node, problem) for node in problem.cluster.nodes if node.name in speakers),
         "retained": len([node for node in problem.kept if node.name in speakers]),
         "worsened": sum(max(0, number - had.get(rule, 0)) for rule, number in worst(missing).items()),
         "shortfall": sum(number for (_, rule), number in worst(missing).items() if rule == "redundancy"),
@@ -387,8 +339,9 @@ def goal_values(
     return tuple(values[name] for name in goal_names(problem.policy))
 
 
-def node_cost(node: Node, policy: Policy) -> int:
+def node_cost(node: Node, problem: Problem) -> int:
     """What choosing the node costs."""
+    policy = problem.policy
     cost = sum(rule.cost for rule in policy.nodes.cost if selects(rule.selector, node.labels))
     if policy.nodes.prefer and not any(selects(selector, node.labels) for selector in policy.nodes.prefer):
         cost += 1
@@ -399,4 +352,6 @@ def node_cost(node: Node, policy: Policy) -> int:
         tenths.append(node.requested.cpu * 10 // node.allocatable.cpu)
     if node.allocatable and node.allocatable.memory:
         tenths.append(node.requested.memory * 10 // node.allocatable.memory)
+    if node.name in problem.cluster.today.broken:
+        cost += 20
     return cost + min(10, max(tenths))

@@ -14,14 +14,15 @@ from optimizer.model import Cluster, Policy, Survive
 from tests.search.brute_force import (
     Problem,
     attached,
-    domains,
     fits,
     goal_names,
     missing_today,
     node_cost,
     problem_of,
-    racks_at,
+    sessions_today,
+    working,
 )
+from tests.search.lacking import domains, racks_at
 
 Expression = cp_model.LinearExpr
 MOST = 1000
@@ -54,7 +55,7 @@ def least_values(cluster: Cluster, policy: Policy) -> tuple[int, ...] | None:
     for name in policy.nodes.pin:
         model.add(x[name] == 1)
     limits(model, problem, s)
-    moves = total(1 - x[name] if name in cluster.today.speakers else x[name] for name in eligible)
+    moves = total(1 - x[name] if name in working(cluster) else x[name] for name in eligible)
     if policy.max_moves is not None:
         model.add(moves <= policy.max_moves)
     lacking = {
@@ -65,7 +66,7 @@ def least_values(cluster: Cluster, policy: Policy) -> tuple[int, ...] | None:
     for rule, slack in lacking.items():
         worse.append(model.new_int_var(0, MOST, ""))
         model.add(worse[-1] >= slack - before.get(rule, 0))
-    staying = [name for name in x if name in cluster.today.speakers]
+    staying = [name for name in x if name in working(cluster)]
     goals = {
         "worsened": total(worse),
         "shortfall": total(slack for (_, rule), slack in lacking.items() if rule == "redundancy"),
@@ -79,7 +80,7 @@ def least_values(cluster: Cluster, policy: Policy) -> tuple[int, ...] | None:
             for name in staying
             for router in attached(cluster, name)
         ),
-        "cost": total(node_cost(node, policy) * x[node.name] for node in problem.eligible + problem.kept),
+        "cost": total(node_cost(node, problem) * x[node.name] for node in problem.eligible + problem.kept),
     }
     return solved(model, [goals[name] for name in goal_names(policy)])
 
@@ -133,7 +134,7 @@ def limits(model: cp_model.CpModel, problem: Problem, s: Mapping[tuple[str, str]
             model.add(total(here.values()) <= router.max_sessions)
             if not problem.policy.allow_break:
                 opened = [chosen for pair, chosen in here.items() if pair not in problem.today]
-                now = len(problem.cluster.today.sessions.get(router.name, ()))
+                now = len([pair for pair in sessions_today(problem.cluster) if pair[1] == router.name])
                 model.add(total(opened) <= max(0, router.max_sessions - now))
 
 
@@ -145,7 +146,10 @@ def asks(problem: Problem, x: Mapping[str, Expression], s: Mapping[tuple[str, st
             if router.min_speakers == 0:
                 continue
             held = {name: chosen for (name, to), chosen in s.items() if to == router.name}
-            least, racks = max(needed, router.min_speakers or 0), racks_at(problem, router.name)
+            least, racks = (
+                max(needed, router.min_speakers or 0),
+                racks_at(problem.cluster, policy, problem.could()[router.name]),
+            )
             yield Ask(router.name, least, router.domains, policy.survive, held, racks)
         return
     survive = tuple(Survive(rule.kind, max(rule.survivors, needed - 1)) for rule in policy.survive)

@@ -64,6 +64,8 @@ RULES: Mapping[str, str] = {
     "router-unreachable": "no eligible node is attached to a router",
     "router-on-one-node": "a router can be reached through one eligible node only",
     "router-on-one-domain": "a router can be reached through one failure domain only",
+    "rack-not-covered": "a rack has no eligible node at a router, so that no speaker announces its nodes there",
+    "coverage-without-racks": "coverage of racks is asked for where speakers announce every node",
     "domain-unknown": "eligible nodes are in no known domain of a protected kind",
     # the change
     "speaker-retained": "under best effort, speakers stay on nodes that are not eligible",
@@ -77,6 +79,7 @@ RULES: Mapping[str, str] = {
     "peer-duplicate": "several peer objects have one address",
     "rack-label-unused": "nodes carry a rack label that has no effect on routes",
     "rack-label-missing": "nodes lack the rack label, so that no speaker of a rack announces them",
+    "rack-not-listed": "nodes are in a rack for which the settings list no AS number",
     "bgp-sessions-close": "to stop speakers for another mode closes BGP sessions",
     "chart": "what is known to go wrong with the product's chart",
     "large-object": "an object is so large that tools refuse it",

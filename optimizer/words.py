@@ -26,6 +26,15 @@ def are(number: int) -> str:
     return "is" if number == 1 else "are"
 
 
+def rack_named(rack: str) -> str:
+    """A rack in a sentence; "" stands for the nodes in none.
+
+    >>> rack_named("r1"), rack_named("")
+    ('rack r1', 'nodes in no rack')
+    """
+    return f"rack {rack}" if rack else "nodes in no rack"
+
+
 def listed(names: Sequence[str], most: int) -> str:
     """The first `most` names, and how many more there are.
 

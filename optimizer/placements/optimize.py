@@ -17,7 +17,7 @@ from ..plan.budget import required
 from ..plan.hazards import hazards
 from ..plan.order import check_label
 from ..progress import Tell, silent
-from ..search import graph
+from ..search import coverage, graph
 from ..search.eligibility import short_nodes
 from ..search.goals import goal_names
 from ..search.problem import Answer, Component, Problem
@@ -141,6 +141,7 @@ def build(
             *priority_warnings(cluster, problem),
             *topology_warnings(cluster, problem),
             *domain_warnings(problem),
+            *coverage.warnings(cluster, problem),
         ),
     )
     staying = [name for name in placement.speakers if name in problem.causes]
@@ -228,7 +229,7 @@ def topology_warnings(cluster: Cluster, problem: Problem) -> list[Finding]:
                 attached.setdefault(each.traits.routers, []).extend(map(nodes.__getitem__, each.names))
     return graph.warnings(
         [graph.EquallyAttached(routers, found) for routers, found in attached.items()],
-        {router.name: router.domains for router in cluster.routers},
+        {router.name: router.domains for router in cluster.routers if router.min_speakers != 0},
         # All kinds count here, also those that no rule protects.
         sorted(set(chain.from_iterable(node.domains for node in cluster.nodes))),
     )

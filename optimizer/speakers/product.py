@@ -165,6 +165,12 @@ class Product(Protocol):
         `routers` are those of the cluster, each with its peer object's name; what is returned is sorted.
         """
 
+    def announced_with(self, cluster: Cluster) -> Mapping[str, str]:
+        """For every node the rack of the speakers that alone announce it, "" for the nodes in no rack.
+
+        Empty where every speaker announces every node. Raises InputError for a rack that cannot be one.
+        """
+
     def edit_peers(self, cluster: Cluster, policy: Policy, placement: Placement, labelled: frozenset[str]) -> PeerEdits:
         """The edits of the peer objects that give exactly the placement's sessions.
 

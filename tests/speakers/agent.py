@@ -69,6 +69,9 @@ class Agent:
         held = {each.name: listed[each.peer] for each in routers if each.peer}
         return {name: tuple(node for node in running if node in nodes) for name, nodes in held.items()}
 
+    def announced_with(self, cluster: Cluster) -> Mapping[str, str]:
+        return {}
+
     def edit_peers(self, cluster: Cluster, policy: Policy, placement: Placement, labelled: frozenset[str]) -> PeerEdits:
         wanted = defaultdict[str, set[str]](set)
         for session in placement.sessions:

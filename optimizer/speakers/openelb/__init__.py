@@ -13,7 +13,7 @@ from ...kube.objects import Object
 from ...model import Cluster, LabelSelector, Paths, Peer, Placement, Policy, Resources, Router
 from ..product import Labels, Manifest, Outdated, PeerEdits, PeerReport, Probes, Turns
 from ..signs import Signs
-from . import differences, hazards, paths, peerings, peers, probes, read, reports, workloads
+from . import differences, hazards, paths, peerings, peers, probes, racks, read, reports, workloads
 from .kinds import BGP_CONF, BGP_PEER
 from .objects import ConfObject, PeerObject
 
@@ -56,6 +56,10 @@ class OpenELB:
     ) -> Mapping[str, tuple[str, ...]]:
         """See read.py."""
         return read.sessions(cluster, routers, select)
+
+    def announced_with(self, cluster: Cluster) -> Mapping[str, str]:
+        """See racks.py."""
+        return racks.announced_with(cluster)
 
     def edit_peers(self, cluster: Cluster, policy: Policy, placement: Placement, labelled: frozenset[str]) -> PeerEdits:
         """See peers.py."""

@@ -24,7 +24,9 @@ from ..kube.selectors import selector_text
 from ..model import Cluster, Resources
 from ..progress import Tell, silent
 from ..speakers import PRODUCTS, check_made_for, product_named
-from .cluster import build, gather
+from .cluster import build
+from .folders import Source
+from .gather import gather
 from .items import kind_key, objects
 from .pages import slim
 from .pods import read_pods, with_requested
@@ -62,7 +64,7 @@ def read_live(
         namespace, _, name = wanted.rpartition("/")
         tell(f"reading the DaemonSet {name} from {api.server}")
         listed = api.list(Ref(DAEMONSET, namespace), fieldSelector=f"metadata.name={name}")
-        named = [item for page in listed for item in objects(page, api.server)]
+        named = [item for page in listed for item in objects(page, api.server, page=True)]
         pages["DaemonSet"] += listed
         # Where several have the name, `build` says so.
         pages["Pod"] += speaker_pages(api, named[0], tell) if len(named) == 1 else []
@@ -74,7 +76,8 @@ def read_live(
     for kind in (kind for each in candidates for kind in each.kinds):
         tell(f"reading {kind.name}s")
         pages[kind_key(kind)] = product_pages(api, kind)
-    found = gather(((api.server, page) for listed in pages.values() for page in listed), tell)
+    texts = (Source(api.server, page, page=True) for each in pages.values() for page in each)
+    found = gather(texts, tell)
     if not found.nodes:
         raise InputError(f"{api.server}: the cluster has no nodes")
     cluster = build(found, daemonset, product, expected, live=True, file=file)
@@ -137,7 +140,7 @@ def requested_on(api: Api, nodes: Collection[str], live: Live, tell: Tell = sile
 
     def look(node: str) -> Resources:
         pages = api.pages(Ref(POD), partial(slim, "Pod"), fieldSelector=f"spec.nodeName={node},{RUNNING}")
-        items = (item for page in pages for item in objects(page, api.server))
+        items = (item for page in pages for item in objects(page, api.server, page=True))
         _, requested = read_pods(items, chosen, assumed)
         return requested.get(node, Resources())
 

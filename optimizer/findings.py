@@ -38,6 +38,15 @@ RULES: Mapping[str, str] = {
     "settings-ignored": "an object is passed over, since the product reads one of another name",
     "room-looked-up": "on a live cluster, room was looked up on some nodes only",
     "head-room-ignored": "on a live cluster, how full a node is does not count in its cost",
+    # what runs
+    "speaker-not-ready": "speakers' pods are not Ready, so these speakers count as not working",
+    "speaker-without-session": "speakers are Ready, but all their sessions are reported down",
+    "speaker-unschedulable": "the scheduler finds no place for a speaker's pod on its node",
+    "router-without-session": "all sessions configured with a router are down",
+    "session-down": "sessions are reported down though their speakers work",
+    "broken-speaker-chosen": "a speaker that does not work is chosen",
+    "down-session-chosen": "a session that is reported down is chosen",
+    "working-speaker-stops": "a working speaker stops while one that does not work is chosen, and why",
     # topology
     "router-without-nodes": "nothing says which nodes are attached to a router",
     "attached-by-host-name": "peer objects list nodes by host name, and only these are assumed to be attached",

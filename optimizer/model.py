@@ -197,24 +197,30 @@ class Today(Struct, frozen=True):
         """
         return tuple(name for name in self.speakers if name not in self.broken) if self.broken else self.speakers
 
-    def held(self, router: str) -> tuple[str, ...]:
-        """The nodes, sorted, whose session with the router is up, or not known to be down.
+    @property
+    def held(self) -> Mapping[str, tuple[str, ...]]:
+        """For every router the nodes, sorted, whose session with it is up, or not known to be down.
 
-        >>> Today(("a", "b"), {"r": ("a", "b")}, down={"r": ("a",)}).held("r")
-        ('b',)
+        >>> Today(("a", "b"), {"r": ("a", "b")}, down={"r": ("a",)}).held
+        {'r': ('b',)}
         """
-        configured, down = self.sessions.get(router, ()), set(self.down.get(router, ()))
-        return tuple(name for name in configured if name not in down) if down else configured
+        if not self.down:
+            return self.sessions
+        lost = {router: set(names) for router, names in self.down.items()}
+        return {
+            router: tuple(name for name in names if name not in lost[router]) if router in lost else names
+            for router, names in self.sessions.items()
+        }
 
     def everywhere(self, router: str) -> bool:
-        """Whether every running speaker holds a session with the router.
+        """Whether every speaker has a session with the router, none of which is known to be down.
 
         >>> today = Today(("a", "b"), {"r1": ("a", "b"), "r2": ("b",)})
         >>> today.everywhere("r1"), today.everywhere("r2"), today.everywhere("r3")
         (True, False, False)
         """
-        # Only running speakers hold sessions, so to count them is enough.
-        return len(self.sessions.get(router, ())) == len(self.speakers)
+        # Only running speakers have sessions, so to count them is enough.
+        return len(self.sessions.get(router, ())) == len(self.speakers) and not self.down.get(router)
 
 
 class Cluster(Struct, frozen=True):

@@ -40,7 +40,18 @@ KINDS = {"rack": ("r1", "r2", "r3"), "zone": ("a", "b", "c"), "feed": ("x", "y")
 MAX_NODES, MAX_ROUTERS, MAX_SELECTED = 6, 3, 11
 """Under `selected` every set of sessions is tried, so attachments are cut to MAX_SELECTED."""
 
-CLUSTER_TRAITS = ("domains", "router domains", "limits", "least", "room", "states", "taints", "affinity", "today")
+CLUSTER_TRAITS = (
+    "domains",
+    "router domains",
+    "limits",
+    "least",
+    "room",
+    "states",
+    "taints",
+    "affinity",
+    "today",
+    "observed",
+)
 POLICY_TRAITS = ("survive", "per session", "speaker limit", "avoid", "pin", "budget", "goals", "cost", "label")
 
 SELECTORS = (
@@ -94,7 +105,7 @@ def clusters(draw: st.DrawFn, max_attachments: int = MAX_NODES * MAX_ROUTERS) ->
         routers=routers,
         attachments=attachments,
         speaker=draw(st.none() | speakers(has)),
-        today=draw(today(names, attachments)) if "today" in has else Today(),
+        today=draw(today(names, attachments, "observed" in has)) if "today" in has else Today(),
     )
 
 
@@ -171,14 +182,29 @@ def speakers(draw: st.DrawFn, has: set[str]) -> Speaker:
 
 
 @st.composite
-def today(draw: st.DrawFn, names: list[str], attachments: dict[str, tuple[str, ...]]) -> Today:
-    """Running speakers anywhere, with most of their attached sessions, and now and then one that is not attached."""
+def today(draw: st.DrawFn, names: list[str], attachments: dict[str, tuple[str, ...]], observed: bool) -> Today:
+    """Running speakers anywhere, with most of their attached sessions, and now and then one that is not attached.
+
+    Where it is `observed`, some speakers do not work, some sessions are reported, and the scheduler refuses some pods.
+    """
     running = sorted(draw(st.sets(st.sampled_from(names), max_size=len(names))))
     sessions = {}
     for leaf, attached in attachments.items():
         likely = {name: 5 if name in attached else 1 for name in running}
         sessions[leaf] = tuple(name for name in running if draw(st.integers(0, 6)) < likely[name])
-    return Today(tuple(running), sessions)
+    if not observed:
+        return Today(tuple(running), sessions)
+    broken = {name: "not Ready" for name in running if draw(st.integers(0, 3)) == 3}
+    states = {
+        leaf: {name: "down" if name in broken else draw(st.sampled_from(("up", "down", ""))) for name in held}
+        for leaf, held in sessions.items()
+    }
+    up, down = (
+        {leaf: tuple(name for name in held if states[leaf][name] == state) for leaf, held in sessions.items()}
+        for state in ("up", "down")
+    )
+    refused = {name: "no place" for name in names if name not in running and draw(st.integers(0, 4)) == 4}
+    return Today(tuple(running), sessions, up, down, broken, refused)
 
 
 @st.composite

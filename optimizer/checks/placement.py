@@ -24,7 +24,8 @@ class Index(Struct, frozen=True):
     """A placement beside its input, indexed both ways; `values` are the domains of each kind, sorted.
 
     `degree` is the number of routers of every attached node, and `attached` names them for the nodes that matter.
-    `kept` are the nodes that are not eligible but whose running speaker may stay under best effort.
+    `kept` are the nodes that are not eligible but whose running speaker may stay under best effort. `lost` are by
+    router the nodes whose session is down today.
     """
 
     cluster: Cluster
@@ -39,6 +40,7 @@ class Index(Struct, frozen=True):
     values: Mapping[str, list[str]]
     eligible: frozenset[str] = frozenset()
     kept: frozenset[str] = frozenset()
+    lost: Mapping[str, frozenset[str]] = {}
 
 
 def check_placement(cluster: Cluster, policy: Policy, placement: Placement, claims: bool = True) -> tuple[str, ...]:
@@ -75,11 +77,14 @@ def look_up(cluster: Cluster, policy: Policy, placement: Placement) -> Index:
     degree, attached = attachments(cluster, policy, placement)
     foreign = cluster.speaker and unmanaged(cluster.speaker, policy.speaker.label[0])
     refused = refusals(cluster, policy, foreign)
+    for name in cluster.today.refused:
+        refused.setdefault(name, "the scheduler finds no place for a speaker there")
     nodes = {node.name: node for node in cluster.nodes}
     ordered = {kind: sorted(found) for kind, found in values.items()}
-    index = Index(cluster, policy, placement, nodes, degree, attached, refused, by_node, by_router, ordered)
+    lost = {router: frozenset(names) for router, names in cluster.today.down.items()}
+    index = Index(cluster, policy, placement, nodes, degree, attached, refused, by_node, by_router, ordered, lost=lost)
     index = replace(index, eligible=frozenset(candidates(index)))
-    running = cluster.today.speakers if policy.best_effort else ()
+    running = cluster.today.working if policy.best_effort else ()
     return replace(index, kept=frozenset(name for name in running if may_stay(index, name, foreign)))
 
 
@@ -91,7 +96,7 @@ def attachments(cluster: Cluster, policy: Policy, placement: Placement) -> tuple
     """
     matter = {*placement.speakers, *(session.node for session in placement.sessions)}
     if policy.best_effort:
-        matter.update(cluster.today.speakers)
+        matter.update(cluster.today.working)
     alike, degree, attached = (
         defaultdict[tuple[str, ...], list[str]](list),
         Counter[str](),
@@ -125,10 +130,10 @@ def sessions_now(index: Index, name: str) -> set[str]:
 
 
 def runs_now(index: Index, router: str, name: str) -> bool:
-    """Whether the node's speaker has a session with the router today; looked up in the sorted names."""
+    """Whether the node's speaker has a session with the router today that is not down; looked up in sorted names."""
     names = index.cluster.today.sessions.get(router, ())
     at = bisect_left(names, name)
-    return at < len(names) and names[at] == name
+    return at < len(names) and names[at] == name and name not in index.lost.get(router, ())
 
 
 def candidates(index: Index) -> Sentences:
@@ -178,7 +183,7 @@ def check_pins(index: Index) -> Sentences:
 
 def moved(index: Index) -> frozenset[str]:
     """Eligible nodes whose speaker starts or stops; a speaker on any other node has to stop anyway."""
-    return index.eligible & (set(index.placement.speakers) ^ set(index.cluster.today.speakers))
+    return index.eligible & (set(index.placement.speakers) ^ set(index.cluster.today.working))
 
 
 def check_budget(index: Index) -> Sentences:
@@ -211,7 +216,8 @@ def check_router_limits(index: Index) -> Sentences:
         name, limit = router.name, router.max_sessions
         if limit is None:
             continue
-        held, today = index.by_router.get(name, ()), len(index.cluster.today.sessions.get(name, ()))
+        held = index.by_router.get(name, ())
+        today = len(index.cluster.today.sessions.get(name, ())) - len(index.lost.get(name, ()))
         if len(held) > limit:
             yield f"router {name} has {len(held)} sessions, its limit is {limit}"
         opened = sum(not runs_now(index, name, node) for node in held)
@@ -254,7 +260,7 @@ def gaps(index: Index, today: bool = False) -> Iterator[Gap]:
         kinds = {kind: max(kinds.get(kind, 0), needed - 1) for kind in sorted(present)}
         held = set(index.placement.speakers)
         if today:
-            held = {name for name in index.cluster.today.speakers if name in going_on}
+            held = {name for name in index.cluster.today.working if name in going_on}
         yield from gaps_of(index, policy.mode, held, needed, {}, kinds)
 
 
@@ -294,7 +300,7 @@ def goal_values(index: Index) -> dict[str, int]:
         {(gap.router, gap.rule): gap.missing for gap, _ in (gaps(index, at) if policy.best_effort else ())}
         for at in (False, True)
     )
-    staying = set(placement.speakers) & set(today.speakers)
+    staying = set(placement.speakers) & set(today.working)
     running = {(name, router) for name in staying for router in sessions_now(index, name)}
     changed = running ^ {(session.node, session.router) for session in placement.sessions if session.node in staying}
     return {
@@ -306,7 +312,7 @@ def goal_values(index: Index) -> dict[str, int]:
         "speakers": len(placement.speakers),
         "moves": len(moved(index)),
         "sessionMoves": len(changed),
-        "cost": sum(node_cost(index.nodes[name], policy) for name in placement.speakers),
+        "cost": sum(node_cost(index.nodes[name], policy) + 20 * (name in today.broken) for name in placement.speakers),
     }
 
 
@@ -329,11 +335,17 @@ def check_objectives(index: Index) -> Sentences:
 def check_counts(index: Index) -> Sentences:
     """The counts of today's speakers and sessions, and of eligible and other nodes, are those of the input."""
     given, today, eligible = index.placement, index.cluster.today, len(index.eligible)
+    sessions, up, down = (sum(map(len, each.values())) for each in (today.sessions, today.up, today.down))
+    then = given.today
     for what, said, true in (
-        ("speakers of today", given.today.speakers, len(today.speakers)),
-        ("sessions of today", given.today.sessions, sum(map(len, today.sessions.values()))),
+        ("speakers of today", then.speakers, len(today.speakers)),
+        ("sessions of today", then.sessions, sessions),
+        ("speakers that work today", then.working, len(today.speakers) - len(today.broken)),
+        ("sessions of today that are up", then.up, up),
+        ("sessions of today that are down", then.down, down),
         ("eligible nodes", given.eligible, eligible),
         ("nodes that are not eligible", sum(given.ineligible.values()), len(index.nodes) - eligible),
     ):
-        if said != true:
+        # A placement of an earlier release says nothing of what was up.
+        if said is not None and said != true:
             yield f"{what} are given as {said}, they are {true}"

@@ -66,7 +66,8 @@ def build(
             "and that its pods may run on every node without taints"
         )
         warnings.append(Finding("no-speaker-daemonset", told))
-    running, requested = read_pods(items["Pod"].values(), chosen, maker.daemonset)
+    pods, requested = read_pods(items["Pod"].values(), chosen, maker.daemonset)
+    running = list(pods.troubles)
     if live:
         requested = {}  # of a few nodes a part would be known, where the DaemonSet selects pods of others
     elif not items["Pod"]:
@@ -81,14 +82,23 @@ def build(
         )
     running = on_known_nodes(running, nodes, live, warnings)
     warnings += node_warnings(nodes.values())
-    peers, settings = maker.read({kind.name: items[kind_key(kind)] for kind in maker.kinds}, warnings)
+    of_kind = {kind.name: items[kind_key(kind)] for kind in maker.kinds}
+    peers, settings = maker.read(of_kind, warnings)
     return Cluster(
         nodes=with_requested(nodes.values(), requested),
         peers=peers,
         speaker=speaker,
         settings=settings,
         daemonsets=tuple(daemonsets),
-        today=Today(speakers=tuple(sorted(set(running)))),
+        today=Today(
+            speakers=tuple(sorted(set(running))),
+            broken={name: pods.troubles[name] for name in sorted(running) if pods.troubles.get(name)},
+            refused={name: why for name, why in sorted(pods.refused.items()) if name in nodes and name not in running},
+        ),
+        reports={
+            report.peer: {node: session.up for node, session in report.sessions.items()}
+            for report in maker.observed(of_kind)
+        },
         warnings=tuple(warnings),
         product=maker.name,
     )
@@ -123,6 +133,14 @@ def expected_speakers(
     status = daemonset.load(DaemonSetObject).status if daemonset else None
     if status and status.current_number_scheduled == 0:
         return []
+    if status and daemonset and status.number_ready is not None:
+        scheduled = status.current_number_scheduled or 0
+        if status.number_ready < scheduled:
+            told = (
+                f"{daemonset.place}: by its status {status.number_ready} of {plural(scheduled, 'speaker')} "
+                f"{are(status.number_ready)} Ready; without the pods in the input, nobody can tell which"
+            )
+            warnings.append(Finding("speaker-not-ready", told, f"DaemonSet {daemonset.namespace}/{daemonset.name}"))
     if with_pods and daemonset and running:
         told = (
             f"{daemonset.place}: none of its pods is in the input (were the pods of all namespaces dumped, -A?), so it "

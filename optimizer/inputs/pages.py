@@ -5,13 +5,15 @@ A real Node is 10 kB, of which we use one; a peer object may report the state of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from ..kube.objects import Kinded, NodeObject, PodObject
+from ..kube.pods import PodStatus
+from ..speakers import PRODUCTS
 
 
 class Nodes(Kinded):
@@ -20,10 +22,16 @@ class Nodes(Kinded):
     items: list[NodeObject] | None = None
 
 
+class SlimPod(PodObject):
+    """A pod, with what says how it is."""
+
+    status: PodStatus | None = None
+
+
 class Pods(Kinded):
     """A page of pods."""
 
-    items: list[PodObject] | None = None
+    items: list[SlimPod] | None = None
 
 
 class Bare(Kinded):
@@ -33,17 +41,18 @@ class Bare(Kinded):
     spec: Raw = Raw(b"null")
 
 
-class Bares(Kinded):
-    """A page of such objects."""
-
-    items: list[Bare] | None = None
-
-
-PAGES: Mapping[str, msgspec.json.Decoder[Any]] = {
-    "Node": msgspec.json.Decoder(Nodes),
-    "Pod": msgspec.json.Decoder(Pods),
-}
-BARES = msgspec.json.Decoder(Bares)
+@cache
+def decoder(kind: str) -> msgspec.json.Decoder[Any]:
+    """What decodes a page of objects of a kind: of a product's, of the status only what its struct reads."""
+    if kind in ("Node", "Pod"):
+        return msgspec.json.Decoder(Nodes if kind == "Node" else Pods)
+    struct = next((each.structs[kind] for each in PRODUCTS.values() if kind in each.structs), Bare)
+    kept = [
+        (field.name, field.type, field.default) for field in msgspec.structs.fields(struct) if field.name == "status"
+    ]
+    item = msgspec.defstruct("Slim", kept, bases=(Bare,), rename="camel")
+    page = msgspec.defstruct("Page", [("items", list[item] | None, None)], bases=(Kinded,))  # type: ignore[valid-type]
+    return msgspec.json.Decoder(page)
 
 
 def slim(kind: str, page: bytes) -> bytes:
@@ -53,6 +62,6 @@ def slim(kind: str, page: bytes) -> bytes:
     b'{"items":[{"metadata":{"name": "a"},"spec":{},"kind":"","apiVersion":""}],"kind":"","apiVersion":""}'
     """
     try:
-        return msgspec.json.encode(PAGES.get(kind, BARES).decode(page))
+        return msgspec.json.encode(decoder(kind).decode(page))
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return page  # the reader will say what is wrong with it

@@ -14,29 +14,34 @@ from ..kube.parse import checked, read_selector
 from ..kube.quantities import parse_resources, pod_requests
 from ..kube.selectors import selects
 from ..model import Node, Resources
+from .speaker_pods import SpeakerPods
 
 
-def read_pods(pods: Iterable[Item], daemonset: Item | None, assumed: str) -> tuple[list[str], dict[str, Resources]]:
-    """The nodes that run a speaker, and what the other pods request on each node.
+def read_pods(pods: Iterable[Item], daemonset: Item | None, assumed: str) -> tuple[SpeakerPods, dict[str, Resources]]:
+    """The speakers' pods, and what the other pods request on each node.
 
     `assumed` is the name of the speaker DaemonSet that the pods are assumed to have where it is not given itself.
     """
-    running: list[str] = []
+    speakers = SpeakerPods({}, {})
     requested: dict[str, Resources] = {}
     is_speaker = speaker_test(daemonset, assumed)
     for item in pods:
         pod = item.load(PodObject)
         node = pod.spec.node_name
-        if not node or (pod.status and pod.status.phase in ("Succeeded", "Failed")):
+        if pod.status and pod.status.phase in ("Succeeded", "Failed"):
+            continue
+        if not node:
+            if is_speaker(pod.metadata):
+                speakers.add_waiting(item, pod)
             continue
         if not is_dns_subdomain(node):
             raise InputError(f"{item.place}: spec.nodeName: {node!r} cannot be the name of a node")
         if is_speaker(pod.metadata):
             if pod.metadata.deletion_timestamp is None:
-                running.append(node)
+                speakers.add(item, node)
         else:
             requested[node] = requested.get(node, Resources()) + needs(pod.spec, f"{item.place}: spec")
-    return running, requested
+    return speakers, requested
 
 
 def speaker_test(daemonset: Item | None, assumed: str) -> Callable[[Meta], bool]:

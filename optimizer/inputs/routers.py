@@ -13,10 +13,11 @@ from ..errors import InputError
 from ..findings import Finding
 from ..kube.names import check_label_value
 from ..kube.parse import checked, parse_address, read_selector
-from ..model import Cluster, LabelSelector, Node, Peer, Policy, Router, Survive, Today
+from ..model import Cluster, LabelSelector, Node, Peer, Policy, Router, Survive
 from ..speakers import product_named
 from ..words import are, plural
 from .node_index import NodeIndex
+from .observed import findings, observe
 from .topology import Topology
 
 WELL_KNOWN_KINDS = {
@@ -79,18 +80,18 @@ def with_topology(
     domains = domain_labels(topology, survive, index, finished, places)
     if policy.mode != "bgp" and not survive and index.carried(WELL_KNOWN_KINDS["zone"]):
         domains.setdefault("zone", WELL_KNOWN_KINDS["zone"])
-    sessions = product.sessions(cluster, finished, index.select)
-    speakers = cluster.today.speakers
+    today = observe(cluster, finished, product.sessions(cluster, finished, index.select), policy.mode)
     if not product.restrictable:
         # Where an agent runs on every node, those are speakers that have a session.
-        speakers = tuple(sorted(set(chain.from_iterable(sessions.values()))))
+        speakers = tuple(sorted(set(chain.from_iterable(today.sessions.values()))))
+        today = msgspec.structs.replace(today, speakers=speakers)
     return msgspec.structs.replace(
         cluster,
         nodes=with_domains(cluster.nodes, domains),
         routers=tuple(finished),
         attachments=attachments,
-        today=Today(speakers, sessions),
-        warnings=tuple(warnings),
+        today=today,
+        warnings=(*warnings, *findings(today)),
     )
 
 

@@ -42,6 +42,11 @@ class Item(Struct, gc=False):
         loaded: T = decode(self.content, type_, self.place)
         return loaded
 
+    def decode(self, type_: type[T]) -> T:
+        """The content as `type_`, whatever was read before. Raises InputError as `load` does."""
+        decoded: T = decode(self.content, type_, self.place)
+        return decoded
+
     def manifest(self) -> dict[str, Any]:
         """The object without its status, with the kind and namespace that a typed list leaves to the list.
 

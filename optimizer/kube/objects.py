@@ -190,6 +190,7 @@ class DaemonSetSpec(Partial):
 
 class DaemonSetStatus(Partial):
     current_number_scheduled: int | None = None
+    number_ready: int | None = None
 
 
 class DaemonSetObject(Object):

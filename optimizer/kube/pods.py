@@ -9,6 +9,7 @@ import msgspec
 from msgspec import field
 
 from ..errors import LiveError
+from . import objects
 from .objects import Condition, Partial
 
 T = TypeVar("T")
@@ -43,10 +44,18 @@ class Running(Partial):
     started_at: str | None = None
 
 
+class Stuck(Partial):
+    """Why a container does not run, in a word such as ImagePullBackOff."""
+
+    reason: str | None = None
+
+
 class ContainerState(Partial):
     """The state of a container."""
 
     running: Running | None = None
+    waiting: Stuck | None = None
+    terminated: Stuck | None = None
 
 
 class ContainerStatus(Partial):
@@ -55,12 +64,33 @@ class ContainerStatus(Partial):
     state: ContainerState | None = None
 
 
-class PodStatus(Partial):
+class PodStatus(objects.PodStatus):
     """How a pod is."""
 
     start_time: str | None = None
     conditions: list[Condition] | None = None
+    init_container_statuses: list[ContainerStatus] | None = None
     container_statuses: list[ContainerStatus] | None = None
+
+    @property
+    def trouble(self) -> str:
+        """Why it does not work, in a few words; "" where it does, or where nothing says that it does not."""
+        conditions = {each.type: each for each in self.conditions or ()}
+        ready = conditions.get("Ready")
+        if ready is None and self.phase != "Pending":
+            return ""
+        if ready is not None and ready.status == "True":
+            return ""
+        statuses = (*(self.init_container_statuses or ()), *(self.container_statuses or ()))
+        stuck = (part.reason for each in statuses if each.state for part in (each.state.waiting,) if part)
+        ended = (part.reason for each in statuses if each.state for part in (each.state.terminated,) if part)
+        causes = (*stuck, *(cause for cause in ended if cause != "Completed"))
+        return next(filter(None, causes), "Pending" if self.phase == "Pending" else "not Ready")
+
+    @property
+    def unscheduled(self) -> bool:
+        """Whether the scheduler says that it finds no place for it."""
+        return any(each.type == "PodScheduled" and each.status == "False" for each in self.conditions or ())
 
 
 class Pod(Partial):

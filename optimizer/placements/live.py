@@ -73,7 +73,7 @@ def optimize_live(
         looked.update(names)
         return with_room(api, cluster, names, live, progress) if names else cluster
 
-    first = {*policy.nodes.pin, *(cluster.today.speakers if policy.max_moves is not None else ())}
+    first = {*policy.nodes.pin, *(cluster.today.working if policy.max_moves is not None else ())}
     cluster = look(first.intersection(node.name for node in cluster.nodes))
     left, rounds = policy.time_limit, 0
     while True:

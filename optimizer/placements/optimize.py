@@ -11,7 +11,7 @@ from msgspec import structs
 from ..checks.placement import check_placement
 from ..errors import InputError, InternalError
 from ..findings import Finding
-from ..model import Cluster, Count, Node, Objective, Placement, Policy, Session, Shortfall
+from ..model import Cluster, Count, Node, Objective, Placement, Policy, Session, Shortfall, Today
 from ..plan.hazards import hazards
 from ..plan.order import check_label
 from ..progress import Tell, silent
@@ -23,6 +23,7 @@ from ..search.rules import shortfalls
 from ..search.solve import solve
 from ..speakers import product_named
 from ..words import are, nearest, plural
+from . import broken_speakers
 
 
 def optimize(cluster: Cluster, policy: Policy, progress: Tell = silent) -> Placement:
@@ -35,6 +36,19 @@ def optimize(cluster: Cluster, policy: Policy, progress: Tell = silent) -> Place
     if policy.mode == "bgp" and not cluster.routers:
         kind = product_named(cluster.product).kinds[0].name
         raise InputError(f"no router: the input has no {kind}, and no --topology names any")
+    problem, placement = place(cluster, policy, progress)
+    if placement.status != "infeasible":
+        told = broken_speakers.findings(cluster, policy, placement, problem.causes, lambda *given: place(*given)[1])
+        placement = structs.replace(placement, warnings=(*placement.warnings, *told))
+    progress("verifying")
+    violations = check_placement(cluster, policy, placement)
+    if violations:
+        raise InternalError(f"the placement fails its own check: {'; '.join(violations[:3])}")
+    return placement
+
+
+def place(cluster: Cluster, policy: Policy, progress: Tell = silent) -> tuple[Problem, Placement]:
+    """The best placement before it is checked, and the problem that it solves. Raises NoAnswerError."""
     progress("reducing")
     problem = reduce(cluster, policy)
     progress(f"solving {len(problem.components)} components")
@@ -44,20 +58,15 @@ def optimize(cluster: Cluster, policy: Policy, progress: Tell = silent) -> Place
     if not problem.refusal:
         answers = solve(problem, progress)
         infeasible = [component for component, answer in answers if answer.solution is None]
-    if problem.refusal or infeasible or pinned_out:
-        # Imported here, as explaining takes CP-SAT, which takes long to import.
-        from ..search.diagnose import diagnose
+    if not (problem.refusal or infeasible or pinned_out):
+        return problem, build(cluster, problem, answers, objectives(policy, answers))
+    # Imported here, as explaining takes CP-SAT, which takes long to import.
+    from ..search.diagnose import diagnose
 
-        progress("looking for the conflicting rules")
-        placement = build(cluster, problem, [], ())
-        placement = structs.replace(placement, status="infeasible", diagnosis=diagnose(cluster, problem, infeasible))
-    else:
-        placement = build(cluster, problem, answers, objectives(policy, answers))
-    progress("verifying")
-    violations = check_placement(cluster, policy, placement)
-    if violations:
-        raise InternalError(f"the placement fails its own check: {'; '.join(violations[:3])}")
-    return placement
+    progress("looking for the conflicting rules")
+    placement = build(cluster, problem, [], ())
+    found = diagnose(cluster, problem, infeasible)
+    return problem, structs.replace(placement, status="infeasible", diagnosis=found)
 
 
 def check_names(cluster: Cluster, policy: Policy) -> None:
@@ -106,7 +115,7 @@ def build(
         objectives=goals,
         speakers=tuple(sorted(speakers)),
         sessions=tuple(sorted(sessions)),
-        today=Count(len(cluster.today.speakers), sum(len(nodes) for nodes in cluster.today.sessions.values())),
+        today=count(cluster.today),
         eligible=len(cluster.nodes) - len(problem.causes),
         ineligible=causes(problem),
         shortfalls=tuple(sorted(missed, key=lambda each: (each.router, each.rule))),
@@ -126,6 +135,12 @@ def build(
         paths=product_named(cluster.product).paths(cluster, placement) if in_bgp else (),
         hazards=hazards(cluster, problem.policy, placement),
     )
+
+
+def count(today: Today) -> Count:
+    """Today's speakers and sessions, and what is known of them."""
+    sessions, up, down = (sum(map(len, found.values())) for found in (today.sessions, today.up, today.down))
+    return Count(len(today.speakers), sessions, len(today.working), up, down)
 
 
 def domain_warnings(problem: Problem) -> list[Finding]:

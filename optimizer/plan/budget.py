@@ -1,5 +1,7 @@
 """The sessions of a change by router: today's, what is added, what each router keeps, and what closes when.
 
+Today's are those that are not known to be down.
+
 Computed once for a plan. Routers may be many and each may have a session with every speaker, so nothing here looks at
 all pairs of a router and a speaker more than once, and at none where all speakers peer with a router.
 """
@@ -72,9 +74,9 @@ def make_budget(cluster: Cluster, policy: Policy, placement: Placement) -> Budge
     """
     if policy.mode != "bgp":
         return Budget()
-    today, added = cluster.today, added_sessions(cluster, placement.sessions)
+    today, added = cluster.today.held, added_sessions(cluster, placement.sessions)
     stops = product_named(cluster.product).restrictable
-    running = frozenset(today.speakers if stops else (node for nodes in added.values() for node in nodes))
+    running = frozenset(cluster.today.speakers if stops else (node for nodes in added.values() for node in nodes))
     opened: Counter[str] = Counter()
     starting: defaultdict[str, list[str]] = defaultdict(list)
     for router, nodes in added.items():
@@ -86,11 +88,11 @@ def make_budget(cluster: Cluster, policy: Policy, placement: Placement) -> Budge
     leaving = leaving_sessions(cluster, frozenset(placement.speakers)) if stops else {}
     narrowed = {
         router: len(nodes) - leaving.get(router, 0) - (wanted[router] - len(added.get(router, ())))
-        for router, nodes in today.sessions.items()
+        for router, nodes in today.items()
     }
     kept = {router.name: required(router, policy) for router in cluster.routers}
     return Budget(
-        today={router: len(nodes) for router, nodes in today.sessions.items()},
+        today={router: len(nodes) for router, nodes in today.items()},
         kept=kept,
         limits={router.name: router.max_sessions for router in cluster.routers},
         added=added,
@@ -102,7 +104,7 @@ def make_budget(cluster: Cluster, policy: Policy, placement: Placement) -> Budge
         short=tuple(
             router
             for router in sorted(wanted)
-            if 0 < len(today.sessions.get(router, ())) <= kept.get(router, 0) and not added.get(router)
+            if 0 < len(today.get(router, ())) <= kept.get(router, 0) and not added.get(router)
         ),
         groups=groups_of(cluster, frozenset(placement.speakers), added),
     )
@@ -111,7 +113,7 @@ def make_budget(cluster: Cluster, policy: Policy, placement: Placement) -> Budge
 def leaving_sessions(cluster: Cluster, chosen: frozenset[str]) -> dict[str, int]:
     """How many of each router's sessions close with the speakers that are not chosen."""
     today, known, found = cluster.today, dict[tuple[str, ...] | None, int](), dict[str, int]()
-    for router, nodes in today.sessions.items():
+    for router, nodes in today.held.items():
         key = None if today.everywhere(router) else nodes
         if key not in known:
             known[key] = len(nodes) - len(chosen.intersection(nodes))
@@ -121,7 +123,7 @@ def leaving_sessions(cluster: Cluster, chosen: frozenset[str]) -> dict[str, int]
 
 def added_sessions(cluster: Cluster, new: Iterable[Session]) -> dict[str, tuple[str, ...]]:
     """The nodes of the new sessions that each router does not have today, sorted."""
-    today = cluster.today.sessions
+    today = cluster.today.held
     added: defaultdict[str, set[str]] = defaultdict(set)
     for each in new:
         if not holds(today.get(each.router, ()), each.node):
@@ -131,7 +133,7 @@ def added_sessions(cluster: Cluster, new: Iterable[Session]) -> dict[str, tuple[
 
 def groups_of(cluster: Cluster, names: frozenset[str], added: Mapping[str, tuple[str, ...]]) -> Groups:
     """The groups of routers that have the same sessions today and the same `added` ones, for these nodes."""
-    today = cluster.today.sessions
+    today = cluster.today.held
     first_of: dict[tuple[tuple[str, ...] | None, tuple[str, ...]], str] = {}
     of_node: defaultdict[str, list[str]] = defaultdict(list)
     of_router: dict[str, str] = {}

@@ -73,7 +73,7 @@ def plan_text(live: LivePlan, seen: Preview, verbose: bool = False) -> str:
     cluster, placement = live.cluster, live.plan.placement
     if not live.steps:
         return paragraph("plan", "nothing to change: the cluster is as the placement wants it")
-    today = sum(len(nodes) for nodes in cluster.today.sessions.values())
+    today = sum(len(nodes) for nodes in cluster.today.held.values())
     lines = [
         (
             "plan",

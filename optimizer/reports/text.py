@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 
 from ..findings import Finding
-from ..model import Cluster, Objective, Placement, Policy
+from ..model import Cluster, Count, Objective, Placement, Policy
 from ..words import listed, plural
 
 WIDTH = 118
@@ -96,18 +96,49 @@ def nodes(cluster: Cluster, placement: Placement) -> str:
 
 def goals(cluster: Cluster, policy: Policy, placement: Placement) -> Iterable[tuple[str, str]]:
     """The goals in order, each with its value and what is proved of it."""
-    starts, stops = changed(cluster, placement)
     for goal in placement.objectives:
-        before = {"sessions": placement.today.sessions, "speakers": placement.today.speakers}.get(goal.name)
-        value = f"{before} today -> {goal.value}" if before is not None else str(goal.value)
-        if goal.name == "moves":
-            forced = len(starts) + len(stops) - goal.value
-            value += f" ({len(starts)} start, {len(stops) - forced} stop"
-            value += f"; {forced} more must leave nodes that are not eligible)" if forced else ")"
+        value = str(goal.value)
+        if goal.name in ("sessions", "speakers"):
+            value = f"{before(goal.name, placement.today)} -> {goal.value}"
+        elif goal.name == "moves":
+            value += f" ({moved(cluster, placement, goal.value)})"
         line = f"{value}, {proof(goal)}"
         if goal.name == "sessions":
             line += f"; {reason(cluster, policy, goal)}"
         yield goal.name, line
+
+
+def before(name: str, today: Count) -> str:
+    """Today's speakers or sessions, and how many of them work as far as is known.
+
+    >>> before("sessions", Count(4, 12, 4, 9, 1))
+    '12 configured today, 9 up, 1 down, 2 unknown'
+    >>> before("sessions", Count(4, 12, 4, 0, 0)), before("speakers", Count(4, 12, 3, 9, 1))
+    ('12 configured today', '4 today, 3 working')
+    """
+    if name == "speakers":
+        broken = today.working is not None and today.working < today.speakers
+        return f"{today.speakers} today" + (f", {today.working} working" if broken else "")
+    up, down = today.up or 0, today.down or 0
+    if not up and not down:
+        return f"{today.sessions} configured today"
+    unknown = today.sessions - up - down
+    parts = [f"{today.sessions} configured today", f"{up} up"]
+    parts += [f"{number} {state}" for number, state in ((down, "down"), (unknown, "unknown")) if number]
+    return ", ".join(parts)
+
+
+def moved(cluster: Cluster, placement: Placement, value: int) -> str:
+    """The moves in words: speakers that do not work are started anew where they are chosen, and to stop is no move."""
+    now, then = set(cluster.today.working), set(placement.speakers)
+    starts, stops = len(then - now), len(now - then)
+    forced = starts + stops - value
+    parts = [f"{starts} start, {stops - forced} stop"]
+    if forced:
+        parts.append(f"{forced} more must leave nodes that are not eligible")
+    if idle := len(set(cluster.today.broken) - then):
+        parts.append(f"{idle} that {'does' if idle == 1 else 'do'} not work {'stops' if idle == 1 else 'stop'} as well")
+    return "; ".join(parts)
 
 
 def proof(goal: Objective) -> str:
@@ -140,8 +171,12 @@ def changed(cluster: Cluster, placement: Placement) -> tuple[list[str], list[str
 def moves(cluster: Cluster, placement: Placement, most: int) -> Iterable[tuple[str, str]]:
     """The speakers that start, stop and stay, by name as far as they are few."""
     starts, stops = changed(cluster, placement)
+    broken = cluster.today.broken
+    stops = [f"{name} ({broken[name]})" if name in broken else name for name in stops]
     stay = sorted(set(placement.speakers) - set(starts))
-    for label, names in (("start", starts), ("stop", stops), ("stay", stay)):
+    mend = [f"{name} ({broken[name]})" for name in stay if name in broken]
+    stay = [name for name in stay if name not in broken]
+    for label, names in (("start", starts), ("stop", stops), ("stay", stay), ("to be mended", mend)):
         if names:
             yield label, listed(names, most)
 

@@ -149,7 +149,7 @@ def stop_rounds(cluster: Cluster, names: frozenset[str], most: int) -> tuple[tup
     All that is to stay is up by then, so whichever failure domain fails meanwhile, enough survives.
     """
     groups = groups_of(cluster, names, {})
-    today = cluster.today.sessions
+    today = cluster.today.held
     at_once = {group: max(1, len(today.get(group, ())) // 10) for group in groups.of_router.values()}
     return rounds(names, groups.of_node, at_once, most)
 

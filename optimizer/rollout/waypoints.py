@@ -67,7 +67,7 @@ class Chain:
     def __init__(self, cluster: Cluster, policy: Policy, placement: Placement) -> None:
         self.wanted, self.together = placement, policy.peering == "all-attached"
         self.limits = {router.name: router.max_sessions for router in cluster.routers}
-        self.now = {router: set(nodes) for router, nodes in cluster.today.sessions.items()}
+        self.now = {router: set(nodes) for router, nodes in cluster.today.held.items()}
         self.goal: dict[str, set[str]] = {}
         for session in placement.sessions:
             self.goal.setdefault(session.router, set()).add(session.node)

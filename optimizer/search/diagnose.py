@@ -27,6 +27,7 @@ EASE = (
     "short",
     "full",
     "not Ready",
+    "without a place",
     "being deleted",
 )
 """Causes that an operator can lift, the easiest first, by their first words."""
@@ -131,9 +132,9 @@ def counts(cluster: Cluster, problem: Problem, component: Component, rules: Sequ
     found = []
     for router in sorted({rule.router for rule in rules if rule.kind in ("redundancy", "survival")}):
         found.append(eligible_of_attached(cluster, problem, router))
-    needs = {router.name: router for router in component.routers}
+    needs, held = {router.name: router for router in component.routers}, cluster.today.held
     for rule in rules:
-        today = len(cluster.today.sessions.get(rule.router, ()))
+        today = len(held.get(rule.router, ()))
         if rule.kind == "survival":
             found.append(by_domain(component, rule))
         elif rule.kind == "limit":

@@ -58,7 +58,7 @@ traits may come out of two of them."""
 
 
 class NodeClass(Struct, frozen=True, gc=False):
-    """The candidates with equal traits, sorted by name."""
+    """The candidates with equal traits, those that are to be chosen first at the front."""
 
     traits: Traits
     names: tuple[str, ...]

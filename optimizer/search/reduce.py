@@ -18,6 +18,11 @@ from . import graph
 from .eligibility import Verdict, judgement, lack, session_capacity, tenths
 from .problem import Component, Likeness, Links, NodeClass, Problem, RouterNeed, Solution, Traits
 
+BROKEN = 20
+"""What it costs to choose a node whose speaker does not work: more than how full or how unloved another one is."""
+
+UNSCHEDULABLE = "without a place for the speaker's pod, says the scheduler"
+
 
 def reduce(cluster: Cluster, policy: Policy, granted: Collection[str] = ()) -> Problem:
     """The reduced problem of a cluster whose topology is known.
@@ -38,16 +43,39 @@ def reduce(cluster: Cluster, policy: Policy, granted: Collection[str] = ()) -> P
             (Router(policy.mode),),
         )
         groups = one_segment(policy, survive, groups)
-    classes = [NodeClass(traits, tuple(sorted(groups[traits]))) for traits in sorted(groups)]
+    rank = unsure(cluster)
+    classes = [NodeClass(traits, best_first(groups[traits], rank)) for traits in sorted(groups)]
     parts = connected_components(classes, routers, cluster, policy, survive)
     return Problem(policy, survive, parts, causes, refusal)
+
+
+def unsure(cluster: Cluster) -> Mapping[str, int]:
+    """Of the speakers whose sessions are not all reported up, how many are not: of equals those that are come first.
+
+    Empty where nothing is reported, as then all are alike.
+    """
+    today = cluster.today
+    if not today.up:
+        return {}
+    seen = Counter(chain.from_iterable(today.up.values()))
+    every = sum(today.everywhere(router) for router in today.sessions)
+    configured = Counter(
+        chain.from_iterable(names for router, names in today.held.items() if not today.everywhere(router))
+    )
+    return {name: every + configured[name] - seen[name] for name in today.working}
+
+
+def best_first(names: Iterable[str], rank: Mapping[str, int]) -> tuple[str, ...]:
+    """Names of nodes that are alike, those first of whose sessions most are reported up, then by name."""
+    return tuple(sorted(names, key=lambda name: (rank.get(name, 0), name)) if rank else sorted(names))
 
 
 def alike_candidates(
     cluster: Cluster, policy: Policy, kinds: Sequence[str], granted: Collection[str]
 ) -> tuple[dict[Likeness, list[str]], dict[str, tuple[str, ...]]]:
     """The names of the candidates, those alike together, and for every other node all that keeps it from being one."""
-    running, pinned = set(cluster.today.speakers), set(policy.nodes.pin)
+    today, pinned = cluster.today, set(policy.nodes.pin)
+    running = set(today.working)
     links_of, judge = links(cluster, running), judgement(cluster, policy)
     room_of = session_capacity(cluster, policy)
     causes: dict[str, tuple[str, ...]] = {}
@@ -57,6 +85,8 @@ def alike_candidates(
         to, room, verdict, runs = links_of(name), room_of(node), judge(node), name in running
         degree, stays = len(to.routers), False
         against = verdict.against + lack(node, cluster, policy, degree, room)
+        if name in today.refused:
+            against = (*against, UNSCHEDULABLE)
         if name in granted:
             room = degree
         elif against:
@@ -67,6 +97,8 @@ def alike_candidates(
             to, room, stays = kept, len(kept.routers), True
         values = tuple(map(node.domains.get, kinds))
         cost = verdict.cost + (tenths(node) if policy.nodes.head_room else 0)
+        if name in today.broken:
+            cost += BROKEN
         key = to, values, min(room, degree), cost, runs, name in pinned, stays
         alike.setdefault(key, []).append(name)
     return alike, causes
@@ -78,9 +110,10 @@ def links(cluster: Cluster, running: Collection[str]) -> Callable[[str], Links]:
     Routers with the same attached nodes and the same sessions are looked at once, however many they are.
     """
     alike: dict[tuple[tuple[str, ...], tuple[str, ...] | None], list[str]] = {}
+    today = cluster.today.held
     for router in cluster.routers:
         # Where all speakers hold a session, there is no need to compare them.
-        now = None if cluster.today.everywhere(router.name) else cluster.today.sessions.get(router.name, ())
+        now = None if cluster.today.everywhere(router.name) else today.get(router.name, ())
         key = cluster.attachments[router.name], now
         alike.setdefault(key, []).append(router.name)
     groups: list[tuple[list[str], bool]] = []
@@ -199,7 +232,7 @@ def connected_components(
     Exact: no rule but the budget of moves links them, and every goal is a sum over them. The order of the goals is
     kept by sums (a before b is a + c before b + c), so the best of the whole is the best of each part.
     """
-    by_name = {router.name: router for router in routers}
+    by_name, held = {router.name: router for router in routers}, cluster.today.held
     known = {each.kind: {node.domains.get(each.kind) for node in cluster.nodes} - {None} for each in survive}
     groups: dict[tuple[str, ...], list[NodeClass]] = {}
     for member in classes:
@@ -212,20 +245,25 @@ def connected_components(
             domains = {domain for member in members[number] for domain in member.traits.domains}
             for name in members[number][0].traits.routers:
                 near[name] |= domains
-        needs = tuple(router_need(by_name[name], cluster, policy, near[name], known) for name in names)
+        needs = tuple(router_need(by_name[name], held, policy, near[name], known) for name in names)
         found.append(Component(needs, tuple(member for number in numbers for member in members[number])))
     return tuple(found)
 
 
 def router_need(
-    router: Router, cluster: Cluster, policy: Policy, near: set[tuple[str, str]], known: Mapping[str, set[str | None]]
+    router: Router,
+    held: Mapping[str, Sequence[str]],
+    policy: Policy,
+    near: set[tuple[str, str]],
+    known: Mapping[str, set[str | None]],
 ) -> RouterNeed:
-    """What one router asks for, given the `near` domains of its candidates, and all that are `known` by kind.
+    """What one router asks for, given the sessions `held` today, the `near` domains of its candidates, and all that are
+    `known` by kind.
 
     While old and new sessions run together, only what today's leave free is spare.
     """
     limit, spare = router.max_sessions, None
-    today = len(cluster.today.sessions.get(router.name, ()))
+    today = len(held.get(router.name, ()))
     if limit is not None and today and not policy.allow_break:
         spare = max(0, limit - today)
     own = tuple((kind, router.domains[kind]) for kind in known if kind in router.domains)

@@ -176,6 +176,10 @@ class Product(Protocol):
     def duplicates(self, peers: Sequence[Manifest]) -> Iterator[str]:
         """What peer objects say a second time though one router must have one of them: the address and the name."""
 
+    def observed(self, items: Mapping[str, Items]) -> Iterator[PeerReport]:
+        """What the objects of an input report of every peer object; `items` are as `read` has them. Raises
+        InputError."""
+
     def reports(self, api: Api) -> Iterator[PeerReport]:
         """What a live cluster reports of every peer object there is. Raises LiveError."""
 

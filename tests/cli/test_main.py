@@ -38,7 +38,7 @@ def test_the_placement_has_the_fields_of_the_contract(tmp_path: Path) -> None:
     assert placement["objectives"][0] == {"name": "sessions", "value": 6, "bound": 6}
     assert placement["speakers"] == ["r1-n2", "r1-n3", "r2-n1", "r2-n3", "r3-n1", "r3-n2"]
     assert placement["sessions"][0] == {"node": "r1-n2", "router": "leaf-1"}
-    assert placement["today"] == {"speakers": 12, "sessions": 12, "working": None, "up": None, "down": None}
+    assert placement["today"] == {"speakers": 12, "sessions": 12, "working": 12, "up": 0, "down": 0}
     assert placement["diagnosis"] == []
 
 

@@ -84,7 +84,13 @@ def as_placement(problem: Problem, found: Found) -> Placement:
         objectives=tuple(Objective(name, value, value) for name, value in goals),
         speakers=found.speakers,
         sessions=tuple(Session(node, router) for node, router in found.sessions),
-        today=Count(len(cluster.today.speakers), len(sessions_today(cluster))),
+        today=Count(
+            len(cluster.today.speakers),
+            sum(len(nodes) for nodes in cluster.today.sessions.values()),
+            len(working(cluster)),
+            sum(len(nodes) for nodes in cluster.today.up.values()),
+            sum(len(nodes) for nodes in cluster.today.down.values()),
+        ),
         eligible=len(problem.eligible),
         ineligible={"not eligible": len(cluster.nodes) - len(problem.eligible)},
         shortfalls=tuple(
@@ -115,7 +121,7 @@ def kept_nodes(cluster: Cluster, policy: Policy, eligible: list[Node], today: li
         node
         for node in cluster.nodes
         if node not in eligible
-        and node.name in cluster.today.speakers
+        and node.name in working(cluster)
         and nothing_forbids(cluster, policy, replace(node, unschedulable=False))
         and (policy.mode != "bgp" or node.name in [name for name, _ in today])
     ]
@@ -224,6 +230,7 @@ def nothing_forbids(cluster: Cluster, policy: Policy, node: Node) -> bool:
         node.ready is not False
         and not node.unschedulable
         and not node.deleting
+        and node.name not in cluster.today.refused
         and node.name not in policy.nodes.ban
         and not any(selects(selector, node.labels) for selector in policy.nodes.exclude)
         and daemonset_allows(cluster, policy, node)
@@ -256,8 +263,19 @@ def term_allows(term: NodeSelectorTerm, node: Node, ours: str) -> bool:
 
 
 def sessions_today(cluster: Cluster) -> list[tuple[str, str]]:
-    """Today's sessions as (node, router)."""
-    return [(node, router) for router, nodes in cluster.today.sessions.items() for node in nodes]
+    """Today's sessions that are not down, as (node, router)."""
+    down = cluster.today.down
+    return [
+        (node, router)
+        for router, nodes in cluster.today.sessions.items()
+        for node in nodes
+        if node not in down.get(router, ())
+    ]
+
+
+def working(cluster: Cluster) -> list[str]:
+    """The nodes with a speaker that works."""
+    return [name for name in cluster.today.speakers if name not in cluster.today.broken]
 
 
 def limits_hold(cluster: Cluster, policy: Policy, sessions: list[tuple[str, str]]) -> bool:
@@ -287,7 +305,7 @@ def count_moves(problem: Problem, speakers: list[str]) -> int:
     """Speakers that start or stop; one that must stop because its node is not eligible does not count."""
     moves = 0
     for node in problem.eligible:
-        if (node.name in speakers) != (node.name in problem.cluster.today.speakers):
+        if (node.name in speakers) != (node.name in working(problem.cluster)):
             moves += 1
     return moves
 
@@ -324,7 +342,7 @@ def all_missing(problem: Problem, speakers: list[str], sessions: list[tuple[str,
 def missing_today(problem: Problem) -> dict[tuple[str, str], int]:
     """What redundancy and survival lack today, counting nodes that are eligible or may keep their speaker."""
     eligible = [node.name for node in problem.eligible + problem.kept]
-    speakers = [name for name in problem.cluster.today.speakers if name in eligible]
+    speakers = [name for name in working(problem.cluster) if name in eligible]
     sessions = [pair for pair in problem.today if pair[0] in eligible]
     return worst(all_missing(problem, speakers, sessions))
 
@@ -352,7 +370,7 @@ def goal_values(
 ) -> tuple[int, ...]:
     """The values of the goals in order."""
     had = missing_today(problem) if problem.policy.best_effort else {}
-    staying = [name for name in speakers if name in problem.cluster.today.speakers]
+    staying = [name for name in speakers if name in working(problem.cluster)]
     opened = [pair for pair in sessions if pair not in problem.today]
     closed = [pair for pair in problem.today if pair not in sessions]
     values = {
@@ -360,7 +378,7 @@ def goal_values(
         "speakers": len(speakers),
         "moves": count_moves(problem, speakers),
         "sessionMoves": len([pair for pair in opened + closed if pair[0] in staying]),
-        "cost": sum(node_cost(node, problem.policy) for node in problem.cluster.nodes if node.name in speakers),
+        "cost": sum(node_cost(node, problem) for node in problem.cluster.nodes if node.name in speakers),
         "retained": len([node for node in problem.kept if node.name in speakers]),
         "worsened": sum(max(0, number - had.get(rule, 0)) for rule, number in worst(missing).items()),
         "shortfall": sum(number for (_, kind), number in worst(missing).items() if not kind),
@@ -369,8 +387,9 @@ def goal_values(
     return tuple(values[name] for name in goal_names(problem.policy))
 
 
-def node_cost(node: Node, policy: Policy) -> int:
+def node_cost(node: Node, problem: Problem) -> int:
     """What choosing the node costs."""
+    policy = problem.policy
     cost = sum(rule.cost for rule in policy.nodes.cost if selects(rule.selector, node.labels))
     if policy.nodes.prefer and not any(selects(selector, node.labels) for selector in policy.nodes.prefer):
         cost += 1
@@ -381,4 +400,6 @@ def node_cost(node: Node, policy: Policy) -> int:
         tenths.append(node.requested.cpu * 10 // node.allocatable.cpu)
     if node.allocatable and node.allocatable.memory:
         tenths.append(node.requested.memory * 10 // node.allocatable.memory)
+    if node.name in problem.cluster.today.broken:
+        cost += 20
     return cost + min(10, max(tenths))

@@ -3,6 +3,8 @@ and two clusters side by side take twice what one takes."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from hypothesis import assume, given, settings
 from msgspec.structs import replace
 
@@ -63,6 +65,10 @@ def test_two_clusters_side_by_side_take_twice_as_much(problem: tuple[Cluster, Po
         today=Today(
             tuple(sorted(cluster.today.speakers + twin.today.speakers)),
             {**cluster.today.sessions, **twin.today.sessions},
+            {**cluster.today.up, **twin.today.up},
+            {**cluster.today.down, **twin.today.down},
+            {**cluster.today.broken, **twin.today.broken},
+            {**cluster.today.refused, **twin.today.refused},
         ),
     )
     pin, ban = ((*some, *(f"{name}-twin" for name in some)) for some in (rules.pin, rules.ban))
@@ -82,6 +88,12 @@ def renamed(cluster: Cluster, name: dict[str, str]) -> Cluster:
     def all_of(names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(sorted(name[each] for each in names))
 
+    def by_router(found: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        return dict(sorted((name[to], all_of(nodes)) for to, nodes in found.items()))
+
+    def by_node(found: Mapping[str, str]) -> dict[str, str]:
+        return {name[each]: why for each, why in found.items()}
+
     today = cluster.today
     return replace(
         cluster,
@@ -93,6 +105,11 @@ def renamed(cluster: Cluster, name: dict[str, str]) -> Cluster:
         ),
         attachments=dict(sorted((name[to], all_of(nodes)) for to, nodes in cluster.attachments.items())),
         today=Today(
-            all_of(today.speakers), dict(sorted((name[to], all_of(nodes)) for to, nodes in today.sessions.items()))
+            all_of(today.speakers),
+            by_router(today.sessions),
+            by_router(today.up),
+            by_router(today.down),
+            by_node(today.broken),
+            by_node(today.refused),
         ),
     )

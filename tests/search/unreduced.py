@@ -11,7 +11,18 @@ from msgspec import Struct
 from ortools.sat.python import cp_model
 
 from optimizer.model import Cluster, Policy, Survive
-from tests.search.brute_force import Problem, attached, domains, fits, goal_names, missing_today, node_cost, problem_of
+from tests.search.brute_force import (
+    Problem,
+    attached,
+    domains,
+    fits,
+    goal_names,
+    missing_today,
+    node_cost,
+    problem_of,
+    sessions_today,
+    working,
+)
 
 Expression = cp_model.LinearExpr
 MOST = 1000
@@ -42,7 +53,7 @@ def least_values(cluster: Cluster, policy: Policy) -> tuple[int, ...] | None:
     for name in policy.nodes.pin:
         model.add(x[name] == 1)
     limits(model, problem, s)
-    moves = total(1 - x[name] if name in cluster.today.speakers else x[name] for name in eligible)
+    moves = total(1 - x[name] if name in working(cluster) else x[name] for name in eligible)
     if policy.max_moves is not None:
         model.add(moves <= policy.max_moves)
     lacking = {
@@ -53,7 +64,7 @@ def least_values(cluster: Cluster, policy: Policy) -> tuple[int, ...] | None:
     for rule, slack in lacking.items():
         worse.append(model.new_int_var(0, MOST, ""))
         model.add(worse[-1] >= slack - before.get(rule, 0))
-    staying = [name for name in x if name in cluster.today.speakers]
+    staying = [name for name in x if name in working(cluster)]
     goals = {
         "worsened": total(worse),
         "shortfall": total(slack for (_, kind), slack in lacking.items() if not kind),
@@ -67,7 +78,7 @@ def least_values(cluster: Cluster, policy: Policy) -> tuple[int, ...] | None:
             for name in staying
             for router in attached(cluster, name)
         ),
-        "cost": total(node_cost(node, policy) * x[node.name] for node in problem.eligible + problem.kept),
+        "cost": total(node_cost(node, problem) * x[node.name] for node in problem.eligible + problem.kept),
     }
     return solved(model, [goals[name] for name in goal_names(policy)])
 
@@ -121,7 +132,7 @@ def limits(model: cp_model.CpModel, problem: Problem, s: Mapping[tuple[str, str]
             model.add(total(here.values()) <= router.max_sessions)
             if not problem.policy.allow_break:
                 opened = [chosen for pair, chosen in here.items() if pair not in problem.today]
-                now = len(problem.cluster.today.sessions.get(router.name, ()))
+                now = len([pair for pair in sessions_today(problem.cluster) if pair[1] == router.name])
                 model.add(total(opened) <= max(0, router.max_sessions - now))
 
 

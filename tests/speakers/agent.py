@@ -108,6 +108,9 @@ class Agent:
     def duplicates(self, peers: Sequence[Manifest]) -> Iterator[str]:
         return iter(())
 
+    def observed(self, items: Mapping[str, Items]) -> Iterator[PeerReport]:
+        return iter(())
+
     def reports(self, api: Api) -> Iterator[PeerReport]:
         return iter(())
 

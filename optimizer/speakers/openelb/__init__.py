@@ -12,7 +12,7 @@ from ...kube.kinds import Kind
 from ...kube.objects import Object
 from ...model import Cluster, LabelSelector, Paths, Peer, Placement, Policy, Resources, Router
 from ..product import Labels, Manifest, PeerEdits, PeerReport, Probes, Turns
-from . import hazards, paths, peerings, peers, probes, read
+from . import hazards, paths, peerings, peers, probes, read, reports
 from .kinds import BGP_CONF, BGP_PEER
 from .objects import ConfObject, PeerObject
 
@@ -84,10 +84,12 @@ class OpenELB:
         """See peerings.py."""
         return peerings.duplicates(peers)
 
+    def observed(self, items: Mapping[str, Items]) -> Iterator[PeerReport]:
+        """See reports.py."""
+        return reports.observed(items)
+
     def reports(self, api: Api) -> Iterator[PeerReport]:
         """See reports.py."""
-        from . import reports
-
         return reports.read_reports(api)
 
     def turns(self, api: Api, interval: float, tell: Callable[[object], None]) -> Turns:

@@ -19,10 +19,49 @@ class PeerSpec(Partial):
     node_selector: Selector | None = None
 
 
+class Counters(Partial):
+    """Messages by their kind, as far as they matter here; numbers that the API gives as text."""
+
+    update: str | int | None = None
+
+
+class Messages(Partial):
+    """The messages of a session."""
+
+    sent: Counters | None = None
+
+
+class PeerState(Partial):
+    """The state of one session."""
+
+    session_state: str = ""
+    messages: Messages | None = None
+
+
+class TimersState(Partial):
+    """Since when it is so."""
+
+    uptime: str | None = None
+
+
+class NodeStatus(Partial):
+    """What one speaker reports of its session."""
+
+    peer_state: PeerState | None = None
+    timers_state: TimersState | None = None
+
+
+class Reports(Partial):
+    """What all speakers report of their sessions with one router."""
+
+    nodes_peer_status: dict[str, NodeStatus] | None = None
+
+
 class PeerObject(Object):
     """A BgpPeer."""
 
     spec: PeerSpec
+    status: Reports | None = None
 
 
 class ConfSpec(Partial):

@@ -2,54 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from msgspec import field
 
-from ...kube.client import Api
+from ...kube.item import Items, by_name
 from ...kube.kinds import Ref
 from ...kube.objects import Partial
 from ...kube.pods import decode_page
 from ..product import PeerReport, SessionReport
 from .kinds import BGP_PEER
+from .objects import NodeStatus, PeerObject, Reports
 
-
-class Counters(Partial):
-    """Messages by their kind, as far as they matter here; numbers that the API gives as text."""
-
-    update: str | int | None = None
-
-
-class Messages(Partial):
-    """The messages of a session."""
-
-    sent: Counters | None = None
-
-
-class PeerState(Partial):
-    """The state of one session."""
-
-    session_state: str = ""
-    messages: Messages | None = None
-
-
-class TimersState(Partial):
-    """Since when it is so."""
-
-    uptime: str | None = None
-
-
-class NodeStatus(Partial):
-    """What one speaker reports of its session."""
-
-    peer_state: PeerState | None = None
-    timers_state: TimersState | None = None
-
-
-class Reports(Partial):
-    """What all speakers report of their sessions with one router."""
-
-    nodes_peer_status: dict[str, NodeStatus] | None = None
+if TYPE_CHECKING:
+    from ...kube.client import Api
 
 
 class PeerMeta(Partial):
@@ -77,6 +44,20 @@ def read_reports(api: Api) -> Iterator[PeerReport]:
         for peer in page.items:
             found = (peer.status or Reports()).nodes_peer_status or {}
             yield PeerReport(peer.metadata.name, {node: session(report) for node, report in found.items()})
+
+
+def observed(items: Mapping[str, Items]) -> Iterator[PeerReport]:
+    """What the objects of an input report; what says nothing of the state of a session is none. Raises InputError."""
+    for item in by_name(items[BGP_PEER.name]):
+        status = item.load(PeerObject).status or Reports()
+        found = {node: session(report) for node, report in (status.nodes_peer_status or {}).items() if says(report)}
+        if found:
+            yield PeerReport(item.name, found)
+
+
+def says(report: NodeStatus) -> bool:
+    """Whether a report says in which state the session is."""
+    return report.peer_state is not None and bool(report.peer_state.session_state)
 
 
 def session(report: NodeStatus) -> SessionReport:

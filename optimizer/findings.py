@@ -24,10 +24,14 @@ class Finding(Struct, frozen=True, order=True):
 
 RULES: Mapping[str, str] = {
     # the input
+    "file-empty": "files in a folder or an archive are empty",
+    "file-passed-over": "files in a folder or an archive hold no Kubernetes object that is read",
+    "watch-stream": "objects came in several versions, of which the newest counts",
     "product-assumed": "nothing in the input says which product the speakers belong to",
     "no-speaker-daemonset": "the input has no speaker DaemonSet, so the product's own requests are assumed",
     "other-speakers": "speakers of another product are there too",
     "no-pods": "the input has no Pods, so all that is allocatable is assumed to be free",
+    "pods-of-some-namespaces": "only Pods of some namespaces are in the input, and what others request is not known",
     "speaker-pods-missing": "none of the speaker DaemonSet's pods is in the input",
     "speaker-node-gone": "a speaker's pod outlives its node",
     "hand-label": "the DaemonSet asks for a label of its own, which --speaker-label can manage",

@@ -5,14 +5,11 @@ Nodes, Pods, DaemonSets and the objects of the products in `speakers` are read; 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-
-import msgspec
+from collections.abc import Collection, Iterable, Sequence
 
 from ..errors import InputError
 from ..findings import Finding
-from ..kube.item import Item, Items, by_name
-from ..kube.kinds import NODE, POD
+from ..kube.item import Item, by_name
 from ..kube.objects import DaemonSetObject
 from ..model import Cluster, Node, Speaker, Today
 from ..progress import Tell, silent
@@ -21,10 +18,11 @@ from ..speakers.product import Product
 from ..words import are, plural
 from .admission import as_admitted, unmodelled
 from .daemonset import read_speaker, selected_by
-from .items import kind_key, objects, readable_kinds, sources
-from .nodes import node_warnings, read_node
+from .gather import Found, read_objects
+from .items import kind_key
+from .namespaces import pods_missing
+from .nodes import node_warnings
 from .pods import read_pods, with_load
-from .text import Text
 from .traces import check_outdated, check_supported, choose_daemonset, other_speakers, traces_of
 
 
@@ -44,41 +42,6 @@ def read_cluster(
     return build(read_objects(inputs, tell), daemonset, product, expected, file=file)
 
 
-def read_objects(inputs: Sequence[str], tell: Tell = silent) -> Found:
-    """The objects in these files and folders, at least one Node among them. Raises InputError."""
-    found = gather(sources(inputs), tell)
-    if not found.nodes:
-        raise InputError(f"{', '.join(inputs)}: no Node among the objects; dump them with kubectl get nodes -o json")
-    return found
-
-
-class Found(msgspec.Struct):
-    """The objects by kind (`Readable.key`), then by namespace and name; the nodes are decoded, sorted by name."""
-
-    items: Mapping[str, Items]
-    nodes: Mapping[str, Node]
-
-
-def gather(texts: Iterable[tuple[str, Text]], tell: Tell = silent) -> Found:
-    """The objects in texts, each with the name under which messages speak of it. Raises InputError."""
-    readable = readable_kinds()
-    items: dict[str, dict[tuple[str, str], Item]] = {each.key: {} for each in readable.values()}
-    nodes: dict[str, Node] = {}
-    for name, text in texts:
-        for item in objects(text, name, tell):
-            key = readable[item.group, item.kind].key
-            first = items[key].setdefault((item.namespace, item.name), item)
-            if first is not item:
-                raise InputError(f"{item.place}: given twice, first in {first.file}")
-            # There may be millions: nodes need not be held twice, and pods are decoded when the DaemonSet is known.
-            if key == NODE.name:
-                nodes[item.name] = read_node(item)
-                item.content = msgspec.Raw()
-            if key in (NODE.name, POD.name):
-                item.found = None
-    return Found(items, dict(sorted(nodes.items())))
-
-
 def build(
     found: Found, wanted: str | None, product: str = "", expected: str = "", live: bool = False, file: str = ""
 ) -> Cluster:
@@ -88,7 +51,7 @@ def build(
     nothing is taken for granted of the others.
     """
     items, nodes = found.items, found.nodes
-    warnings: list[Finding] = []
+    warnings = [*found.warnings]
     traces = traces_of(items)
     check_made_for(expected, product, file)
     if not (wanted and (product or expected)):
@@ -121,6 +84,8 @@ def build(
     if not live and not items["Pod"]:
         told = "no Pods in the input: all that is allocatable on nodes is assumed to be free"
         warnings.append(Finding("no-pods", told))
+    else:
+        warnings += pods_missing(items["Pod"], items["DaemonSet"], chosen)
     if not running and not live:
         known = chosen or maker.restrictable
         running = (

@@ -25,7 +25,9 @@ from ..model import Cluster
 from ..progress import Tell, silent
 from ..speakers import PRODUCTS, check_made_for, product_named, strangers
 from ..speakers.product import Product
-from .cluster import build, gather
+from .cluster import build
+from .folders import Source
+from .gather import gather
 from .items import kind_key, objects
 from .pages import slim
 from .pods import Load, read_pods, with_load
@@ -58,7 +60,8 @@ def read_live(
     check_made_for(expected, product, file)
     candidates = [product_named(product)] if product else [*PRODUCTS.values()]
     listed = daemonset_pages(api, daemonset, tell)
-    found_here = {(item.namespace, item.name): item for page in listed for item in objects(page, api.server)}
+    items = (item for page in listed for item in objects(page, api.server, page=True))
+    found_here = {(item.namespace, item.name): item for item in items}
     if daemonset and not found_here:
         raise InputError(f"{api.server} has no DaemonSet {daemonset}")
     chosen = speaker_daemonsets(found_here, bool(daemonset), candidates)
@@ -72,7 +75,8 @@ def read_live(
     if not chosen:
         tell("looking for other products")
         pages |= stranger_pages(api, candidates)
-    found = gather(((api.server, page) for listed in pages.values() for page in listed), tell)
+    texts = (Source(api.server, page, page=True) for each in pages.values() for page in each)
+    found = gather(texts, tell)
     if not found.nodes:
         raise InputError(f"{api.server}: the cluster has no nodes")
     cluster = build(found, daemonset, product, expected, live=True, file=file)
@@ -186,7 +190,7 @@ def loads_of(api: Api, nodes: Collection[str], live: Live, tell: Tell = silent) 
 
     def look(node: str) -> Load:
         pages = api.pages(Ref(POD), partial(slim, "Pod"), fieldSelector=f"spec.nodeName={node},{RUNNING}")
-        items = (item for page in pages for item in objects(page, api.server))
+        items = (item for page in pages for item in objects(page, api.server, page=True))
         return read_pods(items, chosen, product, ports).loads.get(node, Load())
 
     names = sorted(nodes)

@@ -197,7 +197,7 @@ def test_many_racks_around_shared_routers_are_proved_whatever_chassis_may_fail()
     ]
     cluster = replace(cluster_of(attachments, labelled), settings=PER_RACK)
     for peering in ("all-attached", "selected"):
-        policy = Policy(peering=peering, survive=(Survive("chassis"),))  # type: ignore[arg-type]
+        policy = Policy(peering=peering, survive=(Survive("chassis"),))
         placement = optimize(cluster, policy)
         assert placement.status == "optimal"
         assert goal_values(placement.objectives)["sessions"] == 3 * 240

@@ -146,11 +146,8 @@ def asks(problem: Problem, x: Mapping[str, Expression], s: Mapping[tuple[str, st
             if router.min_speakers == 0:
                 continue
             held = {name: chosen for (name, to), chosen in s.items() if to == router.name}
-            least, racks = (
-                max(needed, router.min_speakers or 0),
-                racks_at(problem.cluster, policy, problem.could()[router.name]),
-            )
-            yield Ask(router.name, least, router.domains, policy.survive, held, racks)
+            racks = racks_at(problem.cluster, policy, problem.could[router.name])
+            yield Ask(router.name, max(needed, router.min_speakers or 0), router.domains, policy.survive, held, racks)
         return
     survive = tuple(Survive(rule.kind, max(rule.survivors, needed - 1)) for rule in policy.survive)
     if not survive:

@@ -352,7 +352,7 @@ class Conflict(Struct, frozen=True):
 
 
 class Paths(Struct, frozen=True):
-    """Paths a router holds for one service: sessions times announced next hops."""
+    """Paths a router holds for one service, over all its sessions."""
 
     router: str
     today: int

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from operator import itemgetter
 
 from ..kube.names import check_label_value
-from ..kube.parse import checked
+from ..kube.parse import checked, ip_address, ip_network
 from ..kube.selectors import matcher
 from ..model import LabelSelector, Node
 
@@ -73,7 +72,7 @@ class NodeIndex:
         for node in self.nodes.values():
             for text in node.addresses:
                 try:
-                    address = ipaddress.ip_address(text)
+                    address = ip_address(text)
                 except ValueError:
                     continue  # a host name in the place of an address is in no range
                 found[address.version].append((int(address), node.name))
@@ -83,7 +82,7 @@ class NodeIndex:
         """The nodes with an internal address in one of the ranges."""
         found: set[str] = set()
         for cidr in cidrs:
-            network = ipaddress.ip_network(cidr)
+            network = ip_network(cidr)
             known = self.by_address[network.version]
             first = bisect_left(known, int(network.network_address), key=itemgetter(0))
             last = bisect_right(known, int(network.broadcast_address), key=itemgetter(0))

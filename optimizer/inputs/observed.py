@@ -43,10 +43,12 @@ def reports_by_router(cluster: Cluster, routers: Iterable[Router]) -> dict[str, 
     """By router and node whether the session is reported up; with several objects of a router, in any of them."""
     if not cluster.reports:
         return {}
-    by_address = {router.address: router.name for router in routers if router.peer}
+    joined = [router for router in routers if router.peer]
+    # Where the product keeps objects of one address apart, they are routers of their own.
+    by_peer, by_address = {each.peer: each.name for each in joined}, {each.address: each.name for each in joined}
     found: dict[str, dict[str, bool]] = {}
     for peer in cluster.peers:
-        router = by_address.get(peer.address)
+        router = by_peer.get(peer.name) or by_address.get(peer.address)
         if router is None or peer.parked or peer.off:
             continue
         states = found.setdefault(router, {})

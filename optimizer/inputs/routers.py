@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 
@@ -18,6 +18,7 @@ from ..speakers import product_named
 from ..words import are, plural
 from .node_index import NodeIndex
 from .observed import findings, observe
+from .peers import Attached, check_alike, match_peers, select_nobody, selected_by
 from .topology import Topology
 
 WELL_KNOWN_KINDS = {
@@ -47,36 +48,27 @@ def with_topology(
     """The cluster with routers, attachments, domains of the kinds that the policy protects, and today's sessions.
 
     A peer object and a router of the topology are one when their addresses are equal, or else their names. The
-    attached nodes are those that the topology gives; where it gives none, those that the peer object's selector gives.
-    Outside mode bgp the zones count unasked. Raises InputError, for example for a kind to survive that nothing
-    declares.
+    attached nodes are those that the topology gives; where it gives none, those that all the router's peer objects
+    select together. Outside mode bgp the zones count unasked. Raises InputError, for example for a kind to survive that
+    nothing declares, and in mode bgp for peer objects of one address that ask for different sessions.
     """
     product, survive = product_named(cluster.product), policy.survive
     warnings = list(cluster.warnings)
     index = NodeIndex(cluster.nodes)
     described, linked = describe(topology, index, warnings, places.topology)
-    routers, peer_of = match_peers(described, cluster, topology.routers_from_label, warnings)
-    attachments: dict[str, tuple[str, ...]] = {}
-    finished = []
-    for name in sorted(routers):
-        router, peer = routers[name], peer_of.get(name)
-        if name in linked:
-            selector, nodes = linked[name]
-        elif peer is not None:
-            selector, nodes = peer.selector, product.selected(peer, index.select)
-        else:
-            selector, nodes = None, ()
-            told = f"router {name}: nothing says which nodes are attached to it"
-            warnings.append(Finding("router-without-nodes", told, f"router {name}"))
-        attachments[name] = nodes
-        finished.append(msgspec.structs.replace(router, selector=selector))
-    listed = [router.name for router in finished if router.name not in linked and by_hostname(router.selector)]
-    if listed:
-        told = (
-            f"{len(listed)} {product.kinds[0].name}s, such as that of router {listed[0]}, select nodes by host name, "
-            "and no topology says more: only these nodes are assumed to be attached"
-        )
-        warnings.append(Finding("attached-by-host-name", told))
+    if policy.mode == "bgp":
+        check_alike(cluster)
+    routers, peers_of = match_peers(described, cluster, topology.routers_from_label, warnings, policy.mode == "bgp")
+    attached = linked | {
+        name: selected_by(peers, product, index) for name, peers in peers_of.items() if name not in linked
+    }
+    warnings += attachment_findings(routers, linked, peers_of, product.kinds[0].name)
+    if policy.mode == "bgp":
+        warnings += select_nobody(chain.from_iterable(peers_of.values()), product, index)
+    finished = [
+        msgspec.structs.replace(routers[name], selector=attached[name][0] if name in attached else None)
+        for name in sorted(routers)
+    ]
     domains = domain_labels(topology, survive, index, finished, places)
     if policy.mode != "bgp" and not survive and index.carried(WELL_KNOWN_KINDS["zone"]):
         domains.setdefault("zone", WELL_KNOWN_KINDS["zone"])
@@ -89,10 +81,28 @@ def with_topology(
         cluster,
         nodes=with_domains(cluster.nodes, domains),
         routers=tuple(finished),
-        attachments=attachments,
+        attachments={router.name: attached[router.name][1] if router.name in attached else () for router in finished},
         today=today,
         warnings=(*warnings, *findings(today)),
     )
+
+
+def attachment_findings(
+    routers: Iterable[str], linked: Container[str], peers_of: Mapping[str, Sequence[Peer]], kind: str
+) -> Iterator[Finding]:
+    """The routers of which nothing says which nodes are attached, and those whose peer objects say too little of it."""
+    silent = sorted(name for name in routers if name not in linked)
+    for name in silent:
+        if name not in peers_of:
+            told = f"router {name}: nothing says which nodes are attached to it"
+            yield Finding("router-without-nodes", told, f"router {name}")
+    found = [name for name in silent if name in peers_of and all(by_hostname(each.selector) for each in peers_of[name])]
+    if found:
+        told = (
+            f"{len(found)} {kind}s, such as that of router {found[0]}, select nodes by host name, and no topology says "
+            "more: only these nodes are assumed to be attached"
+        )
+        yield Finding("attached-by-host-name", told)
 
 
 def by_hostname(selector: LabelSelector | None) -> bool:
@@ -101,9 +111,6 @@ def by_hostname(selector: LabelSelector | None) -> bool:
         *selector.match_labels,
         *(each.key for each in selector.match_expressions),
     } == {WELL_KNOWN_KINDS["hostname"]}
-
-
-Attached = tuple[LabelSelector | None, tuple[str, ...]]
 
 
 def describe(
@@ -168,51 +175,6 @@ def describe(
         name: (selectors[name][0] if len(selectors[name]) == 1 else None, tuple(sorted(found)))
         for name, found in nodes.items()
     }
-
-
-def match_peers(
-    described: Mapping[str, Router], cluster: Cluster, label: str | None, warnings: list[Finding]
-) -> tuple[dict[str, Router], dict[str, Peer]]:
-    """Routers joined with their peer objects; one that the topology does not describe is a router of its own."""
-    kind = product_named(cluster.product).kinds[0].name
-    routers = dict(described)
-    by_address = {router.address: name for name, router in routers.items() if router.address}
-    peer_of: dict[str, Peer] = {}
-    for peer in cluster.peers:
-        if peer.parked:
-            continue
-        name = by_address.get(peer.address)
-        if name is None:
-            name = next((known for known in names_of(peer, label) if known in routers), None)
-            if name is not None and routers[name].address not in (None, peer.address):
-                name = None  # the same name for another address is another router
-        if name is None:
-            name = peer.name if peer.name not in routers else f"{peer.name} ({peer.address})"
-            routers[name] = Router(name=name)
-        if name in peer_of:
-            continue  # a second one for the address: reported as a hazard
-        router = routers[name]
-        if router.asn and peer.asn and router.asn != peer.asn:
-            told = f"router {name}: the topology says AS {router.asn}, {kind} {peer.name} says AS {peer.asn}"
-            warnings.append(Finding("as-differs", told, f"router {name}"))
-        routers[name] = msgspec.structs.replace(
-            router, address=peer.address, asn=router.asn or peer.asn or None, peer=peer.name
-        )
-        by_address[peer.address] = name
-        peer_of[name] = peer
-    nameless = [name for name, router in routers.items() if router.address is None]
-    if nameless and any(router.address for router in routers.values()):
-        told = f"{len(nameless)} routers have neither an address nor a {kind}, such as {min(nameless)}: is it misspelt?"
-        warnings.append(Finding("router-without-peer", told, f"router {min(nameless)}"))
-    return routers, peer_of
-
-
-def names_of(peer: Peer, label: str | None) -> list[str]:
-    """Names under which the topology may know a peer object: its own, or the label value that it selects."""
-    names = [peer.name]
-    if label and peer.selector and list(peer.selector.match_labels) == [label] and not peer.selector.match_expressions:
-        names.insert(0, peer.selector.match_labels[label])
-    return names
 
 
 def domain_labels(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +13,7 @@ from ..errors import InputError
 from ..files import path_of
 from ..kube.names import check_label_key
 from ..kube.objects import Selector
-from ..kube.parse import check_asn, checked, parse_address, read_selector
+from ..kube.parse import check_asn, checked, ip_network, parse_address, read_selector
 from .attachments import check_node_name, check_pairs, check_text, read_attachments
 from .fields import FROM_ONE, FROM_ZERO, about
 from .text import check_keys, check_unique, convert, load_settings, made_by_hand
@@ -139,7 +138,7 @@ def check_router(router: TopologyRouter, place: str) -> None:
     for name in nodes.names:
         check_node_name(name, f"{place}: nodes.names")
     for cidr in nodes.cidrs:
-        checked(f"{place}: nodes.cidrs", partial(ipaddress.ip_network, cidr))
+        checked(f"{place}: nodes.cidrs", partial(ip_network, cidr))
 
 
 def check_speaker_label(topology: Topology, key: str) -> None:

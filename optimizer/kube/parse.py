@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from itertools import starmap
@@ -16,6 +17,10 @@ from .selectors import check_requirement
 from .taints import check_taint, check_toleration
 
 T = TypeVar("T")
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+ZONE = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
+"""What may stand behind the % of an IPv6 address: the name of an interface."""
 
 
 def checked(place: str, rule: Callable[[], T]) -> T:
@@ -85,12 +90,42 @@ def toleration_of(raw: Mapping[str, Any]) -> Toleration:
     return Toleration(key, operator or "Equal", value, effect)
 
 
+def ip_address(text: str) -> Address:
+    """An IP address; one of IPv4 that is mapped into IPv6 is the IPv4 address. Raises ValueError.
+
+    >>> ip_address("::ffff:10.0.1.1")
+    IPv4Address('10.0.1.1')
+    """
+    address = ipaddress.ip_address(text)
+    if address.version == 4:
+        return address
+    if address.scope_id is None:
+        return address.ipv4_mapped or address
+    if address.ipv4_mapped or not ZONE.fullmatch(address.scope_id):
+        raise ValueError(f"{text[:80]!r} is not an IP address")
+    return address
+
+
+def ip_network(text: str) -> Network:
+    """A range of IP addresses; one of IPv4 that is mapped into IPv6 is the IPv4 range. Raises ValueError.
+
+    >>> ip_network("::ffff:10.0.1.0/120")
+    IPv4Network('10.0.1.0/24')
+    """
+    if "%" in text:
+        raise ValueError(f"{text[:80]!r} is not a range of IP addresses")
+    network = ipaddress.ip_network(text)
+    if network.version == 6 and network.prefixlen >= 96 and network.network_address.ipv4_mapped:
+        return ipaddress.IPv4Network((network.network_address.ipv4_mapped, network.prefixlen - 96))
+    return network
+
+
 def parse_address(text: str, place: str) -> str:
-    """An IP address in its canonical form. Raises InputError."""
+    """An IP address in its canonical form. Raises InputError, the address in it escaped."""
     try:
-        return str(ipaddress.ip_address(text))
+        return str(ip_address(text))
     except ValueError:
-        raise InputError(f"{place}: {text!r} is not an IP address") from None
+        raise InputError(f"{place}: {text[:80]!r} is not an IP address") from None
 
 
 def check_asn(asn: int, place: str, least: int = 0) -> int:

@@ -36,8 +36,7 @@ def optimize(cluster: Cluster, policy: Policy, progress: Tell = silent) -> Place
     check_names(cluster, policy)
     check_label(cluster, policy)
     if policy.mode == "bgp" and not cluster.routers:
-        kind = product_named(cluster.product).kinds[0].name
-        raise InputError(f"no router: the input has no {kind}, and no --topology names any")
+        raise InputError(no_router(cluster))
     problem, placement = place(cluster, policy, progress)
     if placement.status != "infeasible":
         told = broken_speakers.findings(cluster, policy, placement, problem.causes, lambda *given: place(*given)[1])
@@ -69,6 +68,17 @@ def place(cluster: Cluster, policy: Policy, progress: Tell = silent) -> tuple[Pr
     placement = build(cluster, problem, [], ())
     found = diagnose(cluster, problem, infeasible)
     return problem, structs.replace(placement, status="infeasible", diagnosis=found)
+
+
+def no_router(cluster: Cluster) -> str:
+    """Why there is no router."""
+    out = ("peer-address", "peer-invalid", "peer-admin-down")
+    found = [each.sentence for each in cluster.warnings if each.rule in out]
+    if found:
+        more = f" (and {len(found) - 1} more like it)" if len(found) > 1 else ""
+        return f"{found[0]}{more}; no router is left"
+    kind = product_named(cluster.product).kinds[0].name
+    return f"no router: the input has no {kind}, and no --topology names any"
 
 
 def check_names(cluster: Cluster, policy: Policy) -> None:

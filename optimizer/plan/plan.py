@@ -77,7 +77,7 @@ class Plan(Struct, frozen=True):
 
     def todays_sessions(self) -> list[tuple[str, str]]:
         """Those of them that are not reported down; where two peer objects fight over an address nobody can tell."""
-        addresses = Counter(peer.address for peer in self.cluster.peers)
+        addresses = Counter(peer.address for peer in self.cluster.peers if not self.product.keeps_apart)
         routers = ((router, self.peer_names.get(router.name)) for router in self.cluster.routers)
         fought = {peer for router, peer in routers if addresses[router.address or ""] > 1}
         held, names = self.cluster.today.held.items(), self.peer_names

@@ -186,7 +186,5 @@ def paths(placement: Placement) -> Iterable[tuple[str, str]]:
     if placement.paths:
         today = max(placement.paths, key=lambda each: each.today)
         proposed = max(placement.paths, key=lambda each: each.proposed)
-        yield (
-            "paths",
-            f"{today.today} today -> {proposed.proposed} for each service on the fullest router (sessions x next hops)",
-        )
+        number = f"{today.today} today -> {proposed.proposed}"
+        yield "paths", f"{number} for each service on the fullest router (all its sessions together)"

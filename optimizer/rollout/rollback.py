@@ -9,17 +9,14 @@ from msgspec import structs
 
 from ..errors import ForeignError, InputError, StoppedError
 from ..inputs.live import read_live
-from ..inputs.routers import with_topology
-from ..inputs.topology import Topology
+from ..inputs.peers import sessions_by_peer
 from ..kube.changes import Change, Create, Key, Label, Patch, key_of
 from ..kube.client import Api
 from ..kube.selectors import selector_text
-from ..model import Cluster
 from ..plan.inverse import ends_with_template
 from ..plan.steps import Step
 from ..progress import Tell
 from ..speakers import product_named
-from .belief import PeerSession
 from .goal import Goal
 from .guard import guarded, interruptible
 from .live_plan import not_ready
@@ -64,16 +61,9 @@ def rollback(api: Api, file: Path, pace: Pace, tell: Tell, allow_break: bool = F
     # What runs on a node that is not Ready cannot come up again now, and is not waited for.
     nodes = frozenset(node.name for node in live.cluster.nodes if node.ready is not False and not node.deleting)
     with guarded(api, runner, way_on):
-        watch.first_look(sessions_now(live.cluster))
+        watch.first_look(sessions_by_peer(live.cluster))
         left = take_back(runner, saved, file, nodes, allow_break)
     return tuple(dict.fromkeys(left))
-
-
-def sessions_now(cluster: Cluster) -> frozenset[PeerSession]:
-    """The sessions that the peer objects' selectors give, as (node, peer object)."""
-    found = with_topology(cluster, Topology())
-    peers = {router.name: router.peer for router in found.routers if router.peer}
-    return frozenset((node, peers[router]) for router, nodes in found.today.sessions.items() for node in nodes)
 
 
 def take_back(runner: Runner, saved: Rollback, file: Path, nodes: frozenset[str], allow_break: bool) -> list[str]:

@@ -122,11 +122,16 @@ class Product(Protocol):
     def next_hop(self) -> Literal["all", "self"]:
         """Whom a speaker announces as next hops: nodes in general, or itself alone."""
 
-    def read(self, items: Mapping[str, Items], warnings: list[Finding]) -> tuple[tuple[Peer, ...], Mapping[str, Any]]:
-        """The peer objects, sorted, that ask for sessions, and `Cluster.settings`, which this product alone reads.
+    @property
+    def keeps_apart(self) -> bool:
+        """Whether peer objects of one address that differ give sessions of their own: then they are routers of their
+        own. Where it does not, such objects are refused."""
 
-        `items` holds the objects of every one of its kinds, by the kind's name; `warnings` are added to. Raises
-        InputError.
+    def read(self, items: Mapping[str, Items], warnings: list[Finding]) -> tuple[tuple[Peer, ...], Mapping[str, Any]]:
+        """The peer objects, sorted, and `Cluster.settings`, which this product alone reads.
+
+        `items` holds the objects of every one of its kinds, by the kind's name; `warnings` are added to. A peer object
+        that cannot be read is passed over with a warning, and left alone. Raises InputError.
         """
 
     def selected(self, peer: Peer, select: Callable[[LabelSelector | None], tuple[str, ...]]) -> tuple[str, ...]:
@@ -134,6 +139,10 @@ class Product(Protocol):
 
         `select` gives the nodes, sorted, that a selector matches.
         """
+
+    def differences(self, first: Peer, other: Peer) -> Sequence[str]:
+        """The fields in which two peer objects of one address ask for different sessions, whatever nodes they select;
+        with the values where these are no secret. None where they may be one object."""
 
     def sessions(
         self, cluster: Cluster, routers: Sequence[Router], select: Callable[[LabelSelector | None], tuple[str, ...]]
@@ -181,7 +190,7 @@ class Product(Protocol):
         InputError."""
 
     def reports(self, api: Api) -> Iterator[PeerReport]:
-        """What a live cluster reports of every peer object there is. Raises LiveError."""
+        """What a live cluster reports of every peer object that asks for sessions. Raises LiveError."""
 
     @property
     def report_period(self) -> float:

@@ -49,6 +49,15 @@ MANIFESTS: dict[str, tuple[tuple[str | int, ...], object, list[str]]] = {
         "10.0.0.1",
         [*NO_2, "an unexpected second BgpPeer of address 10.0.0.1: p2"],
     ),
+    "one address twice, in another notation": (
+        (*P2, "conf", "neighborAddress"),
+        "::FFFF:a00:1",
+        [*NO_2, "an unexpected second BgpPeer of address 10.0.0.1: p2"],
+    ),
+    "an address in another notation": ((*P2, "conf", "neighborAddress"), "::ffff:10.0.0.2", []),
+    "no address": ((*P2, "conf", "neighborAddress"), "10.0.0.2/24", NO_2),
+    "administratively down": ((*P2, "conf", "adminDown"), True, NO_2),
+    "not administratively down": ((*P2, "conf", "adminDown"), False, []),
 }
 
 

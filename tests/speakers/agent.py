@@ -43,6 +43,7 @@ class Agent:
     requests = Resources(cpu=50, memory=50 * 2**20)
     restrictable = False
     next_hop: Literal["all", "self"] = "self"
+    keeps_apart = True
     report_period = 5.0
     steered = ("/spec/nodes",)
     helm_values = ""
@@ -54,6 +55,9 @@ class Agent:
 
     def selected(self, peer: Peer, select: Callable[[LabelSelector | None], tuple[str, ...]]) -> tuple[str, ...]:
         return select(None)
+
+    def differences(self, first: Peer, other: Peer) -> Sequence[str]:
+        return () if first.asn == other.asn else ("spec.asn",)
 
     def sessions(
         self, cluster: Cluster, routers: Sequence[Router], select: Callable[[LabelSelector | None], tuple[str, ...]]
@@ -100,10 +104,10 @@ class Agent:
     def peerings(
         self, cluster: Cluster, running: Mapping[str, Labels], peers: Sequence[Manifest]
     ) -> Iterator[tuple[str, str]]:
-        routers = {router.address: router.name for router in cluster.routers}
+        routers = {router.peer: router.name for router in cluster.routers}
         for peer in peers:
-            address = peer["spec"]["address"]
-            yield from ((node, routers.get(address) or address) for node in peer["spec"]["nodes"] if node in running)
+            router = routers.get(peer["metadata"]["name"]) or peer["spec"]["address"]
+            yield from ((node, router) for node in peer["spec"]["nodes"] if node in running)
 
     def duplicates(self, peers: Sequence[Manifest]) -> Iterator[str]:
         return iter(())

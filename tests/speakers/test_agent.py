@@ -28,8 +28,8 @@ NODES = ("n1", "n2", "n3", "n4")
 TOPOLOGY = {"attachments": [[name, router] for router in ("leaf-1", "leaf-2") for name in NODES]}
 
 
-def neighbor(name: str, address: str, *nodes: str) -> Object:
-    spec = {"address": address, "asn": 65001, "nodes": [*nodes]}
+def neighbor(name: str, address: str, *nodes: str, asn: int = 65001) -> Object:
+    spec = {"address": address, "asn": asn, "nodes": [*nodes]}
     return {"apiVersion": "agent.example.org/v1", "kind": "Neighbor", "metadata": {"name": name}, "spec": spec}
 
 
@@ -106,3 +106,23 @@ def test_a_plan_has_steps_of_peer_objects_alone(tmp_path: Path, objects: tuple[O
     assert closing.sessions == {"leaf-1": Flow(3, closed=1), "leaf-2": Flow(3, closed=1)}
     check_steps(plan)
     check_end(plan)
+
+
+def test_what_differs_in_one_address_is_kept_apart(tmp_path: Path) -> None:
+    other = (neighbor("other", "10.0.0.1", *NODES, asn=65009), neighbor("third", "10.0.0.1", *NODES, asn=65009))
+    routers = [{"name": "tor", "address": "10.0.0.1", "nodes": {"names": [*NODES]}}]
+    found = with_topology(
+        read(tmp_path, *map(node, NODES), *NEIGHBORS, *other), parse_topology({"routers": routers}, "t")
+    )
+    assert [(each.name, each.peer, each.asn) for each in found.routers] == [
+        ("leaf-2", "leaf-2", 65001),
+        ("other", "other", 65009),
+        ("tor", "leaf-1", 65001),
+    ]
+    policy = Policy()
+    plan = make_plan(found, policy, optimize(found, policy), "node-selector")
+    assert set(plan.todays_sessions()) == {
+        *((name, peer) for peer in ("leaf-1", "leaf-2") for name in NODES[:3]),
+        *((name, "other") for name in NODES),
+    }
+    check_steps(plan)

@@ -12,7 +12,7 @@ from ...kube.kinds import Kind
 from ...kube.objects import Object
 from ...model import Cluster, LabelSelector, Paths, Peer, Placement, Policy, Resources, Router
 from ..product import Labels, Manifest, PeerEdits, PeerReport, Probes, Turns
-from . import hazards, paths, peerings, peers, probes, read, reports
+from . import differences, hazards, paths, peerings, peers, probes, read, reports
 from .kinds import BGP_CONF, BGP_PEER
 from .objects import ConfObject, PeerObject
 
@@ -31,6 +31,7 @@ class OpenELB:
     requests = Resources(cpu=100, memory=100 * 2**20)
     restrictable = True
     next_hop: Literal["all", "self"] = "all"
+    keeps_apart = False
     report_period: float = probes.STATUS_PERIOD
     steered = ("/spec/nodeSelector",)
     helm_values = "speaker"
@@ -43,6 +44,10 @@ class OpenELB:
     def selected(self, peer: Peer, select: Callable[[LabelSelector | None], tuple[str, ...]]) -> tuple[str, ...]:
         """The nodes that its one selector matches."""
         return select(peer.selector)
+
+    def differences(self, first: Peer, other: Peer) -> Sequence[str]:
+        """See differences.py."""
+        return differences.differences(first, other)
 
     def sessions(
         self, cluster: Cluster, routers: Sequence[Router], select: Callable[[LabelSelector | None], tuple[str, ...]]

@@ -27,7 +27,7 @@ def hazards(cluster: Cluster, policy: Policy, placement: Placement) -> tuple[Fin
     found: list[Finding] = []
     if policy.mode == "bgp":
         by_address: defaultdict[str, list[str]] = defaultdict(list)
-        for peer in cluster.peers:
+        for peer in (each for each in cluster.peers if not (each.off or each.parked)):
             by_address[peer.address].append(peer.name)
         found += [
             Finding(
@@ -53,9 +53,10 @@ def hazards(cluster: Cluster, policy: Policy, placement: Placement) -> tuple[Fin
             f"{RACK_LABEL} (such as {', '.join(bare[:3])}): no speaker of a rack announces them as next hops"
         )
         found.append(Finding("rack-label-missing", told))
-    if policy.mode != "bgp" and cluster.peers and set(cluster.today.speakers) - set(placement.speakers):
+    asking = sum(not peer.off for peer in cluster.peers)
+    if policy.mode != "bgp" and asking and set(cluster.today.speakers) - set(placement.speakers):
         told = (
-            f"the cluster has {len(cluster.peers)} BgpPeers: to stop speakers for the mode {policy.mode} also closes "
+            f"the cluster has {plural(asking, 'BgpPeer')}: to stop speakers for the mode {policy.mode} also closes "
             "their BGP sessions"
         )
         found.append(Finding("bgp-sessions-close", told))

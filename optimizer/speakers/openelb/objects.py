@@ -8,15 +8,49 @@ from ...kube.objects import Object, Partial, Selector
 class PeerConf(Partial):
     """The neighbour."""
 
-    neighbor_address: str = ""
-    peer_as: int = 0
+    neighbor_address: str | None = None
+    peer_as: int | None = None
+    admin_down: bool | None = None
+
+
+class Family(Partial):
+    """What kind of routes, such as AFI_IP and SAFI_UNICAST."""
+
+    afi: str | None = None
+    safi: str | None = None
+
+
+class AfiSafiConfig(Partial):
+    """The kind of routes that an entry is about."""
+
+    family: Family | None = None
+
+
+class AddPathsConfig(Partial):
+    """How many paths of a route are sent; GoBGP keeps the last eight bits, and none is one path."""
+
+    send_max: int | None = None
+
+
+class AddPaths(Partial):
+    """Whether several paths of a route are sent."""
+
+    config: AddPathsConfig | None = None
+
+
+class AfiSafi(Partial):
+    """A kind of routes that a session carries; without `config` that of the neighbour's address."""
+
+    config: AfiSafiConfig | None = None
+    add_paths: AddPaths | None = None
 
 
 class PeerSpec(Partial):
-    """Which neighbour, and the nodes whose speakers peer with it."""
+    """Which neighbour, the nodes whose speakers peer with it, and what their sessions carry."""
 
     conf: PeerConf | None = None
     node_selector: Selector | None = None
+    afi_safis: list[AfiSafi | None] | None = None
 
 
 class Counters(Partial):
@@ -60,7 +94,7 @@ class Reports(Partial):
 class PeerObject(Object):
     """A BgpPeer."""
 
-    spec: PeerSpec
+    spec: PeerSpec | None = None
     status: Reports | None = None
 
 

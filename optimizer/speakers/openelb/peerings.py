@@ -17,7 +17,8 @@ def peerings(
 ) -> Iterator[tuple[str, str]]:
     """Sessions (node, router) of each speaker with all BgpPeers that have no selector or match its node.
 
-    BgpPeers that are parked, to be removed, give none. Where two have one address, both give theirs.
+    BgpPeers that are parked, to be removed, or administratively down give none, and so do those whose address is none.
+    Where two have one address, both give theirs.
     """
     by_address = {router.address: router.name for router in cluster.routers if router.address}
     by_peer = {router.peer: router.name for router in cluster.routers if not router.address}
@@ -27,8 +28,8 @@ def peerings(
             by_label[label].append(name)
     for peer in peers:
         spec = peer.get("spec") or {}
-        address = str(ipaddress.ip_address(spec["conf"]["neighborAddress"]))
-        if address == PARKED_ADDRESS:
+        address = address_of(peer)
+        if address in (None, PARKED_ADDRESS) or is_down(peer):
             continue
         router = by_address.get(address) or by_peer.get(peer["metadata"]["name"]) or address
         selector = selector_of(spec.get("nodeSelector") or {})
@@ -45,6 +46,21 @@ def peerings(
                 yield name, router
 
 
+def address_of(peer: Mapping[str, Any]) -> str | None:
+    """The address of a BgpPeer's neighbour, the same however it is written; None where it is none."""
+    try:
+        address = ipaddress.ip_address(((peer.get("spec") or {}).get("conf") or {}).get("neighborAddress") or "")
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)
+
+
+def is_down(peer: Mapping[str, Any]) -> bool:
+    """Whether a BgpPeer is administratively down."""
+    return bool(((peer.get("spec") or {}).get("conf") or {}).get("adminDown"))
+
+
 def selector_of(raw: Mapping[str, Any]) -> LabelSelector:
     """A selector of a BgpPeer. Raises ValueError where Kubernetes refuses it."""
     entries = raw.get("matchExpressions") or ()
@@ -55,10 +71,10 @@ def selector_of(raw: Mapping[str, Any]) -> LabelSelector:
 
 
 def duplicates(peers: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """The second and later BgpPeers of one address: the address, and the name."""
-    seen = set[str]()
-    for peer in peers:
-        address = str(ipaddress.ip_address(peer["spec"]["conf"]["neighborAddress"]))
-        if address in seen:
+    """The second and later BgpPeers of one address: the address, and the name. Where all are down, none is too many."""
+    found = [(address, peer) for peer in peers if (address := address_of(peer))]
+    asked, seen = {address for address, peer in found if not is_down(peer)}, set[str]()
+    for address, peer in found:
+        if address in seen and address in asked:
             yield f"address {address}: {peer['metadata']['name']}"
         seen.add(address)

@@ -20,6 +20,7 @@ from ...kube.selectors import matcher
 from ...model import Cluster, LabelSelector, Node, Peer, Placement, Policy, Requirement, Router
 from ..product import PeerEdits
 from .kinds import BGP_PEER, PARKED_ADDRESS
+from .read import PASSED_OVER
 
 HOSTNAME = "kubernetes.io/hostname"
 CREATED = {"app.kubernetes.io/managed-by": "bgp-speakers"}
@@ -104,7 +105,7 @@ def edit_peers(cluster: Cluster, policy: Policy, placement: Placement, labelled:
     """The BgpPeer edits that give exactly the placement's sessions, one BgpPeer for each router.
 
     A selector that gives them already is left alone. Raises InputError where a router has neither a BgpPeer nor
-    what one needs, and where no selector can tell the nodes apart.
+    what one needs, or one that cannot be read, and where no selector can tell the nodes apart.
     """
     if policy.mode != "bgp":
         return PeerEdits()
@@ -118,7 +119,8 @@ def edit_peers(cluster: Cluster, policy: Policy, placement: Placement, labelled:
     if lost := sorted(set[str]().union(*wanted.values()) - chosen):
         raise InputError(f"the placement has a session of node {lost[0]}, which is none of its speakers")
     phases = Phases(cluster, policy, placement, labelled)
-    taken = {peer.name for peer in cluster.peers}
+    unread: Mapping[str, str] = cluster.settings.get(PASSED_OVER, {})
+    taken = {peer.name for peer in cluster.peers}.union(unread)
     created: list[Change] = []
     early: list[Change] = []
     late: list[Change] = []
@@ -132,6 +134,7 @@ def edit_peers(cluster: Cluster, policy: Policy, placement: Placement, labelled:
             early += first
             late += then
         elif goal:
+            check_unread(router, unread)
             names[router.name] = peer_name(router.name, taken)
             taken.add(names[router.name])
             created.append(Create(new_peer(router, names[router.name], goal, phases)))
@@ -140,9 +143,17 @@ def edit_peers(cluster: Cluster, policy: Policy, placement: Placement, labelled:
     return PeerEdits((*created, *early), tuple(late), names)
 
 
+def check_unread(router: Router, unread: Mapping[str, str]) -> None:
+    """Raise InputError where a BgpPeer that cannot be read, of which there are names and addresses, is the router's."""
+    for name, address in sorted(unread.items()):
+        if address and address == router.address:
+            raise InputError(f"router {router.name}: BgpPeer {name} has its address, but cannot be read: mend it first")
+
+
 def peers_of(router: Router, peers: Iterable[Peer]) -> list[Peer]:
-    """The BgpPeers of a router, the one to keep first."""
-    found = [peer for peer in peers if peer.name == router.peer or peer.address == router.address]
+    """The BgpPeers of a router, the one to keep first; those that are administratively down are left alone."""
+    mine = (peer for peer in peers if peer.name == router.peer or peer.address == router.address)
+    found = [peer for peer in mine if not (peer.off or peer.parked)]
     return sorted(found, key=lambda peer: (peer.name != router.peer, peer.name))
 
 
@@ -210,7 +221,10 @@ def to_raw(selector: LabelSelector | None) -> dict[str, Any]:
 
 
 def new_peer(router: Router, name: str, goal: frozenset[str], phases: Phases) -> dict[str, Any]:
-    """A BgpPeer for a router that has none. Raises InputError naming what the router lacks."""
+    """A BgpPeer for a router that has none. Raises InputError naming what the router lacks.
+
+    It has no `afiSafis`: OpenELB then turns Add-Path on for the family of the address.
+    """
     for field, given in (("address", router.address), ("asn", router.asn)):
         if given is None:
             raise InputError(
@@ -246,4 +260,5 @@ def peer_name(router: str, taken: set[str]) -> str:
 def removable(manifest: Mapping[str, Any]) -> bool:
     """Whether a BgpPeer is one that an export has created, or parked."""
     created = (manifest["metadata"].get("labels") or {}).items() >= CREATED.items()
-    return created or manifest["spec"]["conf"]["neighborAddress"] == PARKED_ADDRESS
+    conf = (manifest.get("spec") or {}).get("conf") or {}
+    return created or conf.get("neighborAddress") == PARKED_ADDRESS

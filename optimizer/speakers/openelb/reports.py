@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import field
 
+from ...errors import InputError
 from ...kube.item import Items, by_name
 from ...kube.kinds import Ref
 from ...kube.objects import Partial
@@ -25,10 +26,23 @@ class PeerMeta(Partial):
     name: str = ""
 
 
+class PeerConf(Partial):
+    """Whether a BgpPeer asks for sessions at all."""
+
+    admin_down: bool | None = None
+
+
+class PeerSpec(Partial):
+    """What a BgpPeer asks for."""
+
+    conf: PeerConf | None = None
+
+
 class ReportedPeer(Partial):
     """The fields of a BgpPeer that report its sessions."""
 
     metadata: PeerMeta
+    spec: PeerSpec | None = None
     status: Reports | None = None
 
 
@@ -39,17 +53,26 @@ class PeerPage(Partial):
 
 
 def read_reports(api: Api) -> Iterator[PeerReport]:
-    """What is reported of every BgpPeer. Raises LiveError."""
+    """What is reported of every BgpPeer but those that are administratively down, of which nothing is waited for.
+
+    Raises LiveError.
+    """
     for page in api.pages(Ref(BGP_PEER), lambda page: decode_page(page, PeerPage)):
         for peer in page.items:
+            if peer.spec and peer.spec.conf and peer.spec.conf.admin_down:
+                continue
             found = (peer.status or Reports()).nodes_peer_status or {}
             yield PeerReport(peer.metadata.name, {node: session(report) for node, report in found.items()})
 
 
 def observed(items: Mapping[str, Items]) -> Iterator[PeerReport]:
-    """What the objects of an input report; what says nothing of the state of a session is none. Raises InputError."""
+    """What the objects of an input report; what says nothing of the state of a session is none, and neither is what
+    stands in an object that cannot be read."""
     for item in by_name(items[BGP_PEER.name]):
-        status = item.load(PeerObject).status or Reports()
+        try:
+            status = item.load(PeerObject).status or Reports()
+        except InputError:
+            continue
         found = {node: session(report) for node, report in (status.nodes_peer_status or {}).items() if says(report)}
         if found:
             yield PeerReport(item.name, found)

@@ -211,3 +211,26 @@ def test_a_patch_replaces_the_selector_under_a_test_of_the_old_one() -> None:
         {"op": "test", "path": "/spec/nodeSelector", "value": rack("r1")},
         {"op": "replace", "path": "/spec/nodeSelector", "value": hostnames("a1")},
     ]
+
+
+def test_a_bgppeer_that_is_down_or_parked_is_none_of_a_router_s() -> None:
+    down = replace(peer("leaf-0", "10.0.0.1"), off=True)
+    found = cluster(NODES, [router(1, "leaf-1", rack("r1"))], [down, peer("leaf-1", "10.0.0.1", rack("r1"))])
+    result = edits(found, placed(("a1", "leaf-1")))
+    assert {getattr(change, "name", None) for change in (*result.early, *result.late)} == {"leaf-1"}
+
+
+def test_a_created_bgppeer_takes_no_name_of_one_that_cannot_be_read() -> None:
+    found = cluster(NODES, [router(1)], running=["a1"], settings={"passedOver": {"leaf-1": ""}})
+    assert edits(found, placed(("a1", "leaf-1"))).names == {"leaf-1": "leaf-1-2"}
+
+
+def test_no_second_bgppeer_is_created_beside_one_that_cannot_be_read() -> None:
+    found = cluster(NODES, [router(1)], running=["a1"], settings={"passedOver": {"odd": "10.0.0.1"}})
+    with pytest.raises(InputError, match="router leaf-1: BgpPeer odd has its address, but cannot be read: mend it"):
+        edits(found, placed(("a1", "leaf-1")))
+
+
+def test_an_object_without_an_address_is_not_removable() -> None:
+    for spec in ({}, {"conf": None}, None):
+        assert not openelb.removable({"metadata": {"name": "odd"}, "spec": spec})

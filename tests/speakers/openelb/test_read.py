@@ -22,21 +22,76 @@ def test_a_bgp_peer_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("address", "canonical"),
+    [
+        ("::ffff:10.0.1.1", "10.0.1.1"),
+        ("::FFFF:a00:101", "10.0.1.1"),
+        ("FD00:0::1", "fd00::1"),
+        ("fe80::1%eth0.7_a-b", "fe80::1%eth0.7_a-b"),
+    ],
+)
+def test_an_address_is_read_in_any_notation(tmp_path: Path, address: str, canonical: str) -> None:
+    assert [each.address for each in read(tmp_path, node("n1"), peer("leaf", address)).peers] == [canonical]
+
+
+ODD = (
+    "10.0.0.256", "010.0.0.1", "10.0.0.1 ", "10.0.0.1:179", "[fd00::1]", "10.0.0.1/24", "tor.example.com",
+    "10.0.0.1%eth0", "::ffff:10.0.0.1%eth0", "fe80::1%",
+    "fe80::1%\u001b[32mFORGED\nstatus", "fe80::1%eth 0", "fe80::1%ä", "x" * 5000,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("address", ODD)
+def test_a_bgp_peer_with_an_odd_address_is_passed_over(tmp_path: Path, address: str) -> None:
+    cluster = read(tmp_path, node("n1"), peer("odd", address), peer("leaf", "10.0.0.1"))
+    assert [each.name for each in cluster.peers] == ["leaf"]
+    (found,) = (each for each in cluster.warnings if each.rule == "peer-address")
+    assert found.object == "BgpPeer odd"
+    assert f"cluster.json: BgpPeer odd: spec.conf.neighborAddress: {address[:80]!r} is not an IP address" in str(found)
+    assert str(found).isprintable()
+    assert len(str(found)) < 500
+
+
+@pytest.mark.parametrize("conf", [{}, {"neighborAddress": ""}, {"neighborAddress": None}, None])
+def test_a_bgp_peer_without_an_address_is_passed_over(tmp_path: Path, conf: Object | None) -> None:
+    given = peer("odd", "") | {"spec": {"conf": conf}}
+    cluster = read(tmp_path, node("n1"), given)
+    assert cluster.peers == ()
+    assert any("BgpPeer odd: spec.conf.neighborAddress is missing: this" in str(each) for each in cluster.warnings)
+
+
+@pytest.mark.parametrize("down", [True, False, None])
+def test_a_bgp_peer_may_be_administratively_down(tmp_path: Path, down: bool | None) -> None:
+    given = peer("leaf", "10.0.0.1")
+    given["spec"]["conf"]["adminDown"] = down
+    assert [each.off for each in read(tmp_path, node("n1"), given).peers] == [bool(down)]
+
+
+@pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        (peer("leaf", "10.0.0.256"), "spec.conf.neighborAddress: '10.0.0.256' is not an IP address"),
-        (peer("leaf", ""), "spec.conf.neighborAddress: '' is not an IP address"),
-        (peer("leaf", "10.0.0.1", asn="65001"), "spec.conf.peerAs: expected int, got str"),
+        (peer("leaf", "10.0.0.1", asn="65001"), "spec.conf.peerAs: expected int | null, got str"),
         (peer("leaf", "10.0.0.1", asn=2**32), "spec.conf.peerAs must be from 0 to 4294967295, not 4294967296"),
         (peer("leaf", "10.0.0.1", asn=-1), "spec.conf.peerAs must be from 0"),
         (peer("leaf", "10.0.0.1", {"matchExpressions": [EXPRESSION]}), "spec.nodeSelector.matchExpressions: operator"),
         (peer("leaf", "10.0.0.1", {"matchLabels": {"rack": "r 1"}}), "spec.nodeSelector.matchLabels: 'r 1' is not a"),
-        (peer("leaf", "10.0.0.1") | {"spec": 5}, "spec: expected object, got int"),
-        (peer("leaf", "10.0.0.1") | {"apiVersion": "network.kubesphere.io/v1alpha1"}, "apiVersion network.kubesphere"),
+        (peer("leaf", "10.0.0.1") | {"spec": 5}, "spec: expected object | null, got int"),
+        (peer("leaf", "10.0.0.1") | {"spec": {"conf": {"adminDown": "true"}}}, "spec.conf.adminDown: expected bool"),
+        (peer("leaf", "10.0.0.1") | {"spec": {"afiSafis": ["ipv4"]}}, "spec.afiSafis[0]: expected object"),
     ],
 )
-def test_a_bgp_peer_with_an_impossible_field_is_refused(tmp_path: Path, given: Object, sentence: str) -> None:
-    assert refusal(tmp_path, node("n1"), given).startswith(f"cluster.json: BgpPeer leaf: {sentence}")
+def test_a_bgp_peer_with_an_impossible_field_is_passed_over(tmp_path: Path, given: Object, sentence: str) -> None:
+    cluster = read(tmp_path, node("n1"), given, peer("other", "10.0.0.2"))
+    assert [each.name for each in cluster.peers] == ["other"]
+    (found,) = (each for each in cluster.warnings if each.rule == "peer-invalid")
+    assert f"cluster.json: BgpPeer leaf: {sentence}" in str(found)
+    conf = (given["spec"] if isinstance(given["spec"], dict) else {}).get("conf", {})
+    assert cluster.settings == {"passedOver": {"leaf": conf.get("neighborAddress", "")}}
+
+
+def test_a_bgp_peer_of_another_version_is_refused(tmp_path: Path) -> None:
+    given = peer("leaf", "10.0.0.1") | {"apiVersion": "network.kubesphere.io/v1alpha1"}
+    assert refusal(tmp_path, node("n1"), given).startswith("cluster.json: BgpPeer leaf: apiVersion network.kubesphere")
 
 
 @pytest.mark.parametrize("held", [{}, {"finalizers": ["finalizer.bgp.kubesphere.io/v1alpha2"]}])

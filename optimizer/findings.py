@@ -24,11 +24,17 @@ class Finding(Struct, frozen=True, order=True):
 
 RULES: Mapping[str, str] = {
     # the input
+    "file-empty": "files in a folder or an archive are empty",
+    "file-passed-over": "files in a folder or an archive hold no Kubernetes object that is read",
+    "watch-stream": "objects came in several versions, of which the newest counts",
     "product-assumed": "nothing in the input says which product the speakers belong to",
     "no-speaker-daemonset": "the input has no speaker DaemonSet, so the product's own requests are assumed",
+    "other-speakers": "speakers of another product are there too",
     "no-pods": "the input has no Pods, so all that is allocatable is assumed to be free",
+    "pods-of-some-namespaces": "only Pods of some namespaces are in the input, and what others request is not known",
     "speaker-pods-missing": "none of the speaker DaemonSet's pods is in the input",
     "speaker-node-gone": "a speaker's pod outlives its node",
+    "hand-label": "the DaemonSet asks for a label of its own, which --speaker-label can manage",
     "node-without-ready": "nodes have no Ready condition, and are assumed to be Ready",
     "node-without-allocatable": "nodes do not say how much is allocatable, which is assumed to be unlimited",
     "requests-from-pods": "running speakers request more than the DaemonSet's template, and that is what counts",
@@ -42,6 +48,7 @@ RULES: Mapping[str, str] = {
     "speaker-not-ready": "speakers' pods are not Ready, so these speakers count as not working",
     "speaker-without-session": "speakers are Ready, but all their sessions are reported down",
     "speaker-unschedulable": "the scheduler finds no place for a speaker's pod on its node",
+    "router-short-today": "routers have fewer sessions today than they ask for",
     "router-without-session": "all sessions configured with a router are down",
     "session-down": "sessions are reported down though their speakers work",
     "broken-speaker-chosen": "a speaker that does not work is chosen",
@@ -50,6 +57,7 @@ RULES: Mapping[str, str] = {
     # topology
     "router-without-nodes": "nothing says which nodes are attached to a router",
     "attached-by-host-name": "peer objects list nodes by host name, and only these are assumed to be attached",
+    "peers-by-speaker-label": "peer objects select nodes by the label that marks the speakers, so no other is attached",
     "topology-unknown-node": "the topology names nodes that are not in the input",
     "as-differs": "the topology and a peer object name different AS numbers for a router",
     "router-without-peer": "routers have neither an address nor a peer object",
@@ -60,6 +68,8 @@ RULES: Mapping[str, str] = {
     "router-unreachable": "no eligible node is attached to a router",
     "router-on-one-node": "a router can be reached through one eligible node only",
     "router-on-one-domain": "a router can be reached through one failure domain only",
+    "rack-not-covered": "a rack has no eligible node at a router, so that no speaker announces its nodes there",
+    "coverage-without-racks": "coverage of racks is asked for where speakers announce every node",
     "domain-unknown": "eligible nodes are in no known domain of a protected kind",
     # the change
     "speaker-retained": "under best effort, speakers stay on nodes that are not eligible",
@@ -73,6 +83,7 @@ RULES: Mapping[str, str] = {
     "peer-duplicate": "several peer objects have one address",
     "rack-label-unused": "nodes carry a rack label that has no effect on routes",
     "rack-label-missing": "nodes lack the rack label, so that no speaker of a rack announces them",
+    "rack-not-listed": "nodes are in a rack for which the settings list no AS number",
     "bgp-sessions-close": "to stop speakers for another mode closes BGP sessions",
     "chart": "what is known to go wrong with the product's chart",
     "large-object": "an object is so large that tools refuse it",

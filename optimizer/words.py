@@ -9,10 +9,12 @@ from collections.abc import Iterable, Sequence
 def plural(number: int, noun: str) -> str:
     """A number with its noun.
 
-    >>> plural(1, "session"), plural(2, "session")
-    ('1 session', '2 sessions')
+    >>> plural(1, "session"), plural(2, "session"), plural(2, "policy")
+    ('1 session', '2 sessions', '2 policies')
     """
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    if number == 1:
+        return f"{number} {noun}"
+    return f"{number} {noun[:-1]}ies" if noun.endswith(("cy", "ry", "ty")) else f"{number} {noun}s"
 
 
 def are(number: int) -> str:
@@ -22,6 +24,15 @@ def are(number: int) -> str:
     ('is', 'are')
     """
     return "is" if number == 1 else "are"
+
+
+def rack_named(rack: str) -> str:
+    """A rack in a sentence; "" stands for the nodes in none.
+
+    >>> rack_named("r1"), rack_named("")
+    ('rack r1', 'nodes in no rack')
+    """
+    return f"rack {rack}" if rack else "nodes in no rack"
 
 
 def listed(names: Sequence[str], most: int) -> str:

@@ -42,9 +42,11 @@ MAX_NODES, MAX_ROUTERS, MAX_SELECTED = 6, 3, 11
 
 CLUSTER_TRAITS = (
     *("domains", "router domains", "limits", "least", "room", "others", "ports", "states", "taints", "affinity"),
-    *("today", "observed"),
+    *("today", "observed", "racks"),
 )
-POLICY_TRAITS = ("survive", "per session", "speaker limit", "avoid", "pin", "budget", "goals", "cost", "label")
+POLICY_TRAITS = ("survive", "per session", "speaker limit", "avoid", "pin", "budget", "goals", "cost", "label", "free")
+RACK = "openelb.kubesphere.io/rack"
+PER_RACK = {"asPerRack": {"r1": 65001, "r2": 65002}}
 
 SELECTORS = (
     LabelSelector(match_labels={"disk": "ssd"}),
@@ -103,6 +105,7 @@ def clusters(draw: st.DrawFn, max_attachments: int = MAX_NODES * MAX_ROUTERS) ->
         attachments=attachments,
         speaker=draw(st.none() | speakers(has)),
         today=draw(today(names, attachments, "observed" in has)) if "today" in has else Today(),
+        settings=PER_RACK if "racks" in has else {},
     )
 
 
@@ -114,6 +117,8 @@ def node(draw: st.DrawFn, name: str, has: set[str], kinds: list[str]) -> Node:
         labels["disk"] = "ssd"
     if draw(st.integers(0, 4)) == 4:
         labels["node-role.kubernetes.io/control-plane"] = ""
+    if "racks" in has and (rack := draw(st.sampled_from(("r1", "r1", "r2", "r2", "r3", "")))):
+        labels[RACK] = rack
     domains = {kind: draw(st.sampled_from(KINDS[kind])) for kind in kinds if draw(st.integers(0, 5)) < 5}
     state: dict[str, Any] = {}
     if "states" in has:
@@ -239,6 +244,7 @@ def policies(draw: st.DrawFn, cluster: Cluster, mode: Mode, peering: Peering) ->
         goals=goals,
         best_effort=draw(st.integers(0, 3)) == 3,
         allow_break=draw(st.booleans()),
+        coverage=draw(st.booleans()) if "free" in has else None,
     )
 
 

@@ -77,9 +77,9 @@ def speaker_pod(on: str, **settings: Any) -> Object:
 
 
 def daemonset(name: str = SPEAKER, namespace: str = SYSTEM, scheduled: int | None = None, **pod_spec: Any) -> Object:
-    """OpenELB's speaker DaemonSet; `pod_spec` goes over its pod template's spec."""
+    """OpenELB's speaker DaemonSet, or of another name somebody else's; `pod_spec` goes over its pod template's spec."""
     containers = [{"name": "speaker", "resources": {"requests": {"cpu": "100m", "memory": "100Mi"}}}]
-    labels = {"app": "openelb", "component": "speaker"}
+    labels = {"app": "openelb", "component": "speaker"} if name == SPEAKER else {"app": name}
     made: Object = {
         "apiVersion": "apps/v1",
         "kind": "DaemonSet",

@@ -99,6 +99,7 @@ def policies() -> st.SearchStrategy[Policy]:
         time_limit=st.floats(0.1, 1_000_000),
         best_effort=st.booleans(),
         allow_break=st.booleans(),
+        coverage=st.none() | st.booleans(),
     )
     # Only mode bgp has sessions, so elsewhere they cannot be all that is asked for.
     return asked.filter(lambda policy: policy.mode == "bgp" or not {"sessions", "sessionMoves"} >= set(policy.goals))
@@ -122,7 +123,7 @@ def topologies() -> st.SearchStrategy[Topology]:
         address=st.none() | st.ip_addresses().map(str),
         asn=st.none() | st.integers(1, 2**32 - 1),
         max_sessions=st.none() | st.integers(0, 1_000_000),
-        min_speakers=st.none() | st.integers(1, 1_000_000),
+        min_speakers=st.none() | st.integers(0, 1_000_000),
         domains=st.dictionaries(texts, texts, max_size=2),
         nodes=st.none() | nodes,
     )

@@ -24,8 +24,9 @@ class Sessions:
     """One router: its sessions so far, and what it still lacks."""
 
     def __init__(self, router: Router, cluster: Cluster, policy: Policy) -> None:
-        self.needed = max(policy.speakers_per_router, router.min_speakers or 0)
-        self.survive = policy.survive
+        asks = router.min_speakers != 0
+        self.needed = max(policy.speakers_per_router, router.min_speakers or 0) if asks else 0
+        self.survive = policy.survive if asks else ()
         self.own = router.domains
         self.today = set(cluster.today.sessions.get(router.name, ()))
         self.limit = router.max_sessions

@@ -6,12 +6,12 @@ are given the same. Nodes that cannot carry a speaker are left out, as the indep
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from msgspec import Struct
 
 from optimizer.checks.nodes import node_cost, overload
-from optimizer.checks.placement import look_up
+from optimizer.checks.placement import Index, look_up
 from optimizer.model import Cluster, Node, Placement, Policy, Router, Session
 
 Columns = list[int]
@@ -75,7 +75,9 @@ def plain_model(cluster: Cluster, policy: Policy) -> PlainModel:
     rows = [row for name in nodes for row in speaker_rows(nodes[name], x[name], by_node[name], cluster, policy)]
     for router in cluster.routers:
         names = [name for name in cluster.attachments[router.name] if name in nodes]
-        rows += router_rows(router, [nodes[name] for name in names], s, cluster, policy, case.values)
+        rows += limit_rows(router, [nodes[name] for name in names], s, cluster, policy)
+        if router.min_speakers != 0:
+            rows += router_rows(router, [nodes[name] for name in names], s, policy, case)
     # A pinned node without a column leaves an empty sum, which is never 1.
     rows += [Row(ones([x[name]] if name in x else []), lower=1) for name in policy.nodes.pin]
     goals = goal_sums(cluster, policy, nodes, x, s)
@@ -109,24 +111,30 @@ def session_room(node: Node, degree: int, cluster: Cluster, policy: Policy) -> i
 
 
 def router_rows(
-    router: Router,
-    nodes: list[Node],
-    s: dict[tuple[str, str], int],
-    cluster: Cluster,
-    policy: Policy,
-    values: Mapping[str, Sequence[str]],
+    router: Router, nodes: list[Node], s: dict[tuple[str, str], int], policy: Policy, case: Index
 ) -> list[Row]:
-    """Redundancy, survival of each domain that the router is not in, and the limit, also of old and new together."""
+    """Redundancy, survival of each domain that the router is not in, and coverage of each rack."""
     held = [s[node.name, router.name] for node in nodes]
     rows = [Row(ones(held), lower=max(policy.speakers_per_router, router.min_speakers or 0))]
     for rule in policy.survive:
         inside: dict[str | None, int] = {node.domains.get(rule.kind): 0 for node in nodes}
-        failing = set(values.get(rule.kind, ())) - {router.domains.get(rule.kind)}
+        failing = set(case.values.get(rule.kind, ())) - {router.domains.get(rule.kind)}
         for domain in sorted(failing & inside.keys()):
             left = [column for node, column in zip(nodes, held, strict=True) if node.domains.get(rule.kind) != domain]
             rows.append(Row(ones(left), lower=rule.survivors))
         if failing - inside.keys():
             rows.append(Row(ones(held), lower=rule.survivors))
+    for rack in sorted({case.racks[node.name] for node in nodes} if case.racks else ()):
+        own = [column for node, column in zip(nodes, held, strict=True) if case.racks[node.name] == rack]
+        rows.append(Row(ones(own), lower=min(len(own), policy.speakers_per_router)))
+    return rows
+
+
+def limit_rows(
+    router: Router, nodes: list[Node], s: dict[tuple[str, str], int], cluster: Cluster, policy: Policy
+) -> list[Row]:
+    """The limit, also of old and new sessions together."""
+    held, rows = [s[node.name, router.name] for node in nodes], list[Row]()
     if router.max_sessions is not None:
         rows.append(Row(ones(held), upper=router.max_sessions))
         today = set(cluster.today.sessions.get(router.name, ()))

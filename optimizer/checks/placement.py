@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..model import Cluster, Node, Placement, Policy, Shortfall, Speaker
+from ..speakers import product_named
 from .nodes import Labels, Sentences, node_cost, overload, refusal, refusals, unmanaged
 
 Gap = tuple[Shortfall, str]
@@ -25,7 +26,8 @@ class Index(Struct, frozen=True):
 
     `degree` is the number of routers of every attached node, and `attached` names them for the nodes that matter.
     `kept` are the nodes that are not eligible but whose running speaker may stay under best effort. `lost` are by
-    router the nodes whose session is down today.
+    router the nodes whose session is down today. `racks` are those of all nodes where every rack is to keep sessions of
+    its own, else empty.
     """
 
     cluster: Cluster
@@ -41,6 +43,7 @@ class Index(Struct, frozen=True):
     eligible: frozenset[str] = frozenset()
     kept: frozenset[str] = frozenset()
     lost: Mapping[str, frozenset[str]] = {}
+    racks: Labels = {}
 
 
 def check_placement(cluster: Cluster, policy: Policy, placement: Placement, claims: bool = True) -> tuple[str, ...]:
@@ -83,7 +86,9 @@ def look_up(cluster: Cluster, policy: Policy, placement: Placement) -> Index:
     ordered = {kind: sorted(found) for kind, found in values.items()}
     lost = {router: frozenset(names) for router, names in cluster.today.down.items()}
     index = Index(cluster, policy, placement, nodes, degree, attached, refused, by_node, by_router, ordered, lost=lost)
-    index = replace(index, eligible=frozenset(candidates(index)))
+    covers = policy.mode == "bgp" and policy.coverage is not False
+    racks = product_named(cluster.product).announced_with(cluster) if covers else {}
+    index = replace(index, eligible=frozenset(candidates(index)), racks=racks)
     running = cluster.today.working if policy.best_effort else ()
     return replace(index, kept=frozenset(name for name in running if may_stay(index, name, foreign)))
 
@@ -237,19 +242,25 @@ def check_layer2(index: Index) -> Sentences:
 
 
 def gaps(index: Index, today: bool = False) -> Iterator[Gap]:
-    """All that redundancy and survival lack, router by router; in layer 2 the mode stands for the router.
+    """All that redundancy, survival and coverage lack, router by router; in layer 2 the mode stands for the router.
 
-    With `today` in today's sessions with nodes that are eligible or may keep their speaker.
+    A router with `minSpeakers: 0` asks for nothing. With `today` in today's sessions with nodes that are eligible or
+    may keep their speaker.
     """
     policy, kinds = index.policy, {rule.kind: rule.survivors for rule in index.policy.survive}
     going_on = index.eligible | index.kept
+    sizes: dict[tuple[str, ...], Counter[str]] = {}
     for router in index.cluster.routers if policy.mode == "bgp" else ():
+        if router.min_speakers == 0:
+            continue
         needed = max(policy.speakers_per_router, router.min_speakers or 0)
         held = index.by_router.get(router.name, set())
         if today:
             attached = going_on.intersection(index.cluster.attachments[router.name])
             held = {name for name in attached if runs_now(index, router.name, name)}
         yield from gaps_of(index, router.name, held, needed, router.domains, kinds)
+        if index.racks:
+            yield from uncovered(index, router.name, held, rack_sizes(index, router.name, sizes))
     if policy.mode != "bgp":
         needed, values = policy.speakers_per_router, defaultdict[str, set[str]](set)
         for name in index.eligible:
@@ -282,8 +293,32 @@ def gaps_of(
             yield Shortfall(router, f"survival of {kind}", short), fact
 
 
+def rack_sizes(index: Index, router: str, known: dict[tuple[str, ...], Counter[str]]) -> Counter[str]:
+    """How many nodes of each rack could hold a session with a router: attached ones that are eligible, and under best
+    effort those whose speaker may stay with it. `known` are the eligible ones by the names of the attached nodes."""
+    names = index.cluster.attachments[router]
+    if names not in known:
+        known[names] = Counter(map(index.racks.__getitem__, index.eligible.intersection(names)))
+    staying = (name for name in index.kept if router in index.attached[name])
+    if index.policy.peering == "selected":
+        staying = (name for name in index.kept if router in sessions_now(index, name))
+    return known[names] + Counter(index.racks[name] for name in staying)
+
+
+def uncovered(index: Index, router: str, held: set[str], sizes: Counter[str]) -> Iterator[Gap]:
+    """Every rack that only its own speakers announce has as many sessions with a router, on the nodes `held`, as are
+    wanted of any router, or as it has nodes for it."""
+    have = Counter(map(index.racks.__getitem__, held))
+    for rack, size in sorted(sizes.items()):
+        wanted = min(size, index.policy.speakers_per_router)
+        if have[rack] < wanted:
+            who = f"rack {rack}" if rack else "nodes in no rack"
+            fact = f"router {router} has {have[rack]} sessions with {who}, which needs {wanted} to be announced there"
+            yield Shortfall(router, f"coverage of {who}", wanted - have[rack]), fact
+
+
 def check_gaps(index: Index) -> Sentences:
-    """Redundancy and survival hold; under best effort they lack exactly what the shortfalls say."""
+    """Redundancy, survival and coverage hold; under best effort they lack exactly what the shortfalls say."""
     facts, listed = dict(gaps(index)), Counter(index.placement.shortfalls)
     if index.policy.best_effort:
         unsaid = {gap: f"{fact}, and no shortfall says so" for gap, fact in facts.items() if gap not in listed}

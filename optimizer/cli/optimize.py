@@ -55,7 +55,9 @@ RULES = options(
     click.option(
         "--speaker-label", metavar="KEY=VALUE", help="The node label that marks speakers [bgp-speakers/speaker=true]."
     ),
-    click.option("--daemonset", metavar="[NAMESPACE/]NAME", help="The speaker DaemonSet [openelb-speaker]."),
+    click.option(
+        "--daemonset", metavar="[NAMESPACE/]NAME", help="The speaker DaemonSet [as labels, image or name tell]."
+    ),
 )
 
 

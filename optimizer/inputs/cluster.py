@@ -5,26 +5,25 @@ Nodes, Pods, DaemonSets and the objects of the products in `speakers` are read; 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-
-import msgspec
+from collections.abc import Collection, Iterable, Sequence
 
 from ..errors import InputError
 from ..findings import Finding
-from ..kube.item import Item, Items, by_name
-from ..kube.kinds import NODE, POD
+from ..kube.item import Item, by_name
 from ..kube.objects import DaemonSetObject
 from ..model import Cluster, Node, Speaker, Today
 from ..progress import Tell, silent
-from ..speakers import PRODUCTS, choose_product
+from ..speakers import check_made_for, choose_product
 from ..speakers.product import Product
 from ..words import are, plural
 from .admission import as_admitted, unmodelled
-from .daemonset import choose_daemonset, read_speaker, selected_by
-from .items import kind_key, objects, readable_kinds, sources
-from .nodes import node_warnings, read_node
+from .daemonset import read_speaker, selected_by
+from .gather import Found, read_objects
+from .items import kind_key
+from .namespaces import pods_missing
+from .nodes import node_warnings
 from .pods import read_pods, with_load
-from .text import Text
+from .traces import check_outdated, check_supported, choose_daemonset, other_speakers, traces_of
 
 
 def read_cluster(
@@ -43,51 +42,6 @@ def read_cluster(
     return build(read_objects(inputs, tell), daemonset, product, expected, file=file)
 
 
-def read_objects(inputs: Sequence[str], tell: Tell = silent) -> Found:
-    """The objects in these files and folders, at least one Node among them. Raises InputError."""
-    found = gather(sources(inputs), tell)
-    if not found.nodes:
-        raise InputError(f"{', '.join(inputs)}: no Node among the objects; dump them with kubectl get nodes -o json")
-    return found
-
-
-class Found(msgspec.Struct):
-    """The objects by kind (`Readable.key`), then by namespace and name; the nodes are decoded, sorted by name."""
-
-    items: Mapping[str, Items]
-    nodes: Mapping[str, Node]
-
-    @property
-    def products(self) -> list[str]:
-        """The products of which there are objects, or the DaemonSet by its usual name."""
-        daemonsets = {name for _, name in self.items["DaemonSet"]}
-        return [
-            name
-            for name, each in PRODUCTS.items()
-            if each.daemonset in daemonsets or any(self.items[kind_key(kind)] for kind in each.kinds)
-        ]
-
-
-def gather(texts: Iterable[tuple[str, Text]], tell: Tell = silent) -> Found:
-    """The objects in texts, each with the name under which messages speak of it. Raises InputError."""
-    readable = readable_kinds()
-    items: dict[str, dict[tuple[str, str], Item]] = {each.key: {} for each in readable.values()}
-    nodes: dict[str, Node] = {}
-    for name, text in texts:
-        for item in objects(text, name, tell):
-            key = readable[item.group, item.kind].key
-            first = items[key].setdefault((item.namespace, item.name), item)
-            if first is not item:
-                raise InputError(f"{item.place}: given twice, first in {first.file}")
-            # There may be millions: nodes need not be held twice, and pods are decoded when the DaemonSet is known.
-            if key == NODE.name:
-                nodes[item.name] = read_node(item)
-                item.content = msgspec.Raw()
-            if key in (NODE.name, POD.name):
-                item.found = None
-    return Found(items, dict(sorted(nodes.items())))
-
-
 def build(
     found: Found, wanted: str | None, product: str = "", expected: str = "", live: bool = False, file: str = ""
 ) -> Cluster:
@@ -97,8 +51,12 @@ def build(
     nothing is taken for granted of the others.
     """
     items, nodes = found.items, found.nodes
-    warnings: list[Finding] = []
-    maker, assumed = choose_product(found.products, product, expected, file)
+    warnings = [*found.warnings]
+    traces = traces_of(items)
+    check_made_for(expected, product, file)
+    if not (wanted and (product or expected)):
+        check_supported(items, traces)
+    maker, assumed = choose_product(traces.products, product, expected, file)
     if assumed:
         told = (
             f"nothing in the {'cluster' if live else 'input'} says which product the speakers belong to: "
@@ -106,7 +64,7 @@ def build(
         )
         warnings.append(Finding("product-assumed", told))
     daemonsets = [item.manifest() for item in by_name(items["DaemonSet"])]
-    chosen = choose_daemonset(items["DaemonSet"], wanted or maker.daemonset, bool(wanted))
+    chosen = choose_daemonset(items["DaemonSet"], wanted or "", traces, maker)
     speaker = read_speaker(chosen) if chosen else None
     if speaker is None:
         told = (
@@ -114,16 +72,20 @@ def build(
             "and that its pods may run on every node without taints"
         )
         warnings.append(Finding("no-speaker-daemonset", told))
-    pods = read_pods(items["Pod"].values(), chosen, maker.daemonset, speaker.ports if speaker else ())
+    pods = read_pods(items["Pod"].values(), chosen, maker, speaker.ports if speaker else ())
     # Live, a part would be known of a few nodes, where the DaemonSet selects pods of others.
     speakers, loads = pods.speakers, {} if live else pods.loads
     running = list(speakers.troubles)
+    if speaker is None and not running:
+        check_outdated(items, traces, maker)
     if speaker and chosen:
         speaker, added = as_admitted(speaker, chosen, pods.admitted, by_name(items["LimitRange"]))
         warnings += (*added, *unmodelled(speaker))
     if not live and not items["Pod"]:
         told = "no Pods in the input: all that is allocatable on nodes is assumed to be free"
         warnings.append(Finding("no-pods", told))
+    else:
+        warnings += pods_missing(items["Pod"], items["DaemonSet"], chosen)
     if not running and not live:
         known = chosen or maker.restrictable
         running = (
@@ -131,6 +93,7 @@ def build(
         )
     running = on_known_nodes(running, nodes, live, warnings)
     warnings += node_warnings(nodes.values())
+    warnings += other_speakers(items, traces, maker)
     of_kind = {kind.name: items[kind_key(kind)] for kind in maker.kinds}
     peers, settings = maker.read(of_kind, warnings)
     return Cluster(

@@ -1,12 +1,11 @@
-"""The speaker DaemonSet: which one it is, where its pods may run, and what one of them requests."""
+"""The speaker DaemonSet: where its pods may run, and what one of them requests."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
 
-from ..errors import InputError
-from ..kube.item import Item, Items, by_name
+from ..kube.item import Item
 from ..kube.names import check_labels
 from ..kube.objects import DaemonSetObject
 from ..kube.parse import checked, read_toleration, requirements
@@ -15,19 +14,6 @@ from ..kube.selectors import affinity_selects, check_field_requirement, check_re
 from ..kube.taints import untolerated
 from ..model import Node, NodeSelectorTerm, Speaker
 from .requests import needs
-
-
-def choose_daemonset(found: Items, wanted: str, needed: bool) -> Item | None:
-    """The speaker DaemonSet, `[namespace/]name`; None where it is missing though not `needed`. Raises InputError."""
-    namespace, _, name = wanted.rpartition("/")
-    matching = [item for item in by_name(found) if item.name == name and namespace in ("", item.namespace)]
-    if len(matching) > 1:
-        places = ", ".join(f"{item.namespace}/{item.name}" for item in matching)
-        raise InputError(f"several DaemonSets are named {name} ({places}); say which with --daemonset NAMESPACE/NAME")
-    if needed and not matching:
-        known = ", ".join(f"{namespace}/{name}" for namespace, name in sorted(found)) or "none"
-        raise InputError(f"--daemonset {wanted}: no such DaemonSet in the input (there are: {known})")
-    return matching[0] if matching else None
 
 
 def read_speaker(item: Item) -> Speaker:

@@ -1,12 +1,9 @@
-"""Files, folders and stdin -> the Kubernetes objects in them, one by one, each with the place where it was read."""
+"""Texts -> the Kubernetes objects in them, one by one, each with the place where it was read."""
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,13 +11,14 @@ from msgspec import Raw, Struct
 
 from ..errors import InputError
 from ..kube.item import Item, decode
-from ..kube.kinds import DAEMONSET, LIMIT_RANGE, NODE, POD, Kind
+from ..kube.kinds import DAEMONSET, DEPLOYMENT, LIMIT_RANGE, NODE, POD, Kind
 from ..kube.names import is_dns_subdomain
 from ..kube.objects import (
     DaemonSetObject,
     Head,
     Kinded,
     LimitRangeObject,
+    ListMeta,
     Meta,
     NodeObject,
     Object,
@@ -28,10 +26,12 @@ from ..kube.objects import (
     Whole,
 )
 from ..progress import Tell, silent
-from ..speakers import PRODUCTS
-from .text import Text, load_documents, read_text, to_utf8
+from ..speakers import PRODUCTS, strangers
+from ..words import are, plural
+from .notes import Notes
+from .stream import State, check_event, event_of, failure, newest, split
+from .text import Text, load_documents, to_utf8
 
-SUFFIXES = (".json", ".yaml", ".yml")
 LARGE = 20 * 2**20
 """Bytes of a text from which it is reported that it will take long."""
 
@@ -63,6 +63,12 @@ def readable_kinds() -> Mapping[tuple[str, str], Readable]:
         for kind in product.kinds:
             decoder = msgspec.json.Decoder(product.structs[kind.name])
             found[kind.group, kind.name] = Readable(kind_key(kind), kind.name, kind.namespaced, decoder)
+    # What only tells whose cluster it is.
+    named = msgspec.json.Decoder(Object)
+    deployment = Readable(DEPLOYMENT.name, DEPLOYMENT.name, DEPLOYMENT.namespaced, named)
+    found |= {(group, DEPLOYMENT.name): deployment for group in ("apps", "extensions")}
+    for kind in (kind for each in strangers() for kind in (*each.peers, *each.kinds)):
+        found[kind.group, kind.name] = Readable(kind_key(kind), kind.name, kind.namespaced, named)
     return found
 
 
@@ -75,52 +81,93 @@ def kind_key(kind: Kind) -> str:
     return f"{kind.name}.{kind.group}"
 
 
-def sources(inputs: Sequence[str]) -> Iterator[tuple[str, Text]]:
-    """(name, text) of every file; folders are walked in order, files of other endings in them are passed over."""
-    seen: set[str] = set()
-    for given in inputs:
-        if given == "-":
-            if sys.stdin is None:
-                raise InputError("-: there is no standard input")
-            yield "stdin", sys.stdin.buffer.read()
-            continue
-        path = Path(given)
-        files = [path]
-        if path.is_dir():
-            found = (file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
-            files = sorted(file for file in found if file.is_file() or file.is_symlink())
-            if not files:
-                raise InputError(f"{path}: the folder holds no .json, .yaml or .yml file")
-        for file in files:
-            text = read_text(file)
-            real = os.path.realpath(file)
-            if real not in seen:
-                seen.add(real)
-                yield str(file), text
+class NoObjectError(InputError):
+    """The text is valid, but nothing in it is a Kubernetes object that is read."""
 
 
-def objects(text: Text, name: str, tell: Tell = silent) -> Iterator[Item]:
-    """Every object in a text that is of a kind we read; the members of lists one by one."""
-    text = to_utf8(text, name)
+def objects(
+    text: Text, name: str, tell: Tell = silent, page: bool = False, notes: Notes | None = None
+) -> Iterator[Item]:
+    """Every object in a text that is of a kind we read; the members of lists one by one.
+
+    A `page` is one of a list that is complete with others. Raises InputError, EmptyFileError and NoObjectError among
+    others.
+    """
+    text, notes = to_utf8(text, name), notes or Notes()
     if bytes(text[:4096]).lstrip()[:1] == b"{":
         try:
             whole = msgspec.json.decode(text, type=Whole)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             pass  # several documents, YAML in flow style, a list of another form, or broken: below it is reported which
         else:
-            yield from (
-                each_member(whole.items or (), whole, name, name)
-                if whole.kind.endswith("List")
-                else members(Raw(text), Head(), name, name)
-            )
+            if not whole.kind.endswith("List"):
+                yield from newest(states([[Raw(text)]], name), True, notes)
+                return
+            if not page:
+                check_complete(whole, whole.metadata, name)
+            yield from each_member(whole.items or (), whole, name, name)
+            return
+        if documents := split(text):
+            yield from newest(states(([each] for each in documents), name), True, notes)
             return
     elif listed := kubectl_list(text, name, lambda: hint(text, name, tell)):
         yield from each_member(*listed, name, name)
         return
     hint(text, name, tell)
-    for document in load_documents(text, name):
-        for entry in document if isinstance(document, list) else [document]:
-            yield from members(to_json(entry, name), Head(), name, name)
+    loaded = (each if isinstance(each, list) else [each] for each in load_documents(text, name))
+    yield from newest(states(loaded, name), False, notes)
+
+
+def states(documents: Iterable[Iterable[Any]], name: str) -> Iterator[State]:
+    """The objects in the entries of documents, each at its turn. Raises InputError, NoObjectError where no entry is
+    of a kind we read and some of no kind at all."""
+    turn, read = 0, False
+    strange: NoObjectError | None = None
+    for document in documents:
+        turn += 1
+        for entry in document:
+            try:
+                content = entry if isinstance(entry, Raw) else to_json(entry, name)
+                head: Head = decode(content, Head, name)
+                event = "" if head.kind else event_of(head)
+                if event:
+                    turn += 1  # as events come in order, in an array too
+                    check_event(event, head, name)
+                    content, head = head.object, decode(head.object, Head, name)
+                check_kind(content, head, name)
+            except NoObjectError as error:
+                strange = strange or error
+                continue
+            for item in expand(content, head, Head(), name, name) if event != "BOOKMARK" else ():
+                read = True
+                yield State(item, turn, event)
+    if strange:
+        raise InputError(str(strange)) if read else strange
+
+
+def check_kind(content: Raw, head: Head, position: str) -> None:
+    """Raise NoObjectError for what has no kind, and for a server's answer that it failed."""
+    if not head.kind:
+        raise NoObjectError(f"{position}: not a Kubernetes object, it has no kind")
+    if head.kind == "Status" and (told := failure(content, position)):
+        raise NoObjectError(f"{position}: holds no objects, but the server's answer: {told}")
+
+
+def check_complete(outer: Kinded, metadata: Raw, position: str) -> None:
+    """Raise InputError for a list of what we read that is one page of several."""
+    known = readable_kinds().get((outer.api_version.rpartition("/")[0], outer.kind.removesuffix("List")))
+    if known is None and outer.kind != "List":
+        return
+    meta: ListMeta = decode(metadata, ListMeta | None, f"{position}: metadata") or ListMeta()
+    missing = meta.remaining_item_count or 0
+    if not meta.next and missing <= 0:
+        return
+    noun = known.kind if known else "object"
+    told = f"{plural(missing, noun)} {are(missing)} missing" if missing > 0 else "the others are missing"
+    kinds = f"{known.kind.lower()}s" if known else "..."
+    raise InputError(
+        f"{position}: the {outer.kind} is one page of several: {told}; kubectl get {kinds} -A -o json dumps all pages"
+    )
 
 
 def hint(text: Text, name: str, tell: Tell) -> None:
@@ -138,13 +185,15 @@ def kubectl_list(text: Text, name: str, slow: Callable[[], None]) -> tuple[Itera
     if found is None:
         return None
     head: Head = decode(to_json(found[0], name), Head, name)
+    if head.kind.endswith("List"):
+        check_complete(head, head.metadata, name)
     return ((encode(item, name) for item in found[1]), head) if head.kind.endswith("List") else None
 
 
 def to_json(entry: Any, name: str) -> Raw:
     """An object that came as YAML, or among several, as JSON like all others. Raises InputError."""
     if not isinstance(entry, dict):
-        raise InputError(f"{name}: holds {type(entry).__name__} where a Kubernetes object should be")
+        raise NoObjectError(f"{name}: holds {type(entry).__name__} where a Kubernetes object should be")
     return encode(entry, name)
 
 
@@ -158,8 +207,13 @@ def encode(value: Any, name: str) -> Raw:
 
 def members(content: Raw, outer: Kinded, position: str, name: str) -> Iterator[Item]:
     """The object itself, or the members of the list that it is, of lists in it too."""
-    head: Head = decode(content, Head, position)
+    yield from expand(content, decode(content, Head, position), outer, position, name)
+
+
+def expand(content: Raw, head: Head, outer: Kinded, position: str, name: str) -> Iterator[Item]:
+    """The same for an object whose head is known."""
     if head.kind.endswith("List"):
+        check_complete(head, head.metadata, position)
         yield from each_member(decode(head.items, list[Raw] | None, f"{position}: items") or (), head, position, name)
     else:
         yield from identify(content, head, outer, position, name)

@@ -6,28 +6,32 @@ nodes that matter.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any
 
 import msgspec
 from msgspec import Struct, structs
 
-from ..errors import InputError, MissingError
+from ..errors import InputError, MissingError, RefusedError
 from ..kube.client import Api
-from ..kube.item import Item
-from ..kube.kinds import DAEMONSET, NODE, POD, Kind, Ref
+from ..kube.item import Item, Items, by_name
+from ..kube.kinds import DAEMONSET, DEPLOYMENT, NODE, POD, Kind, Ref
 from ..kube.objects import DaemonSetObject
 from ..kube.parallel import in_parallel
 from ..kube.parse import read_selector
 from ..kube.selectors import selector_text
 from ..model import Cluster
 from ..progress import Tell, silent
-from ..speakers import PRODUCTS, check_made_for, product_named
-from .cluster import build, gather
+from ..speakers import PRODUCTS, check_made_for, product_named, strangers
+from ..speakers.product import Product
+from .cluster import build
+from .folders import Source
+from .gather import gather
 from .items import kind_key, objects
 from .pages import slim
 from .pods import Load, read_pods, with_load
+from .traces import owners_of
 
 ENDED = ("Succeeded", "Failed")
 RUNNING = ",".join(f"status.phase!={phase}" for phase in ENDED)
@@ -55,32 +59,79 @@ def read_live(
     """
     check_made_for(expected, product, file)
     candidates = [product_named(product)] if product else [*PRODUCTS.values()]
-    pages = dict[str, list[bytes]](DaemonSet=[], Pod=[])
-    chosen: list[Item] = []
-    # Pods come before nodes, so that each finds its node.
-    for wanted in dict.fromkeys([daemonset] if daemonset else [each.daemonset for each in candidates]):
-        namespace, _, name = wanted.rpartition("/")
-        tell(f"reading the DaemonSet {name} from {api.server}")
-        listed = api.list(Ref(DAEMONSET, namespace), fieldSelector=f"metadata.name={name}")
-        named = [item for page in listed for item in objects(page, api.server)]
-        pages["DaemonSet"] += listed
-        # Where several have the name, `build` says so.
-        pages["Pod"] += speaker_pages(api, named[0], tell) if len(named) == 1 else []
-        chosen += named
-    if daemonset and not chosen:
+    listed = daemonset_pages(api, daemonset, tell)
+    items = (item for page in listed for item in objects(page, api.server, page=True))
+    found_here = {(item.namespace, item.name): item for item in items}
+    if daemonset and not found_here:
         raise InputError(f"{api.server} has no DaemonSet {daemonset}")
+    chosen = speaker_daemonsets(found_here, bool(daemonset), candidates)
+    # Pods come before nodes, so that each finds its node. Where several may be meant, `build` says so.
+    pages = {"DaemonSet": listed, "Pod": [page for item in chosen for page in speaker_pages(api, item, tell)]}
     tell("reading Nodes")
     pages["Node"] = api.pages(Ref(NODE), partial(slim, "Node"))
     for kind in (kind for each in candidates for kind in each.kinds):
         tell(f"reading {kind.name}s")
         pages[kind_key(kind)] = product_pages(api, kind)
-    found = gather(((api.server, page) for listed in pages.values() for page in listed), tell)
+    if not chosen:
+        tell("looking for other products")
+        pages |= stranger_pages(api, candidates)
+    texts = (Source(api.server, page, page=True) for each in pages.values() for page in each)
+    found = gather(texts, tell)
     if not found.nodes:
         raise InputError(f"{api.server}: the cluster has no nodes")
     cluster = build(found, daemonset, product, expected, live=True, file=file)
     place = (cluster.speaker.namespace, cluster.speaker.name) if cluster.speaker else None
-    own = next((whole(item) for item in chosen if (item.namespace, item.name) == place), None)
+    own = whole(found_here[place]) if place else None
     return Live(cluster, own)
+
+
+def daemonset_pages(api: Api, wanted: str | None, tell: Tell) -> list[bytes]:
+    """All DaemonSets, since the speakers' may have any name, or those of the name that is `wanted`."""
+    if not wanted:
+        tell(f"reading DaemonSets from {api.server}")
+        return api.list(Ref(DAEMONSET))
+    namespace, _, name = wanted.rpartition("/")
+    tell(f"reading the DaemonSet {name} from {api.server}")
+    return api.list(Ref(DAEMONSET, namespace), fieldSelector=f"metadata.name={name}")
+
+
+def speaker_daemonsets(found: Items, wanted: bool, candidates: Sequence[Product]) -> list[Item]:
+    """The DaemonSets whose pods are speakers, one of each product; none where it is unclear which one is meant."""
+    if wanted:
+        return by_name(found) if len(found) == 1 else []
+    owners = owners_of(found)
+    mine = [[item for key, item in found.items() if owners.get(key, ("",))[0] == each.name] for each in candidates]
+    return [items[0] for items in mine if len(items) == 1]
+
+
+def stranger_pages(api: Api, candidates: Sequence[Product]) -> dict[str, list[bytes]]:
+    """What tells of releases and products that cannot be placed, as far as the role allows to list it."""
+    pages = {DEPLOYMENT.name: optional(api, Ref(DEPLOYMENT))}
+    signs = [each.outdated.signs for each in candidates if each.outdated]
+    queries = [",".join(f"{key}={value}" for key, value in each.items()) for some in signs for each in some.labels]
+    pages[POD.name] = [page for query in queries for page in optional(api, Ref(POD), labelSelector=query)]
+    for kind in (kind for each in strangers() for kind in each.peers):
+        pages[kind_key(kind)] = []
+        for version in versions_of(api, kind.group):
+            served = structs.replace(kind, version=version)
+            pages[kind_key(kind)] = pages[kind_key(kind)] or optional(api, Ref(served))
+    return pages
+
+
+def optional(api: Api, ref: Ref, **query: str) -> list[bytes]:
+    """The pages of a list; none where there is no such kind, or where the role does not allow to list it."""
+    try:
+        return api.pages(ref, partial(slim, ref.kind.name), **query)
+    except (MissingError, RefusedError):
+        return []
+
+
+def versions_of(api: Api, group: str) -> list[str]:
+    """The versions of an API group; none where there is no such group, or where the role does not allow to ask."""
+    try:
+        return api.versions(group)
+    except (MissingError, RefusedError):
+        return []
 
 
 def speaker_pages(api: Api, daemonset: Item, tell: Tell) -> list[bytes]:
@@ -131,7 +182,7 @@ def loads_of(api: Api, nodes: Collection[str], live: Live, tell: Tell = silent) 
 
     Raises LiveError and InputError.
     """
-    daemonset, assumed = live.daemonset, product_named(live.cluster.product).daemonset
+    daemonset, product = live.daemonset, product_named(live.cluster.product)
     tell(f"looking up the room on {len(nodes)} nodes")
     chosen = next(objects(msgspec.json.encode(daemonset), api.server), None) if daemonset else None
 
@@ -139,8 +190,8 @@ def loads_of(api: Api, nodes: Collection[str], live: Live, tell: Tell = silent) 
 
     def look(node: str) -> Load:
         pages = api.pages(Ref(POD), partial(slim, "Pod"), fieldSelector=f"spec.nodeName={node},{RUNNING}")
-        items = (item for page in pages for item in objects(page, api.server))
-        return read_pods(items, chosen, assumed, ports).loads.get(node, Load())
+        items = (item for page in pages for item in objects(page, api.server, page=True))
+        return read_pods(items, chosen, product, ports).loads.get(node, Load())
 
     names = sorted(nodes)
     return dict(zip(names, in_parallel(look, names), strict=True))

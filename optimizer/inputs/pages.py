@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from ..kube.objects import Kinded, NodeObject, PodObject
+from ..kube.objects import NULL, Kinded, NodeObject, PodObject
 from ..kube.pods import PodStatus
 from ..speakers import PRODUCTS
 
@@ -37,8 +37,8 @@ class Pods(Kinded):
 class Bare(Kinded):
     """An object without its status."""
 
-    metadata: Raw = Raw(b"null")
-    spec: Raw = Raw(b"null")
+    metadata: Raw = NULL
+    spec: Raw = NULL
 
 
 @cache

@@ -16,6 +16,8 @@ from ..kube.ports import Port, host_ports, taken
 from ..kube.quantities import larger
 from ..kube.selectors import selects
 from ..model import Node, Resources
+from ..speakers.product import Product
+from ..speakers.signs import bears_labels, bears_name
 from .requests import needs
 from .speaker_pods import SpeakerPods
 
@@ -39,16 +41,16 @@ class Pods(Struct, frozen=True):
     admitted: Resources | None = None
 
 
-def read_pods(pods: Iterable[Item], daemonset: Item | None, assumed: str, ports: Sequence[Port] = ()) -> Pods:
+def read_pods(pods: Iterable[Item], daemonset: Item | None, product: Product, ports: Sequence[Port] = ()) -> Pods:
     """What the pods say; `ports` are the host ports of a speaker.
 
-    `assumed` is the name of the speaker DaemonSet that the pods are assumed to have where it is not given itself.
+    Where the speaker DaemonSet itself is not given, its pods are known as those of the product.
     """
     speakers = SpeakerPods({}, {})
     requested: dict[str, Resources] = {}
     held: dict[str, set[str]] = {}
     admitted: Resources | None = None
-    is_speaker, is_current = speaker_test(daemonset, assumed), current_test(daemonset)
+    is_speaker, is_current = speaker_test(daemonset, product), current_test(daemonset)
     for item in pods:
         pod = item.load(PodObject)
         node, spec, meta, status = pod.spec.node_name, pod.spec, pod.metadata, pod.status or PodStatus()
@@ -73,11 +75,24 @@ def read_pods(pods: Iterable[Item], daemonset: Item | None, assumed: str, ports:
     return Pods(speakers, loads, admitted)
 
 
-def speaker_test(daemonset: Item | None, assumed: str) -> Callable[[Meta], bool]:
-    """Whether a pod, by its metadata, belongs to the speaker DaemonSet: owned by it, or unowned but selected."""
+def speaker_test(daemonset: Item | None, product: Product) -> Callable[[Meta], bool]:
+    """Whether a pod, by its metadata, belongs to the speaker DaemonSet: owned by it, or unowned but selected.
+
+    Without it, whether a DaemonSet owns it that is the product's by the pod's labels or by its own name.
+    """
     if daemonset is None:
+        known: dict[tuple[str | None, str], bool] = {}
+
+        def bears(name: str, meta: Meta) -> bool:
+            key = meta.namespace, name
+            if key not in known:
+                # All pods of a DaemonSet have the labels of its template.
+                labelled = bears_labels(meta.labels or {}, product.signs)
+                known[key] = labelled or bears_name(meta.namespace or "", name, product.signs)
+            return known[key]
+
         return lambda meta: any(
-            owner.kind == "DaemonSet" and owner.name == assumed for owner in meta.owner_references or ()
+            owner.kind == "DaemonSet" and bears(owner.name, meta) for owner in meta.owner_references or ()
         )
     selector = read_selector(daemonset.load(DaemonSetObject).spec.selector, f"{daemonset.place}: spec.selector")
 

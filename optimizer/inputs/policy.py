@@ -107,6 +107,10 @@ class PolicyFile(Setting, frozen=True):
     time_limit: Annotated[float, about("Seconds to prove in.", minimum=0.1, maximum=1_000_000)] = 60.0
     best_effort: Annotated[bool, about("Where not all rules can hold, miss as few as can be.")] = False
     allow_break: Annotated[bool, about("Let a router be over its limit during the change.")] = False
+    coverage: Annotated[
+        bool | None,
+        about("Whether every rack keeps sessions of its own; null: where speakers announce only their own rack."),
+    ] = None
 
 
 def read_policy(path: str | Path | None, options: Mapping[str, Any] = {}) -> Policy:
@@ -159,6 +163,7 @@ def parse_policy(data: object, place: str) -> Policy:
         time_limit=found.time_limit,
         best_effort=found.best_effort,
         allow_break=found.allow_break,
+        coverage=found.coverage,
     )
     both = sorted(set(policy.nodes.pin) & set(policy.nodes.ban))
     if both:
@@ -287,6 +292,7 @@ def policy_to_data(policy: Policy) -> dict[str, Any]:
         time_limit=policy.time_limit,
         best_effort=policy.best_effort,
         allow_break=policy.allow_break,
+        coverage=policy.coverage,
     )
     data: dict[str, Any] = msgspec.to_builtins(file)
     return data

@@ -20,6 +20,7 @@ from ..model import Cluster, Placement, Policy
 from ..progress import Tell, silent
 from ..speakers import product_named
 from . import cluster as objects
+from .gather import Found, read_objects
 from .routers import NO_FILES, Places, with_topology
 from .text import expect
 from .topology import Topology, check_speaker_label, checked_topology, read_topology
@@ -57,7 +58,7 @@ def read_all(
 class DumpedCluster:
     """Kubernetes objects from files, and a topology; what they mean is for a policy to say."""
 
-    def __init__(self, found: objects.Found, topology: Topology, product: str = "") -> None:
+    def __init__(self, found: Found, topology: Topology, product: str = "") -> None:
         self.found, self.topology, self.product = found, topology, product
         self.built: dict[tuple[str | None, str], Cluster] = {}
 
@@ -95,7 +96,7 @@ def read_cluster(
     given = as_topology(topology)
     product_named(product)
     with uncollected():
-        return DumpedCluster(objects.read_objects(names, progress), given, product)
+        return DumpedCluster(read_objects(names, progress), given, product)
 
 
 def read_live(api: Api, topology: str | Path | Topology | None = None, product: str = "") -> LiveCluster:
@@ -140,10 +141,10 @@ def seen_by(policy: Policy, source: Source, placement: Placement | None = None, 
     if isinstance(source, DumpedCluster):
         return with_topology(source.with_speakers(policy.speaker.daemonset, expected), source.topology, policy)
     # Without it, what reads files does without the client.
-    from .live import read_live as read_objects
+    from .live import read_live as read_cluster_objects
     from .live import with_room
 
-    live = read_objects(source.api, policy.speaker.daemonset, progress, source.product, expected)
+    live = read_cluster_objects(source.api, policy.speaker.daemonset, progress, source.product, expected)
     cluster = with_room(source.api, live.cluster, placement.speakers if placement else (), live, progress)
     return with_topology(cluster, source.topology, policy)
 

@@ -19,6 +19,7 @@ from ..words import are, plural
 from .node_index import NodeIndex
 from .observed import findings, observe
 from .peers import Attached, check_alike, match_peers, select_nobody, selected_by
+from .speaker_label import peers_by_label
 from .topology import Topology
 
 WELL_KNOWN_KINDS = {
@@ -65,6 +66,8 @@ def with_topology(
     warnings += attachment_findings(routers, linked, peers_of, product.kinds[0].name)
     if policy.mode == "bgp":
         warnings += select_nobody(chain.from_iterable(peers_of.values()), product, index)
+    asking = chain.from_iterable(peers for name, peers in peers_of.items() if name not in linked)
+    warnings += peers_by_label(cluster, policy, asking, index, product.kinds[0].name)
     finished = [
         msgspec.structs.replace(routers[name], selector=attached[name][0] if name in attached else None)
         for name in sorted(routers)

@@ -35,6 +35,10 @@ MAPPED = 2**24
 """Bytes from which a file is mapped. (One that is cut off while it is read ends the process then.)"""
 
 
+class EmptyFileError(InputError):
+    """The file is empty."""
+
+
 def read_text(path: Path) -> Text:
     """The file's text; large files take no memory of their own. Raises InputError where it cannot be read."""
     try:
@@ -71,11 +75,12 @@ def to_utf8(text: Text, name: str) -> Text:
 def load_documents(text: Text, name: str) -> list[Any]:
     """All documents of a JSON or YAML text, empty ones left out.
 
-    JSON documents may follow one another, with or without `---`. Raises InputError naming `name` and the line.
+    JSON documents may follow one another, with or without `---`. Raises InputError naming `name` and the line, for an
+    empty file EmptyFileError.
     """
     data = bytes(to_utf8(text, name))
     if not data.strip():
-        raise InputError(f"{name}: the file is empty")
+        raise EmptyFileError(f"{name}: the file is empty")
     try:
         if data.lstrip()[:1] in (b"{", b"["):
             try:

@@ -15,7 +15,7 @@ from ..kube.names import check_label_key
 from ..kube.objects import Selector
 from ..kube.parse import check_asn, checked, ip_network, parse_address, read_selector
 from .attachments import check_node_name, check_pairs, check_text, read_attachments
-from .fields import FROM_ONE, FROM_ZERO, about
+from .fields import FROM_ZERO, about
 from .text import check_keys, check_unique, convert, load_settings, made_by_hand
 
 
@@ -41,7 +41,8 @@ class TopologyRouter(Setting, frozen=True):
         int | None, about("The most sessions that it takes, old and new together during a change.", **FROM_ZERO)
     ] = None
     min_speakers: Annotated[
-        int | None, about("Sessions that it keeps where that is more than the policy asks for.", **FROM_ONE)
+        int | None,
+        about("Sessions that it keeps where that is more than the policy asks for; 0: it asks for none.", **FROM_ZERO),
     ] = None
     domains: Annotated[dict[str, str], about("The failure domain that it is in, by kind.")] = {}
     nodes: Annotated[
@@ -126,7 +127,7 @@ def check_router(router: TopologyRouter, place: str) -> None:
         check_asn(router.asn, f"{place}: asn", least=1)
     for field, number, least in (
         ("maxSessions", router.max_sessions, 0),
-        ("minSpeakers", router.min_speakers, 1),
+        ("minSpeakers", router.min_speakers, 0),
     ):
         if number is not None and not least <= number <= 1_000_000:
             raise InputError(f"{place}: {field} must be from {least} to 1000000, not {number}")

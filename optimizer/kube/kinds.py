@@ -42,6 +42,7 @@ NODE = Kind("Node", "", "v1", "nodes")
 POD = Kind("Pod", "", "v1", "pods", namespaced=True)
 LIMIT_RANGE = Kind("LimitRange", "", "v1", "limitranges", namespaced=True)
 DAEMONSET = Kind("DaemonSet", "apps", "v1", "daemonsets", namespaced=True)
+DEPLOYMENT = Kind("Deployment", "apps", "v1", "deployments", namespaced=True)
 CONTROLLER_REVISION = Kind("ControllerRevision", "apps", "v1", "controllerrevisions", namespaced=True)
 
 

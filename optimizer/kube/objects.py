@@ -39,12 +39,42 @@ class Kinded(Partial, kw_only=True):
 
 
 class Head(Kinded):
+    """An object, a list, or an event of a watch, which has no kind, but a type and the object that it is about."""
+
     metadata: Raw = NULL
     items: Raw = NULL
+    type: Raw = NULL
+    object: Raw = NULL
 
 
 class Whole(Kinded):
+    metadata: Raw = NULL
     items: list[Raw] | None = None
+
+
+class ListMeta(Partial):
+    """Of a list that is one page of several: where the next one starts, and how many objects come after this one."""
+
+    next: str | None = msgspec.field(name="continue", default=None)
+    remaining_item_count: int | None = None
+
+
+class Answer(Kinded):
+    """What a server answers in place of what was asked for, of the kind Status."""
+
+    status: str | None = None
+    message: str | None = None
+
+
+class Version(Partial):
+    """What tells states of one object apart."""
+
+    uid: str | None = None
+    resource_version: str | None = None
+
+
+class Versioned(Partial):
+    metadata: Version | None = None
 
 
 class Object(Kinded, kw_only=True):

@@ -13,10 +13,11 @@ from ..errors import InputError, InternalError
 from ..findings import Finding
 from ..inputs.admission import may_evict
 from ..model import Cluster, Count, Node, Objective, Placement, Policy, Session, Shortfall, Today
+from ..plan.budget import required
 from ..plan.hazards import hazards
 from ..plan.order import check_label
 from ..progress import Tell, silent
-from ..search import graph
+from ..search import coverage, graph
 from ..search.eligibility import short_nodes
 from ..search.goals import goal_names
 from ..search.problem import Answer, Component, Problem
@@ -24,8 +25,9 @@ from ..search.reduce import expand, reduce
 from ..search.rules import shortfalls
 from ..search.solve import solve
 from ..speakers import product_named
-from ..words import are, nearest, plural
+from ..words import are, listed, nearest, plural
 from . import broken_speakers
+from .hand_label import hand_labels
 
 
 def optimize(cluster: Cluster, policy: Policy, progress: Tell = silent) -> Placement:
@@ -134,9 +136,12 @@ def build(
         product=cluster.product,
         warnings=(
             *cluster.warnings,
+            *hand_labels(cluster, problem),
+            *short_today(cluster, problem.policy),
             *priority_warnings(cluster, problem),
             *topology_warnings(cluster, problem),
             *domain_warnings(problem),
+            *coverage.warnings(cluster, problem),
         ),
     )
     staying = [name for name in placement.speakers if name in problem.causes]
@@ -158,6 +163,20 @@ def count(today: Today) -> Count:
     """Today's speakers and sessions, and what is known of them."""
     sessions, up, down = (sum(map(len, found.values())) for found in (today.sessions, today.up, today.down))
     return Count(len(today.speakers), sessions, len(today.working), up, down)
+
+
+def short_today(cluster: Cluster, policy: Policy) -> list[Finding]:
+    """The routers that have fewer sessions today than they ask for, where any speaker runs at all."""
+    if policy.mode != "bgp" or not cluster.today.speakers:
+        return []
+    held = cluster.today.held
+    numbers = ((router.name, len(held.get(router.name, ())), required(router, policy)) for router in cluster.routers)
+    short = [f"{name} ({number} of {least})" for name, number, least in numbers if number < least]
+    if not short:
+        return []
+    have = "has" if len(short) == 1 else "have"
+    told = f"{plural(len(short), 'router')} {have} fewer sessions today than asked for: {listed(short, 3)}"
+    return [Finding("router-short-today", told, f"router {short[0].partition(' (')[0]}" if len(short) == 1 else "")]
 
 
 def priority_warnings(cluster: Cluster, problem: Problem) -> list[Finding]:
@@ -210,7 +229,7 @@ def topology_warnings(cluster: Cluster, problem: Problem) -> list[Finding]:
                 attached.setdefault(each.traits.routers, []).extend(map(nodes.__getitem__, each.names))
     return graph.warnings(
         [graph.EquallyAttached(routers, found) for routers, found in attached.items()],
-        {router.name: router.domains for router in cluster.routers},
+        {router.name: router.domains for router in cluster.routers if router.min_speakers != 0},
         # All kinds count here, also those that no rule protects.
         sorted(set(chain.from_iterable(node.domains for node in cluster.nodes))),
     )

@@ -170,5 +170,5 @@ def holds(nodes: tuple[str, ...], name: str) -> bool:
 
 
 def required(router: Router, policy: Policy) -> int:
-    """The sessions that a router is to keep."""
-    return max(policy.speakers_per_router, router.min_speakers or 0)
+    """The sessions that a router is to keep; none, where it asks for none."""
+    return 0 if router.min_speakers == 0 else max(policy.speakers_per_router, router.min_speakers or 0)

@@ -29,7 +29,7 @@ from .budget import Budget, flows
 from .hold import hold_and_resume, is_held
 from .restarts import restart, restart_back
 from .steps import Flow, Step, needs_of
-from .template import Style, edits_template, foreign_demand, pod_spec, restricts, template_change
+from .template import Style, edits_template, foreign_demand, marks, pod_spec, restricts, template_change
 
 
 class Draft(Struct, frozen=True):
@@ -50,12 +50,13 @@ class Marks(Struct, frozen=True):
     """Nodes by what the speaker label and the taint of its name do there.
 
     `chosen` are the placement's speakers, `leaving` today's others. `labelled` carry the label today, `for_now` until
-    what is new is up. `tainted` carry the taint today.
+    what is new is up; `marked` carry it with whatever value the DaemonSet takes. `tainted` carry the taint today.
     """
 
     chosen: frozenset[str]
     leaving: frozenset[str]
     labelled: frozenset[str]
+    marked: frozenset[str]
     for_now: frozenset[str]
     tainted: frozenset[str]
 
@@ -149,7 +150,7 @@ def label_steps(nodes: Marks, label: tuple[str, str], budget: Budget) -> tuple[D
         "label-speakers",
         "label the nodes of the chosen speakers and, for now, of those that leave",
         "give the nodes the speaker labels that they had before",
-        label_changes(label, nodes.for_now - nodes.labelled, nodes.labelled - nodes.for_now),
+        label_changes(label, nodes.for_now - nodes.labelled, nodes.marked - nodes.for_now),
     )
     return on, Draft(stop, closes=budget.leaving)
 
@@ -215,6 +216,7 @@ def marks_of(cluster: Cluster, policy: Policy, placement: Placement, taint: Tain
         chosen=chosen,
         leaving=frozenset(cluster.today.speakers) - chosen,
         labelled=frozenset(node.name for node in cluster.nodes if node.labels.get(key) == value),
+        marked=marked_nodes(cluster, policy),
         for_now=labelled_for_now(cluster, policy, placement),
         tainted=frozenset(node.name for node in cluster.nodes if taint in node.taints),
     )
@@ -228,17 +230,22 @@ def labelled_for_now(cluster: Cluster, policy: Policy, placement: Placement) -> 
     Where an agent runs on every node, no label is changed.
     """
     key, value = policy.speaker.label
-    labelled = frozenset(node.name for node in cluster.nodes if node.labels.get(key) == value)
     if not product_named(cluster.product).restrictable:
-        return labelled
+        return frozenset(node.name for node in cluster.nodes if node.labels.get(key) == value)
     chosen, running = frozenset(placement.speakers), frozenset(cluster.today.speakers)
     if cluster.speaker is not None and not restricts(pod_spec(cluster.speaker.manifest), key, value):
         return chosen | running
-    return chosen | (labelled & running)
+    return chosen | (marked_nodes(cluster, policy) & running)
+
+
+def marked_nodes(cluster: Cluster, policy: Policy) -> frozenset[str]:
+    """The nodes that carry the speaker label, of whatever value the DaemonSet takes."""
+    marked = marks(pod_spec(cluster.speaker.manifest) if cluster.speaker else {}, *policy.speaker.label)
+    return frozenset(node.name for node in cluster.nodes if marked(node.labels))
 
 
 def check_label(cluster: Cluster, policy: Policy) -> None:
-    """Raise InputError where the DaemonSet asks the speaker label's key for anything but the label's value."""
+    """Raise InputError where the DaemonSet asks the speaker label's key for what the label does not meet."""
     if cluster.speaker is None:
         return
     key, value = policy.speaker.label

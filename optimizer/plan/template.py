@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from ..kube.changes import Change, Patch
@@ -100,29 +100,52 @@ def is_requirement(requirement: Mapping[str, Any], key: str) -> bool:
     return requirement["key"] == key and requirement["operator"] == "In" and len(values) == 1
 
 
-def has_requirement(term: Mapping[str, Any], key: str, value: str) -> bool:
-    """Whether a term asks for our label."""
-    return {"key": key, "operator": "In", "values": [value]} in (term.get("matchExpressions") or ())
+def demands(term: Mapping[str, Any], key: str, value: str) -> bool:
+    """Whether a term asks for our label: nodes with it match, and nodes without the key do not.
+
+    >>> demands({"matchExpressions": [{"key": "a", "operator": "Exists"}]}, "a", "b")
+    True
+    """
+    return any(part["key"] == key and admits(part, value) for part in term.get("matchExpressions") or ())
+
+
+def admits(requirement: Mapping[str, Any], value: str | None) -> bool:
+    """Whether a requirement is for a node that has its label, and this value of it meets it."""
+    if value is None or requirement["operator"] not in ("In", "Exists"):
+        return False
+    return requirement["operator"] == "Exists" or value in (requirement.get("values") or ())
 
 
 def restricts(pod: Mapping[str, Any], key: str, value: str) -> bool:
-    """Whether the pod spec lets speakers run only on nodes with our label."""
+    """Whether the pod spec lets speakers run only on nodes with our label, be it of whatever value."""
     terms = terms_of(pod.get("affinity") or {})
     return (pod.get("nodeSelector") or {}).get(key) == value or (
-        bool(terms) and all(has_requirement(term, key, value) for term in terms)
+        bool(terms) and all(demands(term, key, value) for term in terms)
     )
 
 
+def marks(pod: Mapping[str, Any], key: str, value: str) -> Callable[[Mapping[str, str]], bool]:
+    """Whether labels of a node mark it for a speaker: by our label, or by another value of it that the affinity takes
+    as well, such as one that asks for no more than the key."""
+    terms = terms_of(pod.get("affinity") or {})
+    parts = [part for term in terms for part in term.get("matchExpressions") or () if part["key"] == key]
+
+    def marked(labels: Mapping[str, str]) -> bool:
+        now = labels.get(key)
+        return now is not None and (now == value or any(admits(part, now) for part in parts))
+
+    return marked
+
+
 def foreign_demand(pod: Mapping[str, Any], key: str, value: str) -> str:
-    """What the pod spec asks the key of our label for, if that is anything but our value; else ""."""
+    """What the pod spec asks the key of our label for, if our value does not meet it; else ""."""
     asked = (pod.get("nodeSelector") or {}).get(key, value)
     if asked != value:
         return f"the node label {key}={asked}"
     for term in terms_of(pod.get("affinity") or {}):
         for part in term.get("matchExpressions") or ():
-            values = list(part.get("values") or ())
-            if part["key"] == key and (part["operator"], values) != ("In", [value]):
-                return f"the node label {key} {part['operator']} {', '.join(values)}".rstrip()
+            if part["key"] == key and not admits(part, value):
+                return f"the node label {key} {part['operator']} {', '.join(part.get('values') or ())}".rstrip()
     return ""
 
 
@@ -134,7 +157,7 @@ def with_requirement(affinity: Mapping[str, Any], key: str, value: str) -> dict[
     for term in required.get("nodeSelectorTerms") or ():
         others = [part for part in term.get("matchExpressions") or () if not is_requirement(part, key)]
         # An empty term matches nothing; our requirement alone would make it match.
-        kept = has_requirement(term, key, value) or not any(term.values())
+        kept = demands(term, key, value) or not any(term.values())
         terms.append(term if kept else {**term, "matchExpressions": [*others, ours]})
     return with_terms(affinity, terms or [{"matchExpressions": [ours]}])
 

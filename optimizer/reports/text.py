@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..findings import Finding
 from ..model import Cluster, Count, Objective, Placement, Policy
-from ..words import listed, plural
+from ..speakers import product_named
+from ..words import are, listed, plural
 
 WIDTH = 118
 LABEL = 14
@@ -29,12 +31,17 @@ def text(cluster: Cluster, policy: Policy, placement: Placement, verbose: bool =
     else:
         lines += goals(cluster, policy, placement)
         lines += moves(cluster, placement, most)
-        lines += [
-            ("missing", f"{each.router}: {plural(each.missing, 'session')} short of {each.rule}")
-            for each in placement.shortfalls
-        ]
+        lines += missing(placement)
         lines += paths(placement)
     return "".join(paragraph(label, line) for label, line in lines)
+
+
+def missing(placement: Placement) -> list[tuple[str, str]]:
+    """What a best-effort placement leaves open."""
+    return [
+        ("missing", f"{each.router}: {plural(each.missing, 'session')} short of {each.rule}")
+        for each in placement.shortfalls
+    ]
 
 
 def notes(warnings: Sequence[Finding], hazards: Sequence[Finding], verbose: bool = False) -> str:
@@ -84,8 +91,17 @@ def asked(cluster: Cluster, policy: Policy) -> str:
         )
         apart = f", no two in one {' or '.join(kinds)}" if kinds else ""
         return f"{plural(policy.speakers_per_router, 'speaker')} on different nodes{apart}, mode {policy.mode}"
-    routers = f"{'' if len(cluster.routers) == 1 else 'each of '}{plural(len(cluster.routers), 'router')}"
-    return f"{plural(policy.speakers_per_router, 'session')} for {routers}, peering {policy.peering}{also}"
+    asking = [router for router in cluster.routers if router.min_speakers != 0]
+    number, least = len(asking), policy.speakers_per_router
+    more = sum((router.min_speakers or 0) > least for router in asking)
+    aside = [f"{more} of them {'asks' if more == 1 else 'ask'} for more"] if more else []
+    if none := len(cluster.routers) - number:
+        aside.append(f"{none} more {'asks' if none == 1 else 'ask'} for none")
+    routers = f"{'' if number == 1 else 'each of '}{plural(number, 'router')}"
+    routers += f" ({', '.join(aside)})" if aside else ""
+    if announced_racks(cluster, policy):
+        also += f"; every rack keeping {least} of its own, where it has the nodes"
+    return f"{plural(least, 'session')} for {routers}, peering {policy.peering}{also}"
 
 
 def nodes(cluster: Cluster, placement: Placement) -> str:
@@ -104,7 +120,7 @@ def goals(cluster: Cluster, policy: Policy, placement: Placement) -> Iterable[tu
             value += f" ({moved(cluster, placement, goal.value)})"
         line = f"{value}, {proof(goal)}"
         if goal.name == "sessions":
-            line += f"; {reason(cluster, policy, goal)}"
+            line += f"; {reason(cluster, policy, placement, goal)}"
         yield goal.name, line
 
 
@@ -148,15 +164,55 @@ def proof(goal: Objective) -> str:
     return f"at least {goal.bound} (gap {(goal.value - goal.bound) / goal.value:.2%})"
 
 
-def reason(cluster: Cluster, policy: Policy, goal: Objective) -> str:
-    """How the number of sessions compares with what the routers ask for, and why there can be no fewer."""
-    least = sum(max(policy.speakers_per_router, router.min_speakers or 0) for router in cluster.routers)
-    asked = f"the routers ask for {least} in all"
-    if goal.value == least == goal.bound:
-        return f"{asked}, so there can be no fewer"
-    if goal.value == goal.bound > least and policy.goals[0] == "sessions":
-        return f"{asked}; the other rules force {goal.value - least} more"
-    return asked
+def reason(cluster: Cluster, policy: Policy, placement: Placement, goal: Objective) -> str:
+    """How the number of sessions compares with what is asked for, what of that is missing, and why there can be no
+    fewer."""
+    racks = announced_racks(cluster, policy)
+    asked, missing = asked_and_missing(cluster, policy, placement, racks)
+    who = "the routers and their racks" if racks else "the routers"
+    told = f"{who} ask for {asked} in all"
+    if missing:
+        told += f", {missing} of which {are(missing)} missing"
+    proved, more = goal.value == goal.bound, goal.value - (asked - missing)
+    if proved and not more:
+        return told if missing else f"{told}, so there can be no fewer"
+    if proved and more > 0 and policy.goals[0] == "sessions":
+        return f"{told}; the other rules force {more} more"
+    return told
+
+
+def asked_and_missing(
+    cluster: Cluster, policy: Policy, placement: Placement, racks: Mapping[str, str]
+) -> tuple[int, int]:
+    """The sessions that routers and their racks ask for, and how many of these are missing (under best effort).
+
+    A rack asks for what the policy does, or for as many as it has nodes for: for what it has, at most that many, and
+    for what is reported to be missing.
+    """
+    held: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for session in placement.sessions if racks else ():
+        held[session.router][racks.get(session.node, "")] += 1
+    short: defaultdict[str, Counter[bool]] = defaultdict(Counter)
+    for each in placement.shortfalls:
+        if each.rule == "redundancy" or each.rule.startswith("coverage"):
+            short[each.router][each.rule == "redundancy"] += each.missing
+    asked = missing = 0
+    for router in cluster.routers:
+        if router.min_speakers == 0:
+            continue
+        needed, lack = max(policy.speakers_per_router, router.min_speakers or 0), short[router.name]
+        of_racks = sum(min(number, policy.speakers_per_router) for number in held[router.name].values())
+        most = max(needed, of_racks + lack[False])
+        asked += most
+        missing += most - max(needed - lack[True], of_racks)
+    return asked, missing
+
+
+def announced_racks(cluster: Cluster, policy: Policy) -> Mapping[str, str]:
+    """The rack of every node, where each is to keep sessions of its own; else empty."""
+    if policy.mode != "bgp" or policy.coverage is False:
+        return {}
+    return product_named(cluster.product).announced_with(cluster)
 
 
 def changed(cluster: Cluster, placement: Placement) -> tuple[list[str], list[str]]:

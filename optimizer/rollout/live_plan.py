@@ -145,8 +145,8 @@ def read_chosen(api: Api, request: Request, policy: Policy, tell: Tell) -> tuple
     places = request.places
     live = read_live(api, policy.speaker.daemonset, tell, request.product, placement.product, places.placement)
     if live.daemonset is None:
-        name = policy.speaker.daemonset or product_named(live.cluster.product).daemonset
-        raise InputError(f"{api.server}: there is no DaemonSet {name}")
+        title = product_named(live.cluster.product).title
+        raise InputError(f"{api.server}: there is no DaemonSet of {title}'s speakers (--daemonset names one by hand)")
     cluster = with_room(api, live.cluster, placement.speakers, live, tell)
     return with_topology(cluster, request.topology, policy, places), live.daemonset
 

@@ -77,7 +77,7 @@ def take_back(runner: Runner, saved: Rollback, file: Path, nodes: frozenset[str]
         of_plan = f" of plan {number + 1}" if len(ways) > 1 else ""
         for index, step in enumerate(way.steps, 1):
             runner.begin(f"step {index} of {len(way.steps)} ({step.name}){of_plan}", step.why)
-            foreign = take_step(runner, step, goal, saved.label, later)
+            foreign = take_step(runner, step, goal, later)
             if foreign:
                 left += [sentence for _, sentence in foreign]
                 kept.append(structs.replace(step, batches=(tuple(change for change, _ in foreign),)))
@@ -90,7 +90,7 @@ def take_back(runner: Runner, saved: Rollback, file: Path, nodes: frozenset[str]
     return left
 
 
-def take_step(runner: Runner, step: Step, goal: Goal, label: tuple[str, str], later: Later) -> list[tuple[Change, str]]:
+def take_step(runner: Runner, step: Step, goal: Goal, later: Later) -> list[tuple[Change, str]]:
     """Make the changes of a step of the way back; those that somebody else stands in the way of, each with why.
 
     Raises StoppedError where that is the DaemonSet: what comes next takes labels away for which it may still ask.
@@ -102,7 +102,7 @@ def take_step(runner: Runner, step: Step, goal: Goal, label: tuple[str, str], la
     foreign = []
     for change in step.changes:
         try:
-            if isinstance(change, Label) and change.value == label[1]:
+            if isinstance(change, Label) and change.value is not None:
                 runner.start_again(change, goal)
             else:
                 runner.make(change, goal, later=still_to_come(change, later))

@@ -8,10 +8,10 @@ from ortools.sat.python import cp_model
 
 from ..model import Policy, Survive
 from .clock import Clock
-from .cp_sat_model import ComponentModel
+from .cp_sat_model import ComponentModel, total
 from .cp_sat_search import FOUND, CpSatSearch
 from .problem import Component
-from .rules import Rule
+from .rules import Rule, soft_rules
 
 
 def conflict(
@@ -44,7 +44,7 @@ def conflict(
 
 def removal_order(rule: Rule) -> tuple[int, Rule]:
     """Rules that say least to an operator are left out first, so that the explanation is given in the others."""
-    order = ("moves", "change", "capacity", "limit", "pins", "survival", "redundancy")
+    order = ("moves", "change", "capacity", "limit", "pins", "survival", "coverage", "redundancy")
     return order.index(rule.kind), rule
 
 
@@ -56,13 +56,16 @@ def least_relief(
     dropped: Collection[Rule],
     clock: Clock,
 ) -> int | None:
-    """By how much the rule must be relaxed, all other rules but the dropped ones kept; None where that cannot help."""
-    model = ComponentModel(component, policy, survive, relaxed={rule}, dropped=dropped)
-    if rule not in model.slack:
+    """By how much the rule must be relaxed, all other rules but the dropped ones kept; None where that cannot help. For
+    the racks of a router that is what all of them lack together."""
+    parts = [part for part in soft_rules(component, survive) if part.whole == rule] or [rule]
+    model = ComponentModel(component, policy, survive, relaxed=parts, dropped=dropped)
+    if not model.slack:
         return None
-    model.cp.minimize(model.slack[rule])
+    lack = total(model.slack.values())
+    model.cp.minimize(lack)
     search = CpSatSearch(model.cp, clock)
-    return search.solver.value(model.slack[rule]) if search.run() == cp_model.OPTIMAL else None
+    return search.solver.value(lack) if search.run() == cp_model.OPTIMAL else None
 
 
 def satisfiable(

@@ -13,7 +13,7 @@ from ..model import Policy, Survive
 from .columns import Columns, columns_of, sessions_are_chosen
 from .goals import linear_goal
 from .problem import Component, NodeClass, RouterNeed
-from .rules import Rule, redundancy_rule, survival_rules
+from .rules import Rule, coverage_rules, redundancy_rule, survival_rules
 
 Held = Sequence[tuple[NodeClass, int]]
 """The classes attached to a router, each with the column of its sessions with it."""
@@ -45,9 +45,13 @@ def at_most(rule: Rule | None, columns: Iterable[int], number: int) -> Constrain
 
 
 def constraints(
-    component: Component, policy: Policy, survive: Sequence[Survive], columns: Columns | None = None
+    component: Component,
+    policy: Policy,
+    survive: Sequence[Survive],
+    columns: Columns | None = None,
+    terse: bool = False,
 ) -> Iterator[Constraint]:
-    """All constraints of a component."""
+    """All constraints of a component; `terse` leaves out what coverage implies, where no rule may be missed."""
     columns = columns or columns_of(component, policy)
     if sessions_are_chosen(policy):
         yield from sessions_of_speakers(component, columns)
@@ -56,8 +60,12 @@ def constraints(
         yield from capacity(component, columns)
     for router in component.routers:
         held = columns.held[router.name]
-        yield redundancy(router, held)
-        yield from survival(router, held, survive)
+        if router.needed:
+            covered = Covered(router, held) if terse and router.racks else None
+            if not covered or covered.total < router.needed:
+                yield redundancy(router, held)
+            yield from survival(router, held, survive, covered)
+            yield from coverage(router, held)
         yield from limit(router, held)
     if policy.max_moves is not None:
         yield budget_of_moves(component, columns, policy.max_moves)
@@ -94,13 +102,43 @@ def redundancy(router: RouterNeed, held: Held) -> Constraint:
     return at_least(redundancy_rule(router), (column for _, column in held), router.needed)
 
 
-def survival(router: RouterNeed, held: Held, survive: Sequence[Survive]) -> Iterator[Constraint]:
+class Covered:
+    """The sessions that coverage alone gives a router: in `total`, and outside of a failure domain."""
+
+    def __init__(self, router: RouterNeed, held: Held) -> None:
+        self.numbers = dict(router.racks)
+        self.total = sum(self.numbers.values())
+        self.inside: dict[tuple[str, str], set[str]] = {}
+        for each, _ in held:
+            for domain in each.traits.domains:
+                self.inside.setdefault(domain, set()).add(each.traits.rack)
+
+    def outside(self, domain: tuple[str, str]) -> int:
+        """Those of racks that have no node in the domain."""
+        return self.total - sum(self.numbers[rack] for rack in self.inside.get(domain, ()))
+
+
+def survival(
+    router: RouterNeed, held: Held, survive: Sequence[Survive], covered: Covered | None = None
+) -> Iterator[Constraint]:
     """For each protected kind: whichever one domain that the router is not in fails, `survivors` sessions come from
-    outside it."""
+    outside it. (Where enough of them are `covered`, that is so anyway.)"""
     for rule, values in survival_rules(router, [each for each, _ in held], survive):
         for value in values:
+            if covered and covered.outside((rule.domain, value)) >= rule.number:
+                continue
             outside = (column for each, column in held if (rule.domain, value) not in each.traits.domains)
             yield at_least(rule, outside, rule.number)
+
+
+def coverage(router: RouterNeed, held: Held) -> Iterator[Constraint]:
+    """Where a speaker announces only its own rack, every rack keeps as many sessions with each of its routers as every
+    router does, or as it has eligible nodes attached to it."""
+    inside: dict[str, list[int]] = {rack: [] for rack, _ in router.racks}
+    for each, column in held if inside else ():
+        inside[each.traits.rack].append(column)
+    for rule in coverage_rules(router):
+        yield at_least(rule, inside[rule.domain], rule.number)
 
 
 def limit(router: RouterNeed, held: Held) -> Iterator[Constraint]:

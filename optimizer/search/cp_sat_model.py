@@ -15,14 +15,15 @@ from .columns import columns_of
 from .constraints import Constraint, constraints
 from .goals import linear_goal
 from .problem import Component, Solution
-from .rules import Rule, missing_today
+from .rules import Rule, missing, sessions_today
 
 Expression = cp_model.LinearExpr
 
 
 class ComponentModel:
     """The rules over one component. Rules in `relaxed` get a slack variable, those in `dropped` do not count, and
-    with `explain` each rule hangs on a literal, so that assumptions show which ones conflict."""
+    with `explain` each rule hangs on a literal, so that assumptions show which ones conflict. One that is not relaxed
+    goes by its `whole`."""
 
     def __init__(
         self,
@@ -40,12 +41,15 @@ class ComponentModel:
         self.literals: dict[Rule, cp_model.IntVar] = {}
         self.columns = columns_of(component, policy)
         self.variables = [self.cp.new_int_var(0, most, "") for most in self.columns.upper]
-        for constraint in constraints(component, policy, survive, self.columns):
+        terse = not (self.relaxed or self.dropped or explain)
+        for constraint in constraints(component, policy, survive, self.columns, terse):
             self.add(constraint)
 
     def add(self, constraint: Constraint) -> None:
         """Add a constraint under its rule."""
         rule, right = constraint.rule, constraint.number
+        if rule is not None and rule not in self.relaxed:
+            rule = rule.whole
         left = self.weighted_sum(constraint.columns, constraint.coefficients)
         if rule is None:
             self.cp.add(left <= right if constraint.at_most else left >= right)
@@ -76,18 +80,17 @@ class ComponentModel:
             case "shortfall":
                 return total(slack for rule, slack in self.slack.items() if rule.kind == "redundancy")
             case "exposure":
-                return total(slack for rule, slack in self.slack.items() if rule.kind == "survival")
+                return total(slack for rule, slack in self.slack.items() if rule.kind in ("survival", "coverage"))
             case _:
                 goal = linear_goal(name, self.component, self.columns)
                 return self.weighted_sum(range(len(goal.costs)), goal.costs) + goal.constant
 
     def worsened(self) -> Expression:
         """By how much rules that are missed today are missed more afterwards."""
-        more, routers = [], {router.name: router for router in self.component.routers}
+        more, today = [], missing(self.component, self.survive, sessions_today(self.component))
         for rule, slack in self.slack.items():
             excess = self.cp.new_int_var(0, max(rule.number, 1), "")
-            before = missing_today(rule, routers[rule.router], self.component.classes)
-            self.cp.add(excess >= slack - before)
+            self.cp.add(excess >= slack - today[rule])
             more.append(excess)
         return total(more)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from itertools import islice
@@ -13,6 +14,7 @@ from ..model import Cluster, Conflict
 from ..words import plural
 from .clock import Clock
 from .conflict import conflict, least_relief, satisfiable
+from .eligibility import CONTROL_PLANE_LABELS
 from .problem import Component, Problem, shape
 from .reduce import reduce
 from .rules import Rule, soft_rules
@@ -83,22 +85,23 @@ def clashes(component: Component, problem: Problem, clock: Clock) -> list[Clash]
     """Conflicts, one after another: each found with a rule of every earlier one set aside.
 
     The budget of moves is set aside as such, so that a conflict with it is reported once and not for every router. With
-    a router's redundancy its survival is set aside too, as it can only follow from it.
+    a router's redundancy its survival is set aside too, as it can only follow from it. (Its coverage need not: a limit
+    may leave room for what a router asks for, and not for what its racks do.)
     """
     found: list[Clash] = []
-    soft = soft_rules(component, problem.survive)
+    soft = {rule.whole for rule in soft_rules(component, problem.survive)}
     while True:
         dropped = [rule for clash in found for rule in clash.aside]
         rules = conflict(component, problem.policy, problem.survive, dropped, clock)
         if not rules:
             return found
         first = min(rules, key=lambda rule: (rule.kind != "moves", rule.kind != "redundancy", rule not in soft, rule))
-        follows = [rule for rule in soft if rule.router == first.router and first.kind == "redundancy"]
-        found.append(Clash(tuple(rules), tuple({first, *follows})))
+        follows = [rule for rule in soft if rule.router == first.router and rule.kind == "survival"]
+        found.append(Clash(tuple(rules), tuple({first, *(follows if first.kind == "redundancy" else ())})))
 
 
 def renamed(clash: Clash, model: Component, component: Component) -> Clash:
-    """The same conflict in a component of the same shape."""
+    """The same conflict in a component of the same shape. (Rules of coverage are of all racks of a router.)"""
     names = {old.name: new.name for old, new in zip(model.routers, component.routers, strict=True)}
 
     def rename(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
@@ -134,13 +137,17 @@ def in_words(
 def counts(cluster: Cluster, problem: Problem, component: Component, rules: Sequence[Rule]) -> list[str]:
     """The facts behind a conflict: candidates by cause, by domain, sessions against limits, pins."""
     found = []
-    for router in sorted({rule.router for rule in rules if rule.kind in ("redundancy", "survival")}):
+    for router in sorted({rule.router for rule in rules if is_soft(rule)}):
         found.append(eligible_of_attached(cluster, problem, router))
     needs, held = {router.name: router for router in component.routers}, cluster.today.held
     for rule in rules:
         today = len(held.get(rule.router, ()))
         if rule.kind == "survival":
             found.append(by_domain(component, rule))
+        elif rule.kind == "coverage":
+            racks = [number for _, number in needs[rule.router].racks]
+            asked = f"{rule.router}: {plural(len(racks), 'rack')} with eligible nodes"
+            found.append(f"{asked}, for {plural(sum(racks), 'session')} of their own")
         elif rule.kind == "limit":
             found.append(f"{rule.router}: maxSessions {rule.number}")
         elif rule.kind == "change":
@@ -203,15 +210,27 @@ def change(
     least = min(relief.values())
     smallest = sorted((rule for rule in relief if relief[rule] == least), key=lambda rule: (is_soft(rule), rule))
     for rule in filter(is_soft, smallest):
+        if rule.kind == "coverage":
+            continue  # a rack with more eligible nodes never asks for less
         nodes = helpful(cluster, problem, rule, least, set(aside) - set(clash.aside), part_concerned, clock)
         if nodes:
-            return "make eligible: " + ", ".join(f"{name} ({', '.join(problem.causes[name])})" for name in nodes)
-    return relaxed(smallest[0], least, alone=len(clash.rules) == 1)
+            listed = ", ".join(f"{name} ({', '.join(problem.causes[name])})" for name in nodes)
+            return f"make eligible: {listed}{leave_out(problem, component, rule)}"
+    return relaxed(smallest[0], least, alone=len(clash.rules) == 1) + leave_out(problem, component, smallest[0])
 
 
 def is_soft(rule: Rule) -> bool:
     """Whether the rule is about what a router should have, not about what cannot be passed."""
-    return rule.kind in ("redundancy", "survival")
+    return rule.kind in ("redundancy", "survival", "coverage")
+
+
+def leave_out(problem: Problem, component: Component, rule: Rule) -> str:
+    """How to leave a router out, where no candidate reaches it at all."""
+    if problem.policy.mode != "bgp" or rule.kind != "redundancy":
+        return ""
+    if any(rule.router in each.traits.routers for each in component.classes):
+        return ""
+    return f", or leave {rule.router} out with minSpeakers: 0 in the topology file"
 
 
 def relaxed(rule: Rule, amount: int, alone: bool) -> str:
@@ -226,6 +245,9 @@ def relaxed(rule: Rule, amount: int, alone: bool) -> str:
             own = f"where {rule.router} itself is in that {rule.domain}, say so in its domains"
             accept = f"accept it at {rule.router} with --best-effort"
             return f"{attach} {where}, or, {own}, or {accept}" if alone else accept
+        case "coverage":
+            lack = f"racks that lack {plural(amount, 'session')} of their own at {rule.router}"
+            return f"accept {lack} with --best-effort, or any that do with coverage: false in the policy file"
         case "limit":
             return f"raise maxSessions of {rule.router} from {rule.number} to {rule.number + amount}"
         case "change":
@@ -252,12 +274,16 @@ def helpful(
     part_concerned: Callable[[Collection[str]], Cluster],
     clock: Clock,
 ) -> list[str]:
-    """`amount` nodes of the router, the easiest to win first, that are shown to solve the conflict once eligible."""
+    """`amount` nodes of the router, the easiest to win first, that are shown to solve the conflict once eligible; the
+    control plane comes last."""
 
-    def ease(name: str) -> tuple[int, str]:
-        """How hard the hardest of its causes is to lift."""
-        causes = problem.causes[name]
-        return max(next((i for i, start in enumerate(EASE) if c.startswith(start)), len(EASE)) for c in causes), name
+    def ease(name: str) -> tuple[bool, int, str]:
+        """Whether it is of the control plane, and how hard the hardest of its causes is to lift."""
+        node = cluster.nodes[bisect_left(cluster.nodes, name, key=lambda each: each.name)]
+        hardest = max(
+            next((i for i, start in enumerate(EASE) if c.startswith(start)), len(EASE)) for c in problem.causes[name]
+        )
+        return any(label in node.labels for label in CONTROL_PLANE_LABELS), hardest, name
 
     attached = attached_nodes(cluster, problem, rule.router)
     lost = sorted((name for name in attached if not lasting(problem.causes.get(name, ()))), key=ease)

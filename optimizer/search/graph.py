@@ -13,6 +13,8 @@ from msgspec import Struct
 from ..findings import Finding
 from ..model import Node
 
+NONE = "none of its nodes is eligible; minSpeakers: 0 in the topology file leaves it out"
+
 
 class EquallyAttached(Struct, frozen=True):
     """All the nodes that are attached to just these routers; at least one of each."""
@@ -54,16 +56,18 @@ def warnings(
 ) -> list[Finding]:
     """Findings about routers that no candidate reaches, or that hang on one node or on one failure domain.
 
-    `own_domains` maps every router to its own domains: a router inside a domain falls with it anyway.
+    `own_domains` maps every router that asks for sessions to its own domains: a router inside a domain falls with it
+    anyway.
     """
     reached = {router for group in groups for router in group.routers}
     unreachable = [("router", router) for router in sorted(own_domains) if router not in reached]
-    found = finding("router-unreachable", unreachable, "can hold no session: none of its nodes is eligible", "")
-    found += finding("router-on-one-node", hanging_on_one_node(groups), "hangs on one node", "")
+    found = finding("router-unreachable", unreachable, f"can hold no session: {NONE}", "")
+    alone = [(node, router) for node, router in hanging_on_one_node(groups) if router in own_domains]
+    found += finding("router-on-one-node", alone, "hangs on one node", "")
     for kind in sorted(kinds):
         lonely = []
         for domain, router in hanging_on_domain(groups, kind):
-            if own_domains[router].get(kind) != domain:
+            if router in own_domains and own_domains[router].get(kind) != domain:
                 lonely.append((domain, router))
         found += finding("router-on-one-domain", lonely, f"hangs on one {kind}", kind)
     return found

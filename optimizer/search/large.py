@@ -121,17 +121,23 @@ def least_sessions(component: Component, policy: Policy, survive: Sequence[Survi
     more of them matter than the most that any of its rules asks for.
     """
     known: dict[object, int | None] = {}
-    around: dict[str, Counter[tuple[Domains, bool]]] = {router.name: Counter() for router in component.routers}
+    around: dict[str, Counter[tuple[Domains, bool, str]]] = {router.name: Counter() for router in component.routers}
     for each in component.classes:
         for name in each.traits.routers:
-            around[name][each.traits.domains, name in each.traits.today] += len(each.names)
+            around[name][each.traits.domains, name in each.traits.today, each.traits.rack] += len(each.names)
     total = 0
     for router in component.routers:
         most = max((router.needed, *(rule.survivors + router.needed for rule in survive)))
-        groups = [(domains, held, min(count, most)) for (domains, held), count in sorted(around[router.name].items())]
-        key = (structs.replace(router, name=""), tuple(groups))
+        # To one router its racks are alike, whatever their names.
+        racks = {rack: str(number) for number, (rack, _) in enumerate(router.racks)}
+        groups = [
+            (domains, held, racks.get(rack, ""), min(count, most))
+            for (domains, held, rack), count in sorted(around[router.name].items())
+        ]
+        alike = structs.replace(router, name="", racks=tuple((racks[rack], number) for rack, number in router.racks))
+        key = (alike, tuple(groups))
         if key not in known:
-            known[key] = fewest(router, groups, policy, survive, clock)
+            known[key] = fewest(alike, groups, policy, survive, clock)
         fewer = known[key]
         if fewer is None:
             return None
@@ -141,16 +147,19 @@ def least_sessions(component: Component, policy: Policy, survive: Sequence[Survi
 
 def fewest(
     router: RouterNeed,
-    groups: Sequence[tuple[Domains, bool, int]],
+    groups: Sequence[tuple[Domains, bool, str, int]],
     policy: Policy,
     survive: Sequence[Survive],
     clock: Clock,
 ) -> int | None:
-    """The fewest sessions of one router, of nodes given as (domains, whether they hold a session today, how many)."""
+    """The fewest sessions of one router, of nodes given as (domains, whether they hold a session today, their rack, how
+    many)."""
     name = (router.name,)
     classes = tuple(
-        NodeClass(Traits(name, domains, 1, 0, False, name if held else (), False), tuple(map(str, range(count))))
-        for domains, held, count in groups
+        NodeClass(
+            Traits(name, domains, 1, 0, False, name if held else (), False, rack=rack), tuple(map(str, range(count)))
+        )
+        for domains, held, rack, count in groups
     )
     asked = structs.replace(policy, max_moves=None)
     model = ComponentModel(Component((router,), classes), asked, survive)

@@ -85,8 +85,7 @@ def answer_of(
     solution = model.solution(best)
     values = {name: best.value(goal) for name, goal in goals.items()}
     values |= best_effort_values(model.component, model.survive, solution)
-    least = sum(router.needed for router in model.component.routers)
-    floor = {"sessions": least - values["shortfall"]}
+    floor = {"sessions": fewest_sessions(model.component, values["shortfall"], values["exposure"])}
     return Answer(
         solution,
         tuple(
@@ -94,6 +93,13 @@ def answer_of(
             for name, bound in zip(goals, bounds, strict=True)
         ),
     )
+
+
+def fewest_sessions(component: Component, shortfall: int, exposure: int) -> int:
+    """The fewest sessions there can be by what routers and their racks ask for, where so much of it is missing."""
+    routers = component.routers
+    racks = sum(max(router.needed, sum(number for _, number in router.racks)) for router in routers)
+    return max(sum(router.needed for router in routers) - shortfall, racks - shortfall - exposure)
 
 
 def unfinished(component: Component, names: Sequence[str], known: Sequence[Objective], start: Solution) -> Answer:

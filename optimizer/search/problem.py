@@ -15,8 +15,9 @@ Domains = tuple[tuple[str, str], ...]
 class RouterNeed(Struct, frozen=True):
     """What a router asks for: `needed` sessions, at most `limit`, of which at most `spare` are new during the change.
 
-    `domains` are its own (kind, value) pairs of protected kinds. `elsewhere` are the protected kinds that have a
-    value which neither the router nor any of its candidates is in.
+    One that asks for nothing needs 0. `domains` are its own (kind, value) pairs of protected kinds. `elsewhere` are the
+    protected kinds that have a value which neither the router nor any of its candidates is in. `racks` are those whose
+    nodes only their own speakers announce, sorted, with the sessions that each keeps.
     """
 
     name: str
@@ -25,12 +26,14 @@ class RouterNeed(Struct, frozen=True):
     spare: int | None = None
     domains: Domains = ()
     elsewhere: tuple[str, ...] = ()
+    racks: tuple[tuple[str, int], ...] = ()
 
 
 class Traits(Struct, frozen=True, order=True, gc=False):
     """All that the rules and goals see of a candidate node; `today` are the routers it holds a session with now,
     `capacity` is the most sessions that it can hold. `retained` nodes are none to choose, but run a speaker that a
-    best-effort placement may leave there."""
+    best-effort placement may leave there. `rack` is the one that its speaker announces, "" where that does not matter
+    and for the nodes in no rack."""
 
     routers: tuple[str, ...]
     domains: Domains
@@ -40,6 +43,7 @@ class Traits(Struct, frozen=True, order=True, gc=False):
     today: tuple[str, ...]
     pinned: bool
     retained: bool = False
+    rack: str = ""
 
 
 class Links(Struct, frozen=True, eq=False, gc=False):
@@ -52,9 +56,9 @@ class Links(Struct, frozen=True, eq=False, gc=False):
     held: tuple[str, ...] = ()
 
 
-Likeness = tuple[Links, tuple[str | None, ...], int, int, bool, bool, bool]
-"""What distinguishes candidates at little cost: links, domains of each kind, room, cost, runs, pinned, retained. Equal
-traits may come out of two of them."""
+Likeness = tuple[Links, tuple[str | None, ...], int, int, bool, bool, bool, str]
+"""What distinguishes candidates at little cost: links, domains of each kind, room, cost, runs, pinned, retained, rack.
+Equal traits may come out of two of them."""
 
 
 class NodeClass(Struct, frozen=True, gc=False):
@@ -100,17 +104,26 @@ class Answer(Struct, frozen=True):
 
 
 def shape(component: Component) -> object:
-    """A key that is equal only for components that differ in names alone: routers and domain values are numbered in
-    the order in which they come. Their solutions, being counts by position, are then the same."""
+    """A key that is equal only for components that differ in names alone: routers, domain values and racks are numbered
+    in the order in which they come. Their solutions, being counts by position, are then the same."""
     position = {router.name: number for number, router in enumerate(component.routers)}
     numbers: dict[tuple[str, str], int] = {}
+    racks: dict[str, int] = {}
 
     def numbered(domains: Domains) -> tuple[tuple[str, int], ...]:
         return tuple((domain[0], numbers.setdefault(domain, len(numbers))) for domain in domains)
 
     return (
         tuple(
-            (each.needed, each.limit, each.spare, numbered(each.domains), each.elsewhere) for each in component.routers
+            (
+                each.needed,
+                each.limit,
+                each.spare,
+                numbered(each.domains),
+                each.elsewhere,
+                tuple((racks.setdefault(rack, len(racks)), number) for rack, number in each.racks),
+            )
+            for each in component.routers
         ),
         tuple(
             (
@@ -122,6 +135,7 @@ def shape(component: Component) -> object:
                 tuple(position[router] for router in each.traits.today),
                 each.traits.pinned,
                 each.traits.retained,
+                racks.setdefault(each.traits.rack, len(racks)),
                 len(each.names),
             )
             for each in component.classes

@@ -15,6 +15,7 @@ from msgspec import structs
 
 from ..model import Cluster, Node, Policy, Router, Session, Survive
 from . import graph
+from .coverage import announced_racks, covered_racks
 from .eligibility import Verdict, judgement, lack, session_capacity, tenths
 from .problem import Component, Likeness, Links, NodeClass, Problem, RouterNeed, Solution, Traits
 
@@ -77,7 +78,7 @@ def alike_candidates(
     today, pinned = cluster.today, set(policy.nodes.pin)
     running = set(today.working)
     links_of, judge = links(cluster, running), judgement(cluster, policy)
-    room_of = session_capacity(cluster, policy)
+    room_of, racks = session_capacity(cluster, policy), announced_racks(cluster, policy)
     causes: dict[str, tuple[str, ...]] = {}
     alike: dict[Likeness, list[str]] = {}
     for node in cluster.nodes:
@@ -99,7 +100,7 @@ def alike_candidates(
         cost = verdict.cost + (tenths(node) if policy.nodes.head_room else 0)
         if name in today.broken:
             cost += BROKEN
-        key = to, values, min(room, degree), cost, runs, name in pinned, stays
+        key = to, values, min(room, degree), cost, runs, name in pinned, stays, racks.get(name, "")
         alike.setdefault(key, []).append(name)
     return alike, causes
 
@@ -164,9 +165,9 @@ def classify(alike: Mapping[Likeness, list[str]], kinds: Sequence[str]) -> dict[
     for sessions of single nodes, as `expand` shows.
     """
     groups: dict[Traits, list[str]] = {}
-    for (to, values, room, cost, runs, pinned, stays), names in alike.items():
+    for (to, values, room, cost, runs, pinned, stays, rack), names in alike.items():
         domains = tuple((kind, value) for kind, value in zip(kinds, values, strict=True) if value is not None)
-        traits = Traits(to.routers, domains, room, cost, runs, to.held if runs else (), pinned, stays)
+        traits = Traits(to.routers, domains, room, cost, runs, to.held if runs else (), pinned, stays, rack)
         groups.setdefault(traits, []).extend(names)
     return groups
 
@@ -238,6 +239,7 @@ def connected_components(
     for member in classes:
         groups.setdefault(member.traits.routers, []).append(member)
     members = list(groups.values())
+    racks = covered_racks(cluster, policy, classes)
     found = []
     for numbers, names in graph.components(list(groups), by_name):
         near: dict[str, set[tuple[str, str]]] = {name: set() for name in names}
@@ -245,7 +247,9 @@ def connected_components(
             domains = {domain for member in members[number] for domain in member.traits.domains}
             for name in members[number][0].traits.routers:
                 near[name] |= domains
-        needs = tuple(router_need(by_name[name], held, policy, near[name], known) for name in names)
+        needs = tuple(
+            router_need(by_name[name], held, policy, near[name], known, racks.get(name, ())) for name in names
+        )
         found.append(Component(needs, tuple(member for number in numbers for member in members[number])))
     return tuple(found)
 
@@ -256,9 +260,10 @@ def router_need(
     policy: Policy,
     near: set[tuple[str, str]],
     known: Mapping[str, set[str | None]],
+    racks: tuple[tuple[str, int], ...],
 ) -> RouterNeed:
-    """What one router asks for, given the sessions `held` today, the `near` domains of its candidates, and all that are
-    `known` by kind.
+    """What one router asks for, given the sessions `held` today, the `near` domains of its candidates, all that are
+    `known` by kind, and what its racks keep.
 
     While old and new sessions run together, only what today's leave free is spare.
     """
@@ -270,8 +275,10 @@ def router_need(
     # Counted, as to subtract these from thousands of known ones for every router would take long.
     hit = [kind for kind, value in near.union(own) if value in known[kind]]
     elsewhere = tuple(kind for kind, values in known.items() if len(values) > hit.count(kind))
+    if router.min_speakers == 0:
+        return RouterNeed(router.name, 0, limit, spare, own)
     needed = max(policy.speakers_per_router, router.min_speakers or 0)
-    return RouterNeed(router.name, needed, limit, spare, own, elsewhere)
+    return RouterNeed(router.name, needed, limit, spare, own, elsewhere, racks)
 
 
 def expand(component: Component, solution: Solution) -> tuple[list[str], list[Session]]:

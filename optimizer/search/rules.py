@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
 
 from ..model import Survive
-from ..words import plural
+from ..words import plural, rack_named
 from .problem import Component, NodeClass, RouterNeed, Solution, Traits
 
-RuleKind = Literal["redundancy", "survival", "limit", "change", "capacity", "pins", "moves"]
+RuleKind = Literal["redundancy", "survival", "coverage", "limit", "change", "capacity", "pins", "moves"]
+Held = Mapping[str, Sequence[tuple[int, Traits]]]
+"""The sessions of each router, as (how many, the traits of their nodes)."""
 
 
 class Rule(Struct, frozen=True, order=True):
-    """One rule, for one router where it is about a router, and with the number that it asks for or allows."""
+    """One rule, for one router where it is about a router, and with the number that it asks for or allows.
+
+    `domain` is the protected kind, or the rack that is covered; of a router's racks together it is "" and `number` 0.
+    """
 
     kind: RuleKind
     router: str = ""
@@ -25,7 +31,14 @@ class Rule(Struct, frozen=True, order=True):
     @property
     def name(self) -> str:
         """The short name used in shortfalls."""
+        if self.kind == "coverage":
+            return f"coverage of {rack_named(self.domain)}"
         return f"survival of {self.domain}" if self.kind == "survival" else self.kind
+
+    @property
+    def whole(self) -> Rule:
+        """The rule as conflicts name it: that of all racks of a router is one."""
+        return Rule("coverage", self.router) if self.kind == "coverage" else self
 
     def sentence(self) -> str:
         """The rule as a sentence.
@@ -38,6 +51,8 @@ class Rule(Struct, frozen=True, order=True):
                 return f"{self.router} needs {plural(self.number, 'session')}, each from a different node"
             case "survival":
                 return f"{self.router} keeps {plural(self.number, 'session')} when any one {self.domain} fails"
+            case "coverage":
+                return f"every rack keeps sessions of its own at {self.router}, as nothing else announces it there"
             case "limit":
                 return f"{self.router} accepts at most {plural(self.number, 'session')}"
             case "change":
@@ -63,8 +78,11 @@ def survival_rules(
     """For every protected kind that can hit the router: the rule, and the domains that its sessions may lose.
 
     That is each domain which one of its attached classes is in and the router itself is not. Where there is none, but
-    a domain elsewhere, the rule only asks for the number of sessions; the value "" stands for that domain.
+    a domain elsewhere, the rule only asks for the number of sessions; the value "" stands for that domain. For a router
+    that asks for nothing there is no such rule.
     """
+    if not router.needed:
+        return []
     own, classes = dict(router.domains), list(attached)
     found = []
     for each in survive:
@@ -75,13 +93,23 @@ def survival_rules(
     return found
 
 
+def coverage_rules(router: RouterNeed) -> list[Rule]:
+    """The rules of coverage of a router, one for each of its racks."""
+    return [Rule("coverage", router.name, rack, number) for rack, number in router.racks]
+
+
 def soft_rules(component: Component, survive: Sequence[Survive]) -> list[Rule]:
-    """The rules that a best-effort placement may miss: redundancy and survival."""
+    """The rules that a best-effort placement may miss: redundancy, survival and coverage."""
+    attached: dict[str, list[NodeClass]] = {router.name: [] for router in component.routers}
+    for each in component.classes:
+        for name in each.traits.routers:
+            attached[name].append(each)
     rules = []
     for router in component.routers:
-        attached = [each for each in component.classes if router.name in each.traits.routers]
-        rules.append(redundancy_rule(router))
-        rules += [rule for rule, _ in survival_rules(router, attached, survive)]
+        if router.needed:
+            rules.append(redundancy_rule(router))
+            rules += [rule for rule, _ in survival_rules(router, attached[router.name], survive)]
+            rules += coverage_rules(router)
     return rules
 
 
@@ -101,37 +129,52 @@ def shortfall(rule: Rule, router: RouterNeed, having: Iterable[tuple[int, Traits
     return max(0, rule.number - sessions + lost)
 
 
-def missing_today(rule: Rule, router: RouterNeed, classes: Iterable[NodeClass]) -> int:
-    """By how much today's sessions with candidates miss a rule."""
-    held = ((len(each.names), each.traits) for each in classes if rule.router in each.traits.today)
-    return shortfall(rule, router, held)
+def sessions_today(component: Component) -> Held:
+    """Today's sessions with candidates."""
+    held: dict[str, list[tuple[int, Traits]]] = {router.name: [] for router in component.routers}
+    for each in component.classes:
+        for name in each.traits.today:
+            held[name].append((len(each.names), each.traits))
+    return held
 
 
-def missing_after(rule: Rule, router: RouterNeed, classes: Sequence[NodeClass], solution: Solution) -> int:
-    """By how much a solution's sessions miss a rule."""
-    held = (
-        (sessions[each.traits.routers.index(rule.router)], each.traits)
-        for each, sessions in zip(classes, solution.sessions, strict=True)
-        if rule.router in each.traits.routers
-    )
-    return shortfall(rule, router, held)
+def sessions_of(component: Component, solution: Solution) -> Held:
+    """The sessions of a solution."""
+    held: dict[str, list[tuple[int, Traits]]] = {router.name: [] for router in component.routers}
+    for each, sessions in zip(component.classes, solution.sessions, strict=True):
+        for name, count in zip(each.traits.routers, sessions, strict=True):
+            if count:
+                held[name].append((count, each.traits))
+    return held
+
+
+def missing(component: Component, survive: Sequence[Survive], held: Held) -> dict[Rule, int]:
+    """By how much sessions miss each of the rules that best effort may miss."""
+    routers = {router.name: router for router in component.routers}
+    of_racks: dict[str, Counter[str]] = {name: Counter() for name, router in routers.items() if router.racks}
+    for name, numbers in of_racks.items():
+        for count, traits in held[name]:
+            numbers[traits.rack] += count
+    return {
+        rule: max(0, rule.number - of_racks[rule.router][rule.domain])
+        if rule.kind == "coverage"
+        else shortfall(rule, routers[rule.router], held[rule.router])
+        for rule in soft_rules(component, survive)
+    }
 
 
 def shortfalls(component: Component, survive: Sequence[Survive], solution: Solution) -> list[tuple[Rule, int]]:
-    """The rules of redundancy and survival that a solution misses, and by how much."""
-    routers = {router.name: router for router in component.routers}
-    missed = [
-        (rule, missing_after(rule, routers[rule.router], component.classes, solution))
-        for rule in soft_rules(component, survive)
-    ]
-    return [(rule, number) for rule, number in missed if number]
+    """The rules of redundancy, survival and coverage that a solution misses, and by how much."""
+    missed = missing(component, survive, sessions_of(component, solution))
+    return [(rule, number) for rule, number in missed.items() if number]
 
 
 def best_effort_values(component: Component, survive: Sequence[Survive], solution: Solution) -> dict[str, int]:
     """The true values of the goals `worsened`, `shortfall` and `exposure` for a solution."""
     values = {"worsened": 0, "shortfall": 0, "exposure": 0}
-    routers = {router.name: router for router in component.routers}
-    for rule, number in shortfalls(component, survive, solution):
+    missed = shortfalls(component, survive, solution)
+    today = missing(component, survive, sessions_today(component)) if missed else {}
+    for rule, number in missed:
         values["shortfall" if rule.kind == "redundancy" else "exposure"] += number
-        values["worsened"] += max(0, number - missing_today(rule, routers[rule.router], component.classes))
+        values["worsened"] += max(0, number - today[rule])
     return values

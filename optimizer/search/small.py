@@ -16,7 +16,7 @@ from .branch_and_bound import Column, GaveUpError, Program, cheapest
 from .columns import sessions_are_chosen
 from .goals import goal_names, goal_values
 from .problem import Answer, Component, NodeClass, Solution, Traits
-from .rules import survival_rules
+from .rules import coverage_rules, survival_rules
 
 USES = 512
 """Components with more ways to use a node than this are hard for the search."""
@@ -100,7 +100,7 @@ def grouped(classes: Sequence[NodeClass]) -> list[list[int]]:
     found: dict[object, list[int]] = {}
     for number, each in enumerate(classes):
         traits = each.traits
-        key = traits.routers, traits.domains, traits.capacity, traits.runs, traits.today, traits.pinned
+        key = traits.routers, traits.domains, traits.capacity, traits.runs, traits.today, traits.pinned, traits.rack
         found.setdefault(key, []).append(number)
     return list(found.values())
 
@@ -139,8 +139,10 @@ def cheapest_first(
 def demands(
     component: Component, survive: Sequence[Survive], groups: Sequence[NodeGroup], uses: Sequence[Use]
 ) -> Iterator[UseSum]:
-    """What each router asks for: redundancy, and survival of each domain that it is not in."""
+    """What each router asks for: redundancy, survival of each domain that it is not in, and coverage of each rack."""
     for router in component.routers:
+        if not router.needed:
+            continue
         near = [number for number, use in enumerate(uses) if router.name in use.routers]
         yield tuple(near), router.needed
         attached = [NodeClass(each.traits, ()) for each in groups if router.name in each.traits.routers]
@@ -149,6 +151,9 @@ def demands(
                 gone = rule.domain, value
                 outside = (number for number in near if gone not in groups[uses[number].group].traits.domains)
                 yield tuple(outside), rule.number
+        for rule in coverage_rules(router):
+            inside = (number for number in near if groups[uses[number].group].traits.rack == rule.domain)
+            yield tuple(inside), rule.number
 
 
 def limits(component: Component, groups: Sequence[NodeGroup], uses: Sequence[Use]) -> Iterator[UseSum]:

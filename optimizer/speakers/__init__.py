@@ -8,14 +8,42 @@ from ..errors import InputError
 from ..kube.kinds import CONTROLLER_REVISION, DAEMONSET, NODE, POD, Kind
 from .openelb import OpenELB
 from .product import Product
+from .signs import Signs
+from .unsupported import UNSUPPORTED, Unsupported
 
 DEFAULT = "openelb"
 """The product that is assumed where the input says none."""
 
-NAMES = ("openelb", "metallb", "frr-k8s", "cilium", "calico")
+PRODUCTS: Mapping[str, Product] = {each.name: each for each in (OpenELB(),)}
+
+NAMES = (*PRODUCTS, *(each.name for each in UNSUPPORTED))
 """All that `--product` takes; those that are no key of PRODUCTS cannot be placed yet."""
 
-PRODUCTS: Mapping[str, Product] = {each.name: each for each in (OpenELB(),)}
+
+def strangers() -> list[Unsupported]:
+    """The products that are recognised but cannot be placed."""
+    return [each for each in UNSUPPORTED if each.name not in PRODUCTS]
+
+
+def known_signs() -> list[tuple[str, Signs]]:
+    """What tells the DaemonSet of each product, those first that can be placed."""
+    given = [(each.name, each.signs) for each in PRODUCTS.values()]
+    return given + [(each.name, each.signs) for each in strangers()]
+
+
+def title_of(name: str) -> str:
+    """A product as sentences name it."""
+    titles = {each.name: each.title for each in UNSUPPORTED} | {each.name: each.title for each in PRODUCTS.values()}
+    return titles.get(name, name)
+
+
+def supported() -> str:
+    """Which products can be placed, as the end of a sentence.
+
+    >>> supported()
+    'supported: OpenELB'
+    """
+    return f"supported: {', '.join(each.title for each in PRODUCTS.values())}"
 
 
 def product_named(name: str) -> Product:

@@ -18,6 +18,7 @@ from ..kube.item import Items
 from ..kube.kinds import Kind
 from ..kube.objects import Object
 from ..model import Cluster, LabelSelector, Paths, Peer, Placement, Policy, Resources, Router
+from .signs import Signs
 
 if TYPE_CHECKING:
     from ..kube.client import Api
@@ -57,6 +58,14 @@ class PeerReport(Struct, frozen=True):
 
     peer: str
     sessions: Mapping[str, SessionReport] = {}
+
+
+class Outdated(Struct, frozen=True):
+    """Releases of a product whose speakers are a Deployment: what tells it, and as the end of a sentence what it is,
+    why it cannot be placed, and what can be."""
+
+    signs: Signs
+    why: str
 
 
 class Turns(Protocol):
@@ -103,8 +112,12 @@ class Product(Protocol):
         """The fields that are read of the objects of each of its kinds, by the kind's name."""
 
     @property
-    def daemonset(self) -> str:
-        """The name of the DaemonSet that carries its speakers, unless another one is named."""
+    def signs(self) -> Signs:
+        """What tells the DaemonSet that carries its speakers, unless one is named."""
+
+    @property
+    def outdated(self) -> Outdated | None:
+        """Releases that are recognised, but cannot be placed."""
 
     @property
     def requests(self) -> Resources:
@@ -150,6 +163,12 @@ class Product(Protocol):
         """`Today.sessions`: for every router the running speakers that the peer objects give a session with it.
 
         `routers` are those of the cluster, each with its peer object's name; what is returned is sorted.
+        """
+
+    def announced_with(self, cluster: Cluster) -> Mapping[str, str]:
+        """For every node the rack of the speakers that alone announce it, "" for the nodes in no rack.
+
+        Empty where every speaker announces every node. Raises InputError for a rack that cannot be one.
         """
 
     def edit_peers(self, cluster: Cluster, policy: Policy, placement: Placement, labelled: frozenset[str]) -> PeerEdits:

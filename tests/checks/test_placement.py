@@ -37,7 +37,7 @@ from optimizer.model import (
     Today,
     Toleration,
 )
-from tests.instances import problems
+from tests.instances import PER_RACK, RACK, problems
 from tests.search.brute_force import as_placement, attached, best_placement, every, judge, problem_of
 
 MI = 2**20
@@ -118,6 +118,13 @@ GREEDY = daemonset(room(Resources()), requests=Resources(2000))
 REFUSED = "node n1 has a speaker but is not eligible: "
 TAINTED = REFUSED + "the DaemonSet does not tolerate its taint "
 AFFINITY = "node {} has a speaker but is not eligible: the DaemonSet's node affinity"
+RACKS = {"n1": "r1", "n2": "r1", "n3": "r2"}
+IN_RACKS = replace(
+    CLUSTER,
+    nodes=tuple(replace(node, labels={RACK: RACKS.get(node.name, "")}) for node in NODES),
+    settings=PER_RACK,
+)
+UNCOVERED = "router leaf-{} has {} sessions with rack r1, which needs 2 to be announced there"
 LOST = "router leaf-{} keeps 0 sessions when zone a fails, it needs 1"
 
 CASES: dict[str, tuple[Cluster, Policy, str, str]] = {  # the last is a part of each sentence, in order
@@ -205,6 +212,24 @@ CASES: dict[str, tuple[Cluster, Policy, str, str]] = {  # the last is a part of 
     ),
     "a router asks for more": (leaf(min_speakers=3), POLICY, "n1 n2", "router leaf-1 has 2 sessions, it needs 3"),
     "a router cannot ask for less": (leaf(min_speakers=1), replace(POLICY, survive=()), "n1 n3", ""),
+    "a router asks for nothing": (leaf(min_speakers=0), CHOSEN, "n1 n2 | n1-leaf-2 n2-leaf-2", ""),
+    "one that asks for nothing has its limit": (
+        leaf(min_speakers=0, max_sessions=1),
+        replace(BREAK, survive=()),
+        "n1 n2",
+        "leaf-1 has 2 sessions, its limit is 1",
+    ),
+    "every rack is covered": (IN_RACKS, Policy(), "n1 n2 n3 n4", ""),
+    "a rack is not covered": (IN_RACKS, Policy(), "n1 n3 n4", UNCOVERED.format(1, 1) + "; " + UNCOVERED.format(2, 1)),
+    "a rack is not announced at all": (
+        IN_RACKS,
+        replace(CHOSEN, survive=()),
+        "n1 n2 n3 n4 | n1-leaf-1 n2-leaf-1 n1-leaf-2 n2-leaf-2 n3-leaf-2 n4-leaf-2",
+        "leaf-1 has 0 sessions with nodes in no rack, which needs 1; has 0 sessions with rack r2, which needs 1",
+    ),
+    "a rack of one node": (IN_RACKS, Policy(speakers_per_router=3, survive=()), "n1 n2 n3 n4", ""),
+    "no coverage asked for": (IN_RACKS, Policy(coverage=False), "n1 n2", ""),
+    "racks outside mode bgp": (IN_RACKS, replace(L2, survive=(Survive("zone"),)), "n1 n2", ""),
     "one zone only": (CLUSTER, POLICY, "n1 n3", LOST.format(1) + "; " + LOST.format(2)),
     "a router's own zone may take all": (leaf(domains={"zone": "a"}), POLICY, "n1 n3", LOST.format(2)),
     "a node in no zone outlives all": (CLUSTER, POLICY, "n1 n4", ""),

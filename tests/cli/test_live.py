@@ -137,7 +137,9 @@ def test_a_cluster_without_the_daemonset_or_without_the_nodes(
     result = run("plan", placement, *login)
     assert (result.exit_code, "n2" in result.stderr) == (4, True)
     server.objects = [each for each in server.objects if each["kind"] != "DaemonSet"]
-    assert sentence("plan", placement, *login) == f"{server.address}: there is no DaemonSet {SPEAKER}"
+    assert sentence("plan", placement, *login) == (
+        f"{server.address}: there is no DaemonSet of OpenELB's speakers (--daemonset names one by hand)"
+    )
 
 
 def test_a_placement_that_does_not_hold_any_more_is_a_violation(

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from optimizer.cli.main import main
+from tests.objects import daemonset, list_of, node, peer, write
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 RACKS = str(EXAMPLES / "2-leaf-routers" / "cluster.yaml")
@@ -93,6 +94,15 @@ def test_a_wrong_request_gets_one_sentence(tmp_path: Path, arguments: list[str],
     assert result.stdout == ""
     assert list(tmp_path.iterdir()) == []
     assert isinstance(result.exception, SystemExit)
+
+
+def test_verify_lists_what_best_effort_has_accepted(tmp_path: Path) -> None:
+    cluster = write(tmp_path / "c.json", list_of(node("n1"), peer("leaf", "10.0.0.1"), daemonset()))
+    placement = tmp_path / "p.json"
+    assert run("optimize", cluster, "--best-effort", "-o", placement).exit_code == 0
+    lines = run("verify", placement, cluster).stdout.splitlines()
+    assert lines[0] == "every rule holds but for what was accepted (best effort): 1 speaker, 1 session"
+    assert lines[1].split() == ["missing", "leaf:", "1", "session", "short", "of", "redundancy"]
 
 
 def test_a_placement_that_no_longer_holds_is_exit_code_4_and_writes_nothing(tmp_path: Path) -> None:

@@ -244,17 +244,22 @@ def test_the_speaker_daemonset_is_read(tmp_path: Path) -> None:
 
 
 def test_of_two_daemonsets_the_speaker_is_chosen_by_name(tmp_path: Path) -> None:
-    both = [daemonset(), daemonset("calico-node", "kube-system"), speaker_pod("n1")]
-    both.append(pod("calico", "n2", namespace="kube-system", owner="calico-node"))
+    both = [daemonset(), daemonset("own", "kube-system"), speaker_pod("n1")]
+    both.append(pod("own", "n2", namespace="kube-system", owner="own"))
     assert speakers(tmp_path, *both) == ("n1",)
-    assert speakers(tmp_path, *both, daemonset="calico-node") == ("n2",)
-    assert speakers(tmp_path, *both, daemonset="kube-system/calico-node") == ("n2",)
+    assert speakers(tmp_path, *both, daemonset="own") == ("n2",)
+    assert speakers(tmp_path, *both, daemonset="kube-system/own") == ("n2",)
     assert len(read(tmp_path, node("n1"), *both).daemonsets) == 2
 
 
 def test_two_daemonsets_of_the_speaker_s_name_need_the_option(tmp_path: Path) -> None:
     both = [daemonset(), daemonset(namespace="test"), speaker_pod("n1"), speaker_pod("n2", namespace="test")]
     sentence = refusal(tmp_path, node("n1"), *both)
+    assert sentence == (
+        "several DaemonSets may be that of OpenELB's speakers (openelb-system/openelb-speaker by its labels, "
+        "test/openelb-speaker by its labels); say which with --daemonset NAMESPACE/NAME"
+    )
+    sentence = refusal(tmp_path, node("n1"), *both, daemonset="openelb-speaker")
     assert sentence.startswith("several DaemonSets are named openelb-speaker (openelb-system/openelb-speaker, test/")
     assert speakers(tmp_path, *both, daemonset="test/openelb-speaker") == ("n2",)
 

@@ -183,17 +183,6 @@ def test_an_input_without_nodes_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path, daemonset()).startswith("cluster.json: no Node among the objects")
 
 
-def test_the_same_node_in_two_files_is_refused_and_both_are_named(tmp_path: Path) -> None:
-    first, second = write(tmp_path / "a: b.json", NODES[0]), write(tmp_path / "c.json", NODES[0])
-    assert inputs_refused(first, second) == f"{second}: Node n1: given twice, first in {first}"
-
-
-@pytest.mark.parametrize("twice", [node("n1"), pod("web", "n1"), daemonset(), peer("leaf", "10.0.0.1"), conf()])
-def test_an_object_given_twice_is_refused(tmp_path: Path, twice: Object) -> None:
-    other = [] if twice["kind"] == "Node" else NODES
-    assert "given twice, first in cluster.json" in refusal(tmp_path, *other, twice, twice)
-
-
 def test_pods_of_one_name_in_two_namespaces_are_two(tmp_path: Path) -> None:
     pods = [pod("web", "n1", namespace=namespace, requests={"cpu": 1}) for namespace in ("a", "b")]
     assert read(tmp_path, *NODES, *pods).nodes[0].requested.cpu == 2000

@@ -47,6 +47,7 @@ goals: [speakers, sessions]
 timeLimit: 1.5
 bestEffort: true
 allowBreak: true
+coverage: false
 """
 
 
@@ -87,6 +88,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         time_limit=1.5,
         best_effort=True,
         allow_break=True,
+        coverage=False,
     )
 
 

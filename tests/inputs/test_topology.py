@@ -180,7 +180,7 @@ def test_what_is_given_twice_is_refused(tmp_path: Path, content: object, sentenc
         ({"asn": 65001.5}, ".asn: expected int | null, got float"),
         ({"maxSessions": -1}, " (leaf-1): maxSessions must be from 0 to 1000000, not -1"),
         ({"maxSessions": 10**9}, " (leaf-1): maxSessions must be from 0 to 1000000, not 1000000000"),
-        ({"minSpeakers": 0}, " (leaf-1): minSpeakers must be from 1 to 1000000, not 0"),
+        ({"minSpeakers": -1}, " (leaf-1): minSpeakers must be from 0 to 1000000, not -1"),
         ({"domains": {"rack": ""}}, " (leaf-1): domains.rack must be printable text, not ''"),
         ({"domains": {"rack": 1}}, ".domains[...]: expected str, got int"),
         ({"domains": {"\x1b": "r1"}}, " (leaf-1): domains: the kind must be printable text, not '\\x1b'"),

@@ -41,6 +41,9 @@ from tests.exports.export_inputs import (
 )
 from tests.plan.test_steps import FOREIGN, LABEL, LINUX, POD_ANTI_AFFINITY, TOLERATION, after, again, plan, required
 
+ANY_VALUE = {"matchExpressions": [{"key": KEY, "operator": "Exists"}]}
+SOME_VALUES = {"matchExpressions": [LINUX, {"key": KEY, "operator": "In", "values": ["other", VALUE]}]}
+BY_HAND = [required(ANY_VALUE), required(SOME_VALUES), required(ANY_VALUE, SOME_VALUES)]
 LINUX_TERMS = required({"matchExpressions": [LINUX]}, {"matchExpressions": [{"key": "gpu", "operator": "Exists"}]})
 FOREIGN_TAINT = Taint("CriticalAddonsOnly", "NoSchedule")
 
@@ -52,7 +55,8 @@ def pods(draw: st.DrawFn) -> dict[str, Any]:
     if draw(st.booleans()):
         pod["nodeSelector"] = draw(st.sampled_from([{}, {"kubernetes.io/os": "linux"}]))
     if draw(st.booleans()):
-        pod["affinity"] = draw(st.sampled_from([{}, POD_ANTI_AFFINITY, LINUX_TERMS, LINUX_TERMS | POD_ANTI_AFFINITY]))
+        others = [{}, POD_ANTI_AFFINITY, LINUX_TERMS, LINUX_TERMS | POD_ANTI_AFFINITY]
+        pod["affinity"] = draw(st.sampled_from([*others, *BY_HAND]))
     style = draw(st.sampled_from([None, *STYLES]))
     return wished_pod_spec(pod, LABEL, style) if style else pod
 
@@ -142,7 +146,11 @@ def test_the_label_must_not_contradict_the_daemonset() -> None:
     for pod, told in (
         ({"nodeSelector": {KEY: "other"}}, f"asks for the node label {KEY}=other"),
         ({"affinity": required({"matchExpressions": [LINUX]}, {"matchExpressions": [other]})}, f"{KEY} NotIn {VALUE},"),
-        ({"affinity": required({"matchExpressions": [{"key": KEY, "operator": "Exists"}]})}, f"{KEY} Exists, which"),
+        ({"affinity": required({"matchExpressions": [{**other, "operator": "In", "values": ["a"]}]})}, f"{KEY} In a,"),
+        (
+            {"affinity": required({"matchExpressions": [{"key": KEY, "operator": "DoesNotExist"}]})},
+            f"{KEY} DoesNotExist, which",
+        ),
     ):
         found = cluster([node("a1")], pod=pod)
         with pytest.raises(InputError, match=re.escape(told)):

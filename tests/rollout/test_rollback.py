@@ -16,7 +16,7 @@ from optimizer.rollout.rollback_file import Rollback, WayBack, read_rollback, wr
 from optimizer.rollout.runner import Runner
 
 TEMPLATE = Patch("DaemonSet", "ns", "speaker", "json", [{"op": "add", "path": "/spec/template/spec/x", "value": 1}])
-OFF = Label("a", None, ("n1",))
+OFF, ON, OTHER = (Label("a", value, ("n1",)) for value in (None, "b", "other"))
 
 
 class Recorder(Runner):
@@ -31,6 +31,10 @@ class Recorder(Runner):
 
     def make(self, change: Change, goal: Goal, starts: bool = False, later: Sequence[Patch] = ()) -> int:
         self.done.append(type(change).__name__)
+        return 1
+
+    def start_again(self, change: Label, goal: Goal) -> int:
+        self.done.append("start")
         return 1
 
     def settle(self) -> None:
@@ -52,6 +56,8 @@ class Recorder(Runner):
         # The last look shows nothing of a template that its controller has not seen.
         ((Step("daemonset", "", ((TEMPLATE,),)),), ["Patch", "settle", "finish, left 0"]),
         ((Step("label-speakers", "", ((OFF,),)),), ["Label", "finish, left 0"]),
+        # A label that comes back starts a speaker, whatever its value was.
+        ((Step("unlabel-nodes", "", ((ON, OTHER),)),), ["start", "start", "finish, left 0"]),
     ],
 )
 def test_an_edit_of_the_template_is_known_before_it_goes_on(

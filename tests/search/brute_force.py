@@ -5,7 +5,7 @@ It follows the rules in words, shares no code with solver or check, and is of us
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import combinations, product
 
 from msgspec import Struct
@@ -23,6 +23,7 @@ from optimizer.model import (
     Shortfall,
 )
 from tests.search.brute_nodes import fits, nothing_forbids
+from tests.search.lacking import Could, Missing, all_missing, worst
 
 Choice = tuple[str, ...] | None
 """The routers of a speaker's sessions, or None for no speaker on the node."""
@@ -31,7 +32,8 @@ Choice = tuple[str, ...] | None
 class Problem(Struct, frozen=True):
     """The input with what does not depend on the placement; `today` are the sessions along attachments.
 
-    `kept` are the nodes that are not eligible but whose running speaker may stay under best effort.
+    `kept` are the nodes that are not eligible but whose running speaker may stay under best effort, `could` those that
+    could hold a session with each router.
     """
 
     cluster: Cluster
@@ -39,15 +41,11 @@ class Problem(Struct, frozen=True):
     eligible: list[Node]
     kept: list[Node]
     today: list[tuple[str, str]]
+    could: Could = {}
 
-
-class Missing(Struct, frozen=True):
-    """One thing a router lacks: sessions (`kind` empty), or survivors when `value` of `kind` fails."""
-
-    router: str
-    kind: str
-    value: str
-    number: int
+    def missing(self, speakers: list[str], sessions: list[tuple[str, str]]) -> list[Missing]:
+        """Everything that the rules lack."""
+        return all_missing(self.cluster, self.policy, self.eligible, self.could, speakers, sessions)
 
 
 class Found(Struct, frozen=True):
@@ -90,10 +88,7 @@ def as_placement(problem: Problem, found: Found) -> Placement:
         ),
         eligible=len(problem.eligible),
         ineligible={"not eligible": len(cluster.nodes) - len(problem.eligible)},
-        shortfalls=tuple(
-            Shortfall(router, f"survival of {kind}" if kind else "redundancy", number)
-            for (router, kind), number in sorted(lacking.items())
-        ),
+        shortfalls=tuple(Shortfall(router, rule, number) for (router, rule), number in sorted(lacking.items())),
     )
 
 
@@ -107,7 +102,11 @@ def problem_of(cluster: Cluster, policy: Policy) -> Problem:
     """The input with what does not depend on the placement."""
     today = [pair for pair in sessions_today(cluster) if pair[1] in attached(cluster, pair[0])]
     eligible = eligible_nodes(cluster, policy)
-    return Problem(cluster, policy, eligible, kept_nodes(cluster, policy, eligible, today), today)
+    problem = Problem(cluster, policy, eligible, kept_nodes(cluster, policy, eligible, today), today)
+    ways = [(node.name, attached(cluster, node.name)) for node in problem.eligible]
+    ways += [(node.name, [router for way in stay_options(problem, node) for router in way]) for node in problem.kept]
+    could = {router.name: [name for name, routers in ways if router.name in routers] for router in cluster.routers}
+    return replace(problem, could=could)
 
 
 def kept_nodes(cluster: Cluster, policy: Policy, eligible: list[Node], today: list[tuple[str, str]]) -> list[Node]:
@@ -147,7 +146,7 @@ def every(problem: Problem) -> Iterator[Found]:
 
 def judge(problem: Problem, speakers: list[str], sessions: list[tuple[str, str]]) -> Found:
     """What a placement lacks and the values it reaches."""
-    missing = all_missing(problem, speakers, sessions)
+    missing = problem.missing(speakers, sessions)
     values = goal_values(problem, speakers, sessions, missing)
     return Found(values, tuple(sorted(speakers)), tuple(sorted(sessions)), tuple(missing))
 
@@ -247,59 +246,12 @@ def count_moves(problem: Problem, speakers: list[str]) -> int:
     return moves
 
 
-def all_missing(problem: Problem, speakers: list[str], sessions: list[tuple[str, str]]) -> list[Missing]:
-    """Everything that redundancy and survival lack."""
-    cluster, policy, missing = problem.cluster, problem.policy, []
-    if policy.mode == "bgp":
-        for router in cluster.routers:
-            nodes = [node for node, name in sessions if name == router.name]
-            needed = max(policy.speakers_per_router, router.min_speakers or 0)
-            missing.append(Missing(router.name, "", "", needed - len(nodes)))
-            for rule in policy.survive:
-                for value in domains(cluster, rule.kind):
-                    if router.domains.get(rule.kind) != value:
-                        left = len(outside(cluster, nodes, rule.kind, value))
-                        missing.append(Missing(router.name, rule.kind, value, rule.survivors - left))
-    else:
-        least = policy.speakers_per_router
-        missing.append(Missing(policy.mode, "", "", least - len(speakers)))
-        rules = [(rule.kind, max(rule.survivors, least - 1)) for rule in policy.survive]
-        if not rules:
-            domains_of = {(kind, value) for node in problem.eligible for kind, value in node.domains.items()}
-            kinds = {kind for kind, _ in domains_of}
-            enough = [kind for kind in sorted(kinds) if len([pair for pair in domains_of if pair[0] == kind]) >= least]
-            rules = [(kind, least - 1) for kind in enough]
-        for kind, survivors in rules:
-            for value in domains(cluster, kind):
-                left = len(outside(cluster, speakers, kind, value))
-                missing.append(Missing(policy.mode, kind, value, survivors - left))
-    return [lack for lack in missing if lack.number > 0]
-
-
 def missing_today(problem: Problem) -> dict[tuple[str, str], int]:
-    """What redundancy and survival lack today, counting nodes that are eligible or may keep their speaker."""
+    """What the rules lack today, counting nodes that are eligible or may keep their speaker."""
     eligible = [node.name for node in problem.eligible + problem.kept]
     speakers = [name for name in working(problem.cluster) if name in eligible]
     sessions = [pair for pair in problem.today if pair[0] in eligible]
-    return worst(all_missing(problem, speakers, sessions))
-
-
-def worst(missing: Iterable[Missing]) -> dict[tuple[str, str], int]:
-    """By router and kind the most that is missing, whichever domain fails."""
-    found: dict[tuple[str, str], int] = {}
-    for lack in missing:
-        found[lack.router, lack.kind] = max(lack.number, found.get((lack.router, lack.kind), 0))
-    return found
-
-
-def domains(cluster: Cluster, kind: str) -> list[str]:
-    """The domains of a kind that some node is in."""
-    return sorted({node.domains[kind] for node in cluster.nodes if kind in node.domains})
-
-
-def outside(cluster: Cluster, names: list[str], kind: str, value: str) -> list[str]:
-    """Those of the nodes that are not in the domain."""
-    return [node.name for node in cluster.nodes if node.name in names and node.domains.get(kind) != value]
+    return worst(problem.missing(speakers, sessions))
 
 
 def goal_values(
@@ -318,8 +270,8 @@ def goal_values(
         "cost": sum(node_cost(node, problem) for node in problem.cluster.nodes if node.name in speakers),
         "retained": len([node for node in problem.kept if node.name in speakers]),
         "worsened": sum(max(0, number - had.get(rule, 0)) for rule, number in worst(missing).items()),
-        "shortfall": sum(number for (_, kind), number in worst(missing).items() if not kind),
-        "exposure": sum(number for (_, kind), number in worst(missing).items() if kind),
+        "shortfall": sum(number for (_, rule), number in worst(missing).items() if rule == "redundancy"),
+        "exposure": sum(number for (_, rule), number in worst(missing).items() if rule != "redundancy"),
     }
     return tuple(values[name] for name in goal_names(problem.policy))
 

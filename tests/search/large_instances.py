@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from optimizer.model import Cluster, Mode, Node, Peering, Policy, Today
-from tests.instances import CLUSTER_TRAITS, KINDS, node, policies, router, speakers, traits
+from tests.instances import CLUSTER_TRAITS, KINDS, PER_RACK, node, policies, router, speakers, traits
 
 MAX_LEAVES, MAX_NODES = 8, 30
 
@@ -45,6 +45,7 @@ def large_clusters(draw: st.DrawFn) -> Cluster:
                 sessions.setdefault(leaf, []).extend(busy if leaf in held else ())
             running += busy
     return Cluster(
+        settings=PER_RACK if "racks" in has else {},
         nodes=tuple(sorted(nodes, key=lambda each: each.name)),
         routers=tuple(draw(router(leaf, f"10.0.0.{i}", has, kinds)) for i, leaf in enumerate(sorted(attachments))),
         attachments={leaf: tuple(sorted(names)) for leaf, names in sorted(attachments.items())},

@@ -33,6 +33,14 @@ def test_too_few_eligible_nodes_are_counted_by_cause_and_the_easiest_to_win_is_n
     )
 
 
+def test_the_control_plane_is_the_cure_only_where_no_worker_is() -> None:
+    master = Node("a1", {"node-role.kubernetes.io/control-plane": ""}, unschedulable=True)
+    attached = cluster_of({"leaf": ["a1", "n1", "n2"]}, [master, Node("n1"), Node("n2", ready=False)])
+    assert only_conflict(attached, Policy()).change == "make eligible: n2 (not Ready)"
+    alone = cluster_of({"leaf": ["a1", "n1"]}, [master, Node("n1")])
+    assert only_conflict(alone, Policy()).change == "make eligible: a1 (cordoned)"
+
+
 def test_nodes_that_go_are_not_what_is_to_be_made_eligible() -> None:
     nodes = [
         Node("n1", troubles=("about to be removed (karpenter.sh/disrupted)",)),

@@ -21,6 +21,7 @@ ROUTERS = {
     "spare": 1,
     "domains": RACKS[:1],
     "elsewhere": ("rack",),
+    "racks": (("r1", 2),),
 }
 TRAITS = {
     "routers": ("b",),
@@ -31,6 +32,7 @@ TRAITS = {
     "today": ("a",),
     "pinned": True,
     "retained": True,
+    "rack": "r9",
 }
 
 

@@ -14,7 +14,6 @@ from optimizer.model import Cluster, Policy, Survive
 from tests.search.brute_force import (
     Problem,
     attached,
-    domains,
     goal_names,
     missing_today,
     node_cost,
@@ -23,6 +22,7 @@ from tests.search.brute_force import (
     working,
 )
 from tests.search.brute_nodes import fits
+from tests.search.lacking import domains, racks_at
 
 Expression = cp_model.LinearExpr
 MOST = 1000
@@ -30,13 +30,15 @@ MOST = 1000
 
 
 class Ask(Struct, frozen=True):
-    """What a router asks for, given the speakers (by node) that it may have; in layer 2 the mode stands for it."""
+    """What a router asks for, given the speakers (by node) that it may have; in layer 2 the mode stands for it. `racks`
+    are those to cover, each with the nodes that could."""
 
     name: str
     needed: int
     domains: Mapping[str, str]
     survive: tuple[Survive, ...]
     held: Mapping[str, Expression]
+    racks: Mapping[str, list[str]] = {}
 
 
 def least_values(cluster: Cluster, policy: Policy) -> tuple[int, ...] | None:
@@ -57,7 +59,7 @@ def least_values(cluster: Cluster, policy: Policy) -> tuple[int, ...] | None:
     if policy.max_moves is not None:
         model.add(moves <= policy.max_moves)
     lacking = {
-        (ask.name, kind): slack for ask in asks(problem, x, s) for kind, slack in lack(model, problem, ask).items()
+        (ask.name, rule): slack for ask in asks(problem, x, s) for rule, slack in lack(model, problem, ask).items()
     }
     before = missing_today(problem) if policy.best_effort else {}
     worse = []
@@ -67,8 +69,8 @@ def least_values(cluster: Cluster, policy: Policy) -> tuple[int, ...] | None:
     staying = [name for name in x if name in working(cluster)]
     goals = {
         "worsened": total(worse),
-        "shortfall": total(slack for (_, kind), slack in lacking.items() if not kind),
-        "exposure": total(slack for (_, kind), slack in lacking.items() if kind),
+        "shortfall": total(slack for (_, rule), slack in lacking.items() if rule == "redundancy"),
+        "exposure": total(slack for (_, rule), slack in lacking.items() if rule != "redundancy"),
         "retained": total(x[node.name] for node in problem.kept),
         "sessions": total(s.values()),
         "speakers": total(x.values()),
@@ -141,8 +143,11 @@ def asks(problem: Problem, x: Mapping[str, Expression], s: Mapping[tuple[str, st
     policy, needed = problem.policy, problem.policy.speakers_per_router
     if policy.mode == "bgp":
         for router in problem.cluster.routers:
+            if router.min_speakers == 0:
+                continue
             held = {name: chosen for (name, to), chosen in s.items() if to == router.name}
-            yield Ask(router.name, max(needed, router.min_speakers or 0), router.domains, policy.survive, held)
+            racks = racks_at(problem.cluster, policy, problem.could[router.name])
+            yield Ask(router.name, max(needed, router.min_speakers or 0), router.domains, policy.survive, held, racks)
         return
     survive = tuple(Survive(rule.kind, max(rule.survivors, needed - 1)) for rule in policy.survive)
     if not survive:
@@ -153,17 +158,22 @@ def asks(problem: Problem, x: Mapping[str, Expression], s: Mapping[tuple[str, st
 
 
 def lack(model: cp_model.CpModel, problem: Problem, ask: Ask) -> dict[str, cp_model.IntVar]:
-    """Redundancy (kind "") and survival by kind: how much each is missed by, at worst."""
+    """How much each rule is missed by, at worst: redundancy, survival by kind, coverage by rack."""
     cluster = problem.cluster
     most = MOST if problem.policy.best_effort else 0
-    missed = {kind: model.new_int_var(0, most, "") for kind in ("", *(rule.kind for rule in ask.survive))}
-    model.add(total(ask.held.values()) + missed[""] >= ask.needed)
+    survival = [f"survival of {rule.kind}" for rule in ask.survive]
+    rules = ["redundancy", *survival, *(f"coverage of {rack}" for rack in ask.racks)]
+    missed = {rule: model.new_int_var(0, most, "") for rule in rules}
+    model.add(total(ask.held.values()) + missed["redundancy"] >= ask.needed)
+    for rack, could in ask.racks.items():
+        least = min(problem.policy.speakers_per_router, len(could))
+        model.add(total(ask.held[name] for name in could) + missed[f"coverage of {rack}"] >= least)
     where = {node.name: node.domains for node in cluster.nodes}
     for rule in ask.survive:
         for value in domains(cluster, rule.kind):
             if ask.domains.get(rule.kind) != value:
                 left = [chosen for name, chosen in ask.held.items() if where[name].get(rule.kind) != value]
-                model.add(total(left) + missed[rule.kind] >= rule.survivors)
+                model.add(total(left) + missed[f"survival of {rule.kind}"] >= rule.survivors)
     return missed
 
 

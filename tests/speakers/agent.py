@@ -19,7 +19,8 @@ from optimizer.kube.kinds import Kind
 from optimizer.kube.objects import Object, Partial
 from optimizer.kube.patches import set_field
 from optimizer.model import Cluster, LabelSelector, Paths, Peer, Placement, Policy, Resources, Router
-from optimizer.speakers.product import Labels, Manifest, PeerEdits, PeerReport, Probes, Turns
+from optimizer.speakers.product import Labels, Manifest, Outdated, PeerEdits, PeerReport, Probes, Turns
+from optimizer.speakers.signs import Signs
 
 NEIGHBOR = Kind("Neighbor", "agent.example.org", "v1", "neighbors")
 
@@ -39,7 +40,8 @@ class Agent:
     title = "Agent"
     kinds: tuple[Kind, ...] = (NEIGHBOR,)
     structs: Mapping[str, type[Object]] = {"Neighbor": NeighborObject}
-    daemonset = "agent"
+    signs: Signs = Signs(images=("example/agent",), names=("agent",))
+    outdated: Outdated | None = None
     requests = Resources(cpu=50, memory=50 * 2**20)
     restrictable = False
     next_hop: Literal["all", "self"] = "self"
@@ -66,6 +68,9 @@ class Agent:
         running = cluster.today.speakers
         held = {each.name: listed[each.peer] for each in routers if each.peer}
         return {name: tuple(node for node in running if node in nodes) for name, nodes in held.items()}
+
+    def announced_with(self, cluster: Cluster) -> Mapping[str, str]:
+        return {}
 
     def edit_peers(self, cluster: Cluster, policy: Policy, placement: Placement, labelled: frozenset[str]) -> PeerEdits:
         wanted = defaultdict[str, set[str]](set)

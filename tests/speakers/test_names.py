@@ -9,8 +9,8 @@ import optimizer
 
 PACKAGE = Path(optimizer.__file__).parent
 OWN = (
-    *("openelb", "kubesphere", "BgpPeer", "BgpConf", r"\bEip\b", "bgppeers", "bgpconfs"),
-    *("neighborAddress", "peerAs", "asPerRack", "nodesPeerStatus", "peerState", "sessionState"),
+    *("openelb", "kubesphere", "(?-i:BgpPeer)", "(?-i:BgpConf)", r"\bEip\b", "bgppeers", "bgpconfs"),
+    *("neighborAddress", "peerAs", "asPerRack", "nodesPeerStatus", "peerState", "(?-i:sessionState)"),
     *("RACK_LABEL", "PARKED_ADDRESS", r"192\.0\.2\.1\b"),
 )
 """Its group, kinds, fields, labels, annotation, DaemonSet and parked address."""

@@ -72,11 +72,12 @@ def covering_program(component: Component, policy: Policy, survive: Sequence[Sur
     ((Row(columns=(0, 1), number=2),), (Row(columns=(1,), number=1), Row(columns=(0,), number=1)))
     """
     columns = columns_of(component, policy)
-    rows: list[Row] = []
+    # Of rows over the same columns, such as those of routers to which the same racks are attached, the most counts.
+    rows: dict[tuple[int, ...], int] = {}
     survival: list[Row] = []
     caps: list[Row] = []
     linear: list[Linear] = []
-    for each in constraints(component, policy, survive, columns):
+    for each in constraints(component, policy, survive, columns, terse=True):
         if any(factor != 1 for factor in each.coefficients):
             sign = 1 if each.at_most else -1
             factors = tuple(sign * factor for factor in each.coefficients)
@@ -86,9 +87,10 @@ def covering_program(component: Component, policy: Policy, survive: Sequence[Sur
         elif each.rule and each.rule.kind == "survival":
             survival.append(Row(each.columns, each.number))
         else:
-            rows.append(Row(each.columns, each.number))
+            rows[each.columns] = max(each.number, rows.get(each.columns, 0))
     lower = (0,) * len(columns.upper)
-    return Covering(lower, columns.upper, tuple(rows), tuple(survival), tuple(caps), tuple(linear))
+    asked = tuple(Row(inside, number) for inside, number in rows.items())
+    return Covering(lower, columns.upper, asked, tuple(survival), tuple(caps), tuple(linear))
 
 
 def without_dominated(covering: Covering, goals: Sequence[LinearGoal]) -> Covering:

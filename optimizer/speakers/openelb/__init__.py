@@ -11,8 +11,9 @@ from ...kube.item import Items
 from ...kube.kinds import Kind
 from ...kube.objects import Object
 from ...model import Cluster, LabelSelector, Paths, Peer, Placement, Policy, Resources, Router
-from ..product import Labels, Manifest, PeerEdits, PeerReport, Probes, Turns
-from . import differences, hazards, paths, peerings, peers, probes, read, reports
+from ..product import Labels, Manifest, Outdated, PeerEdits, PeerReport, Probes, Turns
+from ..signs import Signs
+from . import differences, hazards, paths, peerings, peers, probes, racks, read, reports, workloads
 from .kinds import BGP_CONF, BGP_PEER
 from .objects import ConfObject, PeerObject
 
@@ -27,7 +28,8 @@ class OpenELB:
     title = "OpenELB"
     kinds: tuple[Kind, ...] = (BGP_PEER, BGP_CONF)
     structs: Mapping[str, type[Object]] = {BGP_PEER.name: PeerObject, BGP_CONF.name: ConfObject}
-    daemonset = "openelb-speaker"
+    signs: Signs = workloads.SPEAKERS
+    outdated: Outdated | None = workloads.OUTDATED
     requests = Resources(cpu=100, memory=100 * 2**20)
     restrictable = True
     next_hop: Literal["all", "self"] = "all"
@@ -54,6 +56,10 @@ class OpenELB:
     ) -> Mapping[str, tuple[str, ...]]:
         """See read.py."""
         return read.sessions(cluster, routers, select)
+
+    def announced_with(self, cluster: Cluster) -> Mapping[str, str]:
+        """See racks.py."""
+        return racks.announced_with(cluster)
 
     def edit_peers(self, cluster: Cluster, policy: Policy, placement: Placement, labelled: frozenset[str]) -> PeerEdits:
         """See peers.py."""

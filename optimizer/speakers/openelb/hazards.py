@@ -9,8 +9,8 @@ from ...findings import Finding
 from ...kube.changes import Change, Delete, Patch
 from ...model import Cluster, Placement, Policy
 from ...words import are, plural
-from .kinds import PARKED_ADDRESS, RACK_LABEL
-from .read import RACKS
+from . import racks
+from .kinds import PARKED_ADDRESS
 
 OPENING = "every speaker re-evaluates these BgpPeers: sessions open, none closes"
 CLOSING = "every speaker re-evaluates these BgpPeers: the sessions that no longer match close"
@@ -39,20 +39,7 @@ def hazards(cluster: Cluster, policy: Policy, placement: Placement) -> tuple[Fin
             for address, names in sorted(by_address.items())
             if len(names) > 1
         ]
-    racks = cluster.settings.get(RACKS)
-    bare = [node.name for node in cluster.nodes if RACK_LABEL not in node.labels]
-    if len(bare) < len(cluster.nodes) and not racks:
-        told = (
-            f"{len(cluster.nodes) - len(bare)} nodes carry the label {RACK_LABEL}, which has no effect on routes "
-            "as long as the BgpConf default sets no asPerRack"
-        )
-        found.append(Finding("rack-label-unused", told))
-    if racks and bare:
-        told = (
-            f"the BgpConf default sets asPerRack, but {len(bare)} of {len(cluster.nodes)} nodes lack the label "
-            f"{RACK_LABEL} (such as {', '.join(bare[:3])}): no speaker of a rack announces them as next hops"
-        )
-        found.append(Finding("rack-label-missing", told))
+    found += racks.findings(cluster)
     asking = sum(not peer.off for peer in cluster.peers)
     if policy.mode != "bgp" and asking and set(cluster.today.speakers) - set(placement.speakers):
         told = (

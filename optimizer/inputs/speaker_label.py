@@ -1,0 +1,104 @@
+"""The node label by which speakers are marked already: where the DaemonSet asks for one, where peer objects do."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import chain
+
+from ..findings import Finding
+from ..model import Cluster, LabelSelector, Node, Peer, Policy, Requirement, Speaker
+from ..words import plural
+from .node_index import NodeIndex
+
+KUBERNETES = ("kubernetes.io", "k8s.io")
+"""The domains of labels that Kubernetes and its kubelets set, with those below them."""
+
+FREE = "node-restriction.kubernetes.io"
+"""The one of these domains that is kept for labels which no kubelet may set."""
+
+FLAGS = frozenset(("", "true", "yes", "on", "1", "enabled"))
+"""Values of labels that only mark a node, in lower case."""
+
+
+def is_own(key: str) -> bool:
+    """Whether a label may be somebody's own mark, and none that Kubernetes itself sets.
+
+    >>> is_own("lb.example.com/speaker"), is_own("kubernetes.io/os"), is_own("topology.kubernetes.io/zone")
+    (True, False, False)
+    """
+    domain = key.rpartition("/")[0]
+    known = any(domain == each or domain.endswith(f".{each}") for each in KUBERNETES)
+    return not known or domain == FREE
+
+
+def own_labels(speaker: Speaker, nodes: Sequence[Node]) -> dict[str, str]:
+    """The labels of somebody's own without which the DaemonSet runs on no node, each with a value that meets it.
+
+    Where any value does, that is the one that most nodes carry.
+    """
+    found = {key: value for key, value in speaker.node_selector.items() if is_own(key)}
+    terms = [term for term in speaker.affinity or () if term.match_expressions or term.match_fields]
+    for key in dict.fromkeys(part.key for term in terms for part in term.match_expressions if is_own(part.key)):
+        parts = [[part for part in term.match_expressions if part.key == key] for term in terms]
+        value = common_value([*chain.from_iterable(parts)], key, nodes) if all(parts) else None
+        if key not in found and value is not None:
+            found[key] = value
+    return found
+
+
+def common_value(parts: Sequence[Requirement], key: str, nodes: Sequence[Node]) -> str | None:
+    """A value of a label that meets all of these requirements, each of which asks for the label; else None."""
+    if any(part.operator not in ("In", "Exists") for part in parts):
+        return None
+    listed = [part.values for part in parts if part.operator == "In"]
+    carried: dict[str, int] = {}
+    for node in nodes:
+        if (value := node.labels.get(key)) is not None:
+            carried[value] = carried.get(value, 0) + 1
+    fit = [value for value in (listed[0] if listed else carried) if all(value in values for values in listed)]
+    if not listed and not fit:
+        return "true"
+    return min(fit, key=lambda value: (-carried.get(value, 0), value), default=None)
+
+
+def peers_by_label(
+    cluster: Cluster, policy: Policy, peers: Iterable[Peer], index: NodeIndex, kind: str
+) -> list[Finding]:
+    """The finding that peer objects, which alone say what is attached, select by the label that marks the speakers."""
+    asked: dict[tuple[str, str], list[str]] = {}
+    for peer in peers:
+        for label in labels_of(peer.selector):
+            asked.setdefault(label, []).append(peer.name)
+    managed = {policy.speaker.label[0], *(own_labels(cluster.speaker, cluster.nodes) if cluster.speaker else ())}
+    speakers = frozenset(cluster.today.speakers)
+    found = []
+    for (key, value), names in sorted(asked.items()):
+        if key not in managed and not marks_speakers(index.values(key), value, speakers, len(cluster.nodes)):
+            continue
+        number, several = plural(len(index.values(key).get(value, ())), "node"), len(names) > 1
+        told = (
+            f"{plural(len(names), kind)}{', such as' if several else ''} {min(names)}{',' if several else ''} "
+            f"{'select' if several else 'selects'} nodes by {key}={value}, the label that marks speakers: only the "
+            f"{number} that {'carries' if number.startswith('1 ') else 'carry'} it count as attached, so no other node "
+            "can be proposed; name the attached nodes in a topology file, or select by another label there, such as "
+            "that of the rack"
+        )
+        found.append(Finding("peers-by-speaker-label", told, f"{kind} {min(names)}" if not several else ""))
+    return found
+
+
+def labels_of(selector: LabelSelector | None) -> set[tuple[str, str]]:
+    """The labels of somebody's own that a selector asks for."""
+    if selector is None:
+        return set()
+    found = set(selector.match_labels.items())
+    found.update(
+        (part.key, value) for part in selector.match_expressions if part.operator == "In" for value in part.values
+    )
+    return {(key, value) for key, value in found if is_own(key)}
+
+
+def marks_speakers(carried: Mapping[str, Sequence[str]], value: str, speakers: Collection[str], nodes: int) -> bool:
+    """Whether a value of a label is no more than a mark, and exactly the nodes with a speaker carry it."""
+    names = carried.get(value, ())
+    return value.lower() in FLAGS and 0 < len(names) < nodes and speakers == set(names)

@@ -84,7 +84,7 @@ def build(
     if not live and not items["Pod"]:
         told = "no Pods in the input: all that is allocatable on nodes is assumed to be free"
         warnings.append(Finding("no-pods", told))
-    else:
+    elif not live:
         warnings += pods_missing(items["Pod"], items["DaemonSet"], chosen)
     if not running and not live:
         known = chosen or maker.restrictable

@@ -63,7 +63,8 @@ def with_topology(
     attached = linked | {
         name: selected_by(peers, product, index) for name, peers in peers_of.items() if name not in linked
     }
-    warnings += attachment_findings(routers, linked, peers_of, product.kinds[0].name)
+    asking = [name for name, router in routers.items() if router.min_speakers != 0]
+    warnings += attachment_findings(asking, linked, peers_of, product.kinds[0].name)
     if policy.mode == "bgp":
         warnings += select_nobody(chain.from_iterable(peers_of.values()), product, index)
     asking = chain.from_iterable(peers for name, peers in peers_of.items() if name not in linked)

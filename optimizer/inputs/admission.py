@@ -122,7 +122,7 @@ def may_evict(speaker: Speaker) -> bool:
     """Whether the scheduler could make room for a speaker by evicting pods of lower priority.
 
     >>> template = {"spec": {"template": {"spec": {"priorityClassName": "system-node-critical"}}}}
-    >>> may_evict(Speaker("system", "speaker", {}, None, (), Resources(), True, template))
+    >>> may_evict(Speaker("lb", "speaker", {}, None, (), Resources(), True, template))
     True
     """
     pod = as_mapping(speaker.manifest["spec"]["template"]["spec"])

@@ -67,8 +67,8 @@ def with_topology(
     warnings += attachment_findings(asking, linked, peers_of, product.kinds[0].name)
     if policy.mode == "bgp":
         warnings += select_nobody(chain.from_iterable(peers_of.values()), product, index)
-    asking = chain.from_iterable(peers for name, peers in peers_of.items() if name not in linked)
-    warnings += peers_by_label(cluster, policy, asking, index, product.kinds[0].name)
+    unlinked = chain.from_iterable(peers for name, peers in peers_of.items() if name not in linked)
+    warnings += peers_by_label(cluster, policy, unlinked, index, product.kinds[0].name)
     finished = [
         msgspec.structs.replace(routers[name], selector=attached[name][0] if name in attached else None)
         for name in sorted(routers)

@@ -50,10 +50,7 @@ def test_nodes_that_go_are_not_what_is_to_be_made_eligible() -> None:
     cluster = cluster_of({"leaf": ["n1", "n2", "n3"]}, nodes)
     one = only_conflict(cluster, Policy(speakers_per_router=1))
     assert one.change.startswith("make eligible: n3 (under DiskPressure)")
-<<<<<<< HEAD
     assert "n1" not in one.change
-=======
->>>>>>> main
     two = only_conflict(cluster, Policy())
     assert two.change.startswith("attach nodes to leaf for 2 more sessions")
 

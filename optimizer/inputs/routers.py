@@ -63,12 +63,13 @@ def with_topology(
     attached = linked | {
         name: selected_by(peers, product, index) for name, peers in peers_of.items() if name not in linked
     }
-    asking = [name for name, router in routers.items() if router.min_speakers != 0]
-    warnings += attachment_findings(asking, linked, peers_of, product.kinds[0].name)
+    # Of routers that ask for nothing nothing is said.
+    needy = [name for name, router in routers.items() if router.min_speakers != 0]
+    warnings += attachment_findings(needy, linked, peers_of, product.kinds[0].name)
     if policy.mode == "bgp":
-        warnings += select_nobody(chain.from_iterable(peers_of.values()), product, index)
-    unlinked = chain.from_iterable(peers for name, peers in peers_of.items() if name not in linked)
-    warnings += peers_by_label(cluster, policy, unlinked, index, product.kinds[0].name)
+        warnings += select_nobody(chain.from_iterable(peers_of.get(name, ()) for name in needy), product, index)
+    asking = chain.from_iterable(peers for name, peers in peers_of.items() if name not in linked)
+    warnings += peers_by_label(cluster, policy, asking, index, product.kinds[0].name)
     finished = [
         msgspec.structs.replace(routers[name], selector=attached[name][0] if name in attached else None)
         for name in sorted(routers)

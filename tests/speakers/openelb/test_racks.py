@@ -99,3 +99,7 @@ def test_a_router_that_is_left_out_covers_nothing(tmp_path: Path) -> None:
         far = {"name": "far", "address": "10.0.0.9", "minSpeakers": least}
         cluster = dump(tmp_path, rack(1, 1), {}, {"routers": [far]})
         assert [each.rule for each in cluster.warnings].count("router-without-nodes") == told
+        tor = {"name": "tor", "address": "10.0.0.1", "minSpeakers": least}
+        nobody = peer("tor", "10.0.0.1", {"matchLabels": {"no": "body"}})
+        found = with_topology(read(tmp_path, node("a"), nobody), parse_topology({"routers": [tor]}, "topology"))
+        assert [each.rule for each in found.warnings].count("peer-selects-nobody") == told

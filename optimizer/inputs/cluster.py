@@ -17,7 +17,7 @@ from ..speakers import check_made_for, choose_product
 from ..speakers.product import Product
 from ..words import are, plural
 from .admission import as_admitted, unmodelled
-from .daemonset import read_speaker, selected_by
+from .daemonset import deleting, for_windows, on_windows, others, read_speaker, selected_by
 from .gather import Found, read_objects
 from .items import kind_key
 from .namespaces import pods_missing
@@ -63,9 +63,10 @@ def build(
             f"{maker.title} is assumed (--product names another one)"
         )
         warnings.append(Finding("product-assumed", told))
-    daemonsets = [item.manifest() for item in by_name(items["DaemonSet"])]
     chosen = choose_daemonset(items["DaemonSet"], wanted or "", traces, maker)
     speaker = read_speaker(chosen) if chosen else None
+    daemonsets, odd = others(items["DaemonSet"], chosen)
+    warnings += (*odd, *(deleting(chosen) if chosen else ()))
     if speaker is None:
         told = (
             f"no speaker DaemonSet in the input: {maker.title}'s own requests ({requests_of(maker)}) are assumed, "
@@ -97,11 +98,11 @@ def build(
     of_kind = {kind.name: items[kind_key(kind)] for kind in maker.kinds}
     peers, settings = maker.read(of_kind, warnings)
     return Cluster(
-        nodes=with_load(nodes.values(), loads),
+        nodes=with_load(on_windows(nodes.values()) if chosen and for_windows(chosen) else nodes.values(), loads),
         peers=peers,
         speaker=speaker,
         settings=settings,
-        daemonsets=tuple(daemonsets),
+        daemonsets=daemonsets,
         today=Today(
             speakers=tuple(sorted(set(running))),
             broken={name: speakers.troubles[name] for name in sorted(running) if speakers.troubles.get(name)},

@@ -97,13 +97,30 @@ def other_speakers(items: Found, traces: Traces, product: Product) -> list[Findi
             found += [what for what, _ in workloads(each, items, traces)]
         if found:
             told.append(f"{each.title} ({found[0]})")
-    if not told or product.name not in traces.products:
+    if product.name not in traces.products:
         return []
+    findings = outdated_speakers(items, traces, product)
+    if not told:
+        return findings
     sentence = (
         f"besides {product.title} there is {' and '.join(told)}: where two speakers of a node peer with one router, or "
         "listen on one port, each takes the other's sessions away"
     )
-    return [Finding("other-speakers", sentence)]
+    return [*findings, Finding("other-speakers", sentence)]
+
+
+def outdated_speakers(items: Found, traces: Traces, product: Product) -> list[Finding]:
+    """The one finding where a Deployment of a release that cannot be placed runs beside speakers of one that can."""
+    if product.outdated is None or product.name not in {name for name, _ in traces.owners.values()}:
+        return []
+    for item in by_name(items.get(DEPLOYMENT.name) or {}):
+        if sign_of(workload_of(item), product.outdated.signs):
+            told = (
+                f"{item.place} is of a release of {product.title} whose own pods speak BGP: at a router they are one "
+                "address with the speakers of their node, and each takes the other's sessions away"
+            )
+            return [Finding("outdated-speakers", told, f"Deployment {item.namespace}/{item.name}")]
+    return []
 
 
 class PodObject(Partial):

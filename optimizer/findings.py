@@ -26,6 +26,8 @@ RULES: Mapping[str, str] = {
     # the input
     "file-empty": "files in a folder or an archive are empty",
     "file-passed-over": "files in a folder or an archive hold no Kubernetes object that is read",
+    "file-packed": "files in a folder or an archive are packed in a way that is not read",
+    "object-trimmed": "objects are given whole and trimmed, of which the whole one counts",
     "watch-stream": "objects came in several versions, of which the newest counts",
     "product-assumed": "nothing in the input says which product the speakers belong to",
     "no-speaker-daemonset": "the input has no speaker DaemonSet, so the product's own requests are assumed",

@@ -23,7 +23,7 @@ from .items import kind_key
 from .namespaces import pods_missing
 from .nodes import node_warnings
 from .pods import read_pods, with_load
-from .traces import check_outdated, check_supported, choose_daemonset, other_speakers, traces_of
+from .traces import assumed_among, check_outdated, check_supported, choose_daemonset, other_speakers, traces_of
 
 
 def read_cluster(
@@ -60,7 +60,7 @@ def build(
     if assumed:
         told = (
             f"nothing in the {'cluster' if live else 'input'} says which product the speakers belong to: "
-            f"{maker.title} is assumed (--product names another one)"
+            f"{maker.title} is assumed (--product names another one){assumed_among(traces)}"
         )
         warnings.append(Finding("product-assumed", told))
     daemonsets = [item.manifest() for item in by_name(items["DaemonSet"])]
@@ -158,7 +158,7 @@ def expected_speakers(
     if with_pods and daemonset and running:
         told = (
             f"{daemonset.place}: none of its pods is in the input (were the pods of all namespaces dumped, -A?), so it "
-            f"is assumed to run on the {len(running)} nodes that it selects"
+            f"is assumed to run on {plural(len(running), 'node')}, all that it selects"
         )
         warnings.append(Finding("speaker-pods-missing", told, f"DaemonSet {daemonset.namespace}/{daemonset.name}"))
     return running

@@ -35,6 +35,7 @@ RULES: Mapping[str, str] = {
     "no-pods": "the input has no Pods, so all that is allocatable is assumed to be free",
     "pods-of-some-namespaces": "only Pods of some namespaces are in the input, and what others request is not known",
     "speaker-pods-missing": "none of the speaker DaemonSet's pods is in the input",
+    "sessions-without-speakers": "peer objects report sessions, but no speaker and no DaemonSet of speakers is there",
     "speaker-node-gone": "a speaker's pod outlives its node",
     "hand-label": "the DaemonSet asks for a label of its own, which --speaker-label can manage",
     "node-without-ready": "nodes have no Ready condition, and are assumed to be Ready",

@@ -122,9 +122,7 @@ def unpack(text: Text, name: str, notes: Notes, depth: int = 0) -> Iterator[tupl
     return each(found, name, notes, depth)
 
 
-def each(
-    found: dict[tuple[str, ...], bytes], name: str, notes: Notes, depth: int
-) -> Iterator[tuple[str, Text]]:
+def each(found: dict[tuple[str, ...], bytes], name: str, notes: Notes, depth: int) -> Iterator[tuple[str, Text]]:
     """The members of an archive in order, packed ones unpacked."""
     for path in sorted(found):
         place = f"{name}: {'/'.join(path)}"

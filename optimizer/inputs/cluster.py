@@ -5,7 +5,7 @@ Nodes, Pods, DaemonSets and the objects of the products in `speakers` are read; 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ..errors import InputError
 from ..findings import Finding
@@ -96,6 +96,12 @@ def build(
     warnings += other_speakers(items, traces, maker)
     of_kind = {kind.name: items[kind_key(kind)] for kind in maker.kinds}
     peers, settings = maker.read(of_kind, warnings)
+    reports = {
+        report.peer: {node: session.up for node, session in report.sessions.items()}
+        for report in maker.observed(of_kind)
+    }
+    if chosen is None and not running:
+        warnings += without_speakers(reports, nodes, maker.kinds[0].name, live)
     return Cluster(
         nodes=with_load(nodes.values(), loads),
         peers=peers,
@@ -109,13 +115,25 @@ def build(
                 name: why for name, why in sorted(speakers.refused.items()) if name in nodes and name not in running
             },
         ),
-        reports={
-            report.peer: {node: session.up for node, session in report.sessions.items()}
-            for report in maker.observed(of_kind)
-        },
+        reports=reports,
         warnings=tuple(warnings),
         product=maker.name,
     )
+
+
+def without_speakers(
+    reports: Mapping[str, Collection[str]], nodes: Collection[str], kind: str, live: bool
+) -> list[Finding]:
+    """The finding that peer objects report sessions where there is no speaker at all, and no DaemonSet of any.
+
+    Where there are some, reports of other nodes are left from speakers that are gone.
+    """
+    silent = sorted({name for sessions in reports.values() for name in sessions if name in nodes})
+    if not silent:
+        return []
+    ask = "the cluster has no speaker: is it gone?" if live else "the input holds no speaker: was it dumped with -A?"
+    told = f"{kind}s report sessions of speakers on {plural(len(silent), 'node')}, such as {silent[0]}, but {ask}"
+    return [Finding("sessions-without-speakers", told, f"Node {silent[0]}" if len(silent) == 1 else "")]
 
 
 def on_known_nodes(running: Collection[str], nodes: Collection[str], live: bool, warnings: list[Finding]) -> list[str]:

@@ -31,10 +31,10 @@ def choose(first: Item, second: Item, content: Callable[[Item], Raw], notes: Not
         return first
     versions = [str(meta_of(each).get("resourceVersion") or "") for each in given]
     if versions[0] and versions[0] == versions[1]:
-        for fuller, whole, part in ((first, *given), (second, *given[::-1])):
-            if within(part, whole):
-                notes.trimmed.append(fuller.title)
-                return fuller
+        fuller = first if within(given[1], given[0]) else second if within(*given) else None
+        if fuller:
+            notes.trimmed.append(fuller.title)
+            return fuller
     raise InputError(f"{second.place}: given twice, first in {first.file}; they differ in {told(given, versions)}")
 
 
@@ -85,9 +85,7 @@ def told(given: Sequence[dict[str, Any]], versions: Sequence[str]) -> str:
     return f"{field}{more}, so leave one of them out"
 
 
-def differing(
-    one: Mapping[str, Any], two: Mapping[str, Any], field: str = "", trimmed: bool = False
-) -> Iterator[str]:
+def differing(one: Mapping[str, Any], two: Mapping[str, Any], field: str = "", trimmed: bool = False) -> Iterator[str]:
     """The fields in which two objects differ, those that people set first; where they are `trimmed`, those alone in
     which neither can be a part of the other.
 

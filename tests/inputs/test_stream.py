@@ -121,7 +121,7 @@ def test_pods_come_and_go(tmp_path: Path) -> None:
             "the watch ended with an error: too old resource version",
         ),
         (lines([event("ERROR", {"kind": "Status"})]), "the watch ended with an error: no reason is given"),
-        (lines([event("ERROR", {"kind": "Status", "status": 5})]), "status: expected str | null, got int"),
+        (lines([event("ERROR", {"kind": "Status", "status": 5})]), "status: expected text, found a whole number"),
         (lines([event("MOVED", N1)]), "not a Kubernetes object, it has no kind"),
         (lines([{"type": "ADDED"}, N1]), "not a Kubernetes object, it has no kind"),
         (

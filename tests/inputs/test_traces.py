@@ -242,7 +242,10 @@ def test_the_network_of_a_cluster_says_nothing_of_bgp(tmp_path: Path, network: O
     [
         ([METALLB, *BGP_PEERS], "MetalLB (metallb.io BGPPeer metallb-system/tor-a and 1 more)"),
         ([METALLB], "MetalLB (DaemonSet metallb-system/speaker)"),
-        ([NETWORKS[0], custom("CiliumBGPClusterConfig", "cilium.io", "c", version="v2")], "Cilium (cilium.io CiliumBGPClusterConfig c)"),
+        (
+            [NETWORKS[0], custom("CiliumBGPClusterConfig", "cilium.io", "c", version="v2")],
+            "Cilium (cilium.io CiliumBGPClusterConfig c)",
+        ),
         ([custom("L2Advertisement", "metallb.io", "a", "lb")], ""),
     ],
 )

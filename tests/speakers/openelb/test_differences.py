@@ -41,7 +41,11 @@ def add_path(afi: str = "AFI_IP", most: int = 10, **more: Any) -> dict[str, Any]
         ),
         ({"transport": {"remotePort": 1179}}, {}, ["spec.transport.remotePort (1179, absent = 179)"]),
         ({"transport": {"passiveMode": True}}, {}, ["spec.transport.passiveMode (true, absent)"]),
-        ({"timers": {"config": {"keepaliveInterval": "10"}}}, {}, ["spec.timers.config.keepaliveInterval (10, absent = 30)"]),
+        (
+            {"timers": {"config": {"keepaliveInterval": "10"}}},
+            {},
+            ["spec.timers.config.keepaliveInterval (10, absent = 30)"],
+        ),
         (
             {"timers": {"config": {"holdTime": 30.0, "keepaliveInterval": 0}}},
             {},

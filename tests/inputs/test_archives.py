@@ -193,6 +193,8 @@ LONG = tar({"a.json": WHOLE, "noise.log": NOISE, "z.json": WHOLE}, mode="w")
         ("a.zip", b"PK\x03\x04...", "packed by zip, which is not read; unpack it, or pack it with gzip"),
         ("a.json.xz", b"\xfd7zXZ\x00...", "packed by xz, which is not read; unpack it, or pack it with gzip"),
     ],
+    # What is packed holds the time, and is no name.
+    ids=lambda given: given if isinstance(given, str) else "packed",
 )
 def test_what_is_damaged_or_packed_otherwise_is_refused(
     tmp_path: Path, name: str, content: bytes, sentence: str

@@ -26,6 +26,8 @@ RULES: Mapping[str, str] = {
     # the input
     "file-empty": "files in a folder or an archive are empty",
     "file-passed-over": "files in a folder or an archive hold no Kubernetes object that is read",
+    "file-packed": "files in a folder or an archive are packed in a way that is not read",
+    "object-trimmed": "objects are given whole and trimmed, of which the whole one counts",
     "watch-stream": "objects came in several versions, of which the newest counts",
     "product-assumed": "nothing in the input says which product the speakers belong to",
     "no-speaker-daemonset": "the input has no speaker DaemonSet, so the product's own requests are assumed",
@@ -33,6 +35,7 @@ RULES: Mapping[str, str] = {
     "no-pods": "the input has no Pods, so all that is allocatable is assumed to be free",
     "pods-of-some-namespaces": "only Pods of some namespaces are in the input, and what others request is not known",
     "speaker-pods-missing": "none of the speaker DaemonSet's pods is in the input",
+    "sessions-without-speakers": "peer objects report sessions, but no speaker and no DaemonSet of speakers is there",
     "speaker-node-gone": "a speaker's pod outlives its node",
     "hand-label": "the DaemonSet asks for a label of its own, which --speaker-label can manage",
     "node-without-ready": "nodes have no Ready condition, and are assumed to be Ready",

@@ -5,7 +5,7 @@ Nodes, Pods, DaemonSets and the objects of the products in `speakers` are read; 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ..errors import InputError
 from ..findings import Finding
@@ -23,7 +23,7 @@ from .items import kind_key
 from .namespaces import pods_missing
 from .nodes import node_warnings
 from .pods import read_pods, with_load
-from .traces import check_outdated, check_supported, choose_daemonset, other_speakers, traces_of
+from .traces import assumed_among, check_outdated, check_supported, choose_daemonset, other_speakers, traces_of
 
 SHOWN = 5
 NONE_READY = "none is Ready, says the DaemonSet's status"
@@ -63,7 +63,7 @@ def build(
     if assumed:
         told = (
             f"nothing in the {'cluster' if live else 'input'} says which product the speakers belong to: "
-            f"{maker.title} is assumed (--product names another one)"
+            f"{maker.title} is assumed (--product names another one){assumed_among(traces)}"
         )
         warnings.append(Finding("product-assumed", told))
     daemonsets = [item.manifest() for item in by_name(items["DaemonSet"])]
@@ -102,6 +102,12 @@ def build(
     warnings += other_speakers(items, traces, maker)
     of_kind = {kind.name: items[kind_key(kind)] for kind in maker.kinds}
     peers, settings = maker.read(of_kind, warnings)
+    reports = {
+        report.peer: {node: session.up for node, session in report.sessions.items()}
+        for report in maker.observed(of_kind)
+    }
+    if chosen is None and not running:
+        warnings += without_speakers(reports, nodes, maker.kinds[0].name, live)
     return Cluster(
         nodes=with_load(nodes.values(), loads),
         peers=peers,
@@ -115,10 +121,7 @@ def build(
                 name: why for name, why in sorted(speakers.refused.items()) if name in nodes and name not in running
             },
         ),
-        reports={
-            report.peer: {node: session.up for node, session in report.sessions.items()}
-            for report in maker.observed(of_kind)
-        },
+        reports=reports,
         warnings=tuple(warnings),
         product=maker.name,
     )
@@ -144,6 +147,21 @@ def missing_speakers(
     told = f"{daemonset.place}: no pod of it runs on {len(names)} of {plural(wanted, 'node')} where it wants one: "
     place = f"DaemonSet {daemonset.namespace}/{daemonset.name}"
     return [Finding("speaker-missing", told + listed(names, SHOWN), place)]
+
+
+def without_speakers(
+    reports: Mapping[str, Collection[str]], nodes: Collection[str], kind: str, live: bool
+) -> list[Finding]:
+    """The finding that peer objects report sessions where there is no speaker at all, and no DaemonSet of any.
+
+    Where there are some, reports of other nodes are left from speakers that are gone.
+    """
+    silent = sorted({name for sessions in reports.values() for name in sessions if name in nodes})
+    if not silent:
+        return []
+    ask = "the cluster has no speaker: is it gone?" if live else "the input holds no speaker: was it dumped with -A?"
+    told = f"{kind}s report sessions of speakers on {plural(len(silent), 'node')}, such as {silent[0]}, but {ask}"
+    return [Finding("sessions-without-speakers", told, f"Node {silent[0]}" if len(silent) == 1 else "")]
 
 
 def on_known_nodes(running: Collection[str], nodes: Collection[str], live: bool, warnings: list[Finding]) -> list[str]:
@@ -186,7 +204,7 @@ def expected_speakers(
     if with_pods and daemonset and running:
         told = (
             f"{daemonset.place}: none of its pods is in the input (were the pods of all namespaces dumped, -A?), so it "
-            f"is assumed to run on the {len(running)} nodes that it selects"
+            f"is assumed to run on {plural(len(running), 'node')}, all that it selects"
         )
         warnings.append(Finding("speaker-pods-missing", told, f"DaemonSet {daemonset.namespace}/{daemonset.name}"))
     return running

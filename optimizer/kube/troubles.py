@@ -15,9 +15,9 @@ CONDITIONS: Mapping[str, tuple[str, str]] = {
     "DiskPressure": ("node.kubernetes.io/disk-pressure", "under DiskPressure"),
     "MemoryPressure": ("node.kubernetes.io/memory-pressure", "under MemoryPressure"),
     "PIDPressure": ("node.kubernetes.io/pid-pressure", "under PIDPressure"),
-    "NetworkUnavailable": ("node.kubernetes.io/network-unavailable", "network unavailable"),
+    "NetworkUnavailable": ("node.kubernetes.io/network-unavailable", "without a network"),
 }
-"""Conditions, the taint that says the same, and the trouble in words."""
+"""Conditions, the taint that says the same, and the trouble in words, right of one node (`n1 (...)`) as of `3 ...`."""
 
 NOT_READY = frozenset(("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"))
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
@@ -46,7 +46,7 @@ VIRTUAL_LABELS = (
     ("eks.amazonaws.com/compute-type", "fargate"),
     ("liqo.io/type", "virtual-node"),
 )
-VIRTUAL = "virtual node"
+VIRTUAL = "virtual"
 
 LASTING = (*sorted({f"{word} (" for word in LEAVING.values()}), VIRTUAL)
 """How the troubles begin that nobody can lift."""

@@ -200,8 +200,8 @@ def priority_warnings(cluster: Cluster, problem: Problem) -> list[Finding]:
         return []
     place = f"DaemonSet {speaker.namespace}/{speaker.name}"
     told = (
-        f"{place}: its pods have a priority, so the scheduler could evict others for a speaker on the "
-        f"{plural(len(full), 'node')} without room, such as {full[0]}; full nodes count as full all the same"
+        f"{place}: its pods have a priority, so the scheduler could evict others for a speaker where "
+        f"there is no room, on {listed(full, 1)}; full nodes count as full all the same"
     )
     return [Finding("priority-not-modelled", told, place)]
 

@@ -31,7 +31,7 @@ EASE = (
     "full",
     "host port",
     "under",
-    "network unavailable",
+    "without a network",
     "not Ready",
     "without a place",
     "being deleted",

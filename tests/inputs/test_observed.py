@@ -13,7 +13,7 @@ from optimizer.inputs.topology import Topology
 from optimizer.kube.client import Api
 from optimizer.model import Cluster, Policy
 from tests.live_server import Server
-from tests.objects import Object, daemonset, node, peer, read, speaker_pod
+from tests.objects import Object, daemonset, node, peer, pod, read, speaker_pod
 
 HOST = "kubernetes.io/hostname"
 
@@ -158,11 +158,43 @@ def test_speakers_that_the_daemonset_wants_and_that_are_not_there_are_named(tmp_
     assert told.endswith("no pod of it runs on 2 of 3 nodes where it wants one: n2, n3")
 
 
+def silent(cluster: Cluster) -> list[tuple[str, str]]:
+    return [(each.sentence, each.object) for each in cluster.warnings if each.rule == "sessions-without-speakers"]
+
+
+def test_sessions_that_nobody_holds_are_reported(tmp_path: Path) -> None:
+    """A dump without the speakers' namespace; reports of nodes that are gone prove nothing."""
+    peers = [
+        reported("leaf", "10.0.0.1", n1="ESTABLISHED", n2="ACTIVE"),
+        reported("spine", "10.0.0.2", n1="ESTABLISHED", gone="ESTABLISHED"),
+    ]
+    web = pod("web", "n1")
+    told = (
+        "BgpPeers report sessions of speakers on {}, such as n1, but the input holds no speaker: was it dumped with -A?"
+    )
+    assert silent(read(tmp_path, *nodes("n1", "n2"), *peers, web)) == [(told.format("2 nodes"), "")]
+    assert silent(read(tmp_path, *nodes("n1", "n2"), *peers)) == [(told.format("2 nodes"), "")]
+    assert silent(read(tmp_path, *nodes("n1"), *peers)) == [(told.format("1 node"), "Node n1")]
+    assert silent(read(tmp_path, *nodes("n3"), *peers)) == []
+
+
+@pytest.mark.parametrize("more", [daemonset(), daemonset(scheduled=0), speaker_pod("n2")])
+def test_where_there_are_speakers_other_reports_are_left_over(tmp_path: Path, more: Object) -> None:
+    peers = [reported("leaf", "10.0.0.1", n1="ESTABLISHED", n2="ESTABLISHED")]
+    assert silent(read(tmp_path, *nodes("n1", "n2"), *peers, more)) == []
+
+
+def test_live_nobody_is_asked_how_it_was_dumped(server: Server, api: Api) -> None:
+    server.objects = [*nodes("n1"), reported("leaf", "10.0.0.1", n1="ESTABLISHED")]
+    ((sentence, _),) = silent(read_live(api).cluster)
+    assert sentence.endswith("on 1 node, such as n1, but the cluster has no speaker: is it gone?")
+
+
 def test_a_live_cluster_is_observed_as_a_dump_is(tmp_path: Path, server: Server, api: Api) -> None:
     labels = {"app": "openelb", "component": "speaker"}
     pods = [unready("n1", "ImagePullBackOff"), speaker_pod("n2"), speaker_pod("n3"), refused("n4")]
-    for pod in pods:
-        pod["metadata"]["labels"] = labels
+    for each in pods:
+        each["metadata"]["labels"] = labels
     leaf = reported("leaf", "10.0.0.1", n1="ESTABLISHED", n2="ESTABLISHED", n3="CONNECT")
     objects = [*nodes("n1", "n2", "n3", "n4"), *pods, leaf, daemonset()]
     server.objects = objects

@@ -135,10 +135,15 @@ def sessions_now(index: Index, name: str) -> set[str]:
 
 
 def runs_now(index: Index, router: str, name: str) -> bool:
-    """Whether the node's speaker has a session with the router today that is not down; looked up in sorted names."""
+    """Whether the node's speaker has a session with the router today that is not down."""
+    return configured_now(index, router, name) and name not in index.lost.get(router, ())
+
+
+def configured_now(index: Index, router: str, name: str) -> bool:
+    """Whether the node's speaker has a session with the router configured today; looked up in the sorted names."""
     names = index.cluster.today.sessions.get(router, ())
     at = bisect_left(names, name)
-    return at < len(names) and names[at] == name and name not in index.lost.get(router, ())
+    return at < len(names) and names[at] == name
 
 
 def candidates(index: Index) -> Sentences:
@@ -192,9 +197,9 @@ def moved(index: Index) -> frozenset[str]:
 
 
 def check_budget(index: Index) -> Sentences:
-    """Speakers started plus stopped stay within the budget of moves."""
+    """Speakers started plus stopped stay within the budget of moves; one that does not work and stays does neither."""
     budget = index.policy.max_moves
-    if budget is not None and len(moves := moved(index)) > budget:
+    if budget is not None and len(moves := moved(index).difference(index.cluster.today.broken)) > budget:
         yield f"{len(moves)} speakers start or stop, the budget is {budget} moves: {', '.join(sorted(moves)[:5])}"
 
 
@@ -222,10 +227,10 @@ def check_router_limits(index: Index) -> Sentences:
         if limit is None:
             continue
         held = index.by_router.get(name, ())
-        today = len(index.cluster.today.sessions.get(name, ())) - len(index.lost.get(name, ()))
+        today = len(index.cluster.today.sessions.get(name, ()))
         if len(held) > limit:
             yield f"router {name} has {len(held)} sessions, its limit is {limit}"
-        opened = sum(not runs_now(index, name, node) for node in held)
+        opened = sum(not configured_now(index, name, node) for node in held)
         if opened > max(0, limit - today) and not index.policy.allow_break:
             yield f"router {name} opens {opened} sessions beside {today} of today, its limit is {limit}"
 
@@ -243,6 +248,7 @@ def check_layer2(index: Index) -> Sentences:
 
 def gaps(index: Index, today: bool = False) -> Iterator[Gap]:
     """All that redundancy, survival and coverage lack, router by router; in layer 2 the mode stands for the router.
+    Under best effort a rack without any session lacks its announcement too.
 
     A router with `minSpeakers: 0` asks for nothing. With `today` in today's sessions with nodes that are eligible or
     may keep their speaker.
@@ -301,7 +307,7 @@ def rack_sizes(index: Index, router: str, known: dict[tuple[str, ...], Counter[s
         known[names] = Counter(map(index.racks.__getitem__, index.eligible.intersection(names)))
     staying = (name for name in index.kept if router in index.attached[name])
     if index.policy.peering == "selected":
-        staying = (name for name in index.kept if router in sessions_now(index, name))
+        staying = (n for n in index.kept if router in index.attached[n] and runs_now(index, router, n))
     return known[names] + Counter(index.racks[name] for name in staying)
 
 
@@ -313,6 +319,8 @@ def uncovered(index: Index, router: str, held: set[str], sizes: Counter[str]) ->
         wanted = min(size, index.policy.speakers_per_router)
         if have[rack] < wanted:
             who = f"rack {rack}" if rack else "nodes in no rack"
+            if index.policy.best_effort and not have[rack]:
+                yield Shortfall(router, f"announcement of {who}", 1), f"router {router} has no session with {who}"
             fact = f"router {router} has {have[rack]} sessions with {who}, which needs {wanted} to be announced there"
             yield Shortfall(router, f"coverage of {who}", wanted - have[rack]), fact
 
@@ -328,6 +336,12 @@ def check_gaps(index: Index) -> Sentences:
         yield f"shortfall of {gap.missing} at {gap.router} in {gap.rule} is listed, but is not so"
 
 
+def leaves_short(rule: str) -> bool:
+    """Whether a rule that is missed leaves a router short of sessions, or without any of a rack's; else too much hangs
+    on what is there."""
+    return rule == "redundancy" or rule.startswith("announcement of ")
+
+
 def goal_values(index: Index) -> dict[str, int]:
     """The value of every goal, counted from the placement; rules are missed under best effort only."""
     placement, policy, today = index.placement, index.policy, index.cluster.today
@@ -340,8 +354,8 @@ def goal_values(index: Index) -> dict[str, int]:
     changed = running ^ {(session.node, session.router) for session in placement.sessions if session.node in staying}
     return {
         "worsened": sum(max(0, number - before.get(rule, 0)) for rule, number in missing.items()),
-        "shortfall": sum(number for (_, rule), number in missing.items() if rule == "redundancy"),
-        "exposure": sum(number for (_, rule), number in missing.items() if rule != "redundancy"),
+        "shortfall": sum(number for (_, rule), number in missing.items() if leaves_short(rule)),
+        "exposure": sum(number for (_, rule), number in missing.items() if not leaves_short(rule)),
         "retained": len(index.kept.intersection(placement.speakers)),
         "sessions": len(placement.sessions),
         "speakers": len(placement.speakers),

@@ -76,20 +76,26 @@ def peers_by_label(
     for peer in peers:
         for label in labels_of(peer.selector):
             asked.setdefault(label, []).append(peer.name)
-    managed = {policy.speaker.label[0], *(own_labels(cluster.speaker, cluster.nodes) if cluster.speaker else ())}
+    own = own_labels(cluster.speaker, cluster.nodes) if cluster.speaker else {}
     speakers = frozenset(cluster.today.speakers)
     found = []
     for (key, value), names in sorted(asked.items(), key=lambda each: (each[0][0], each[0][1] or "", each[1])):
-        if key not in managed and not marks_speakers(index.values(key), value, speakers, len(cluster.nodes)):
+        if key == policy.speaker.label[0]:
+            role = "the label that marks speakers"
+        elif marks_speakers(index.values(key), value, speakers, len(cluster.nodes)):
+            role = "a label that the nodes with a speaker carry, and no others"
+        elif key in own:
+            role = "the label by which the DaemonSet selects its nodes"
+        else:
             continue
+        number, several = len(carriers(index.values(key), value)), len(names) > 1
         shown = key if value is None else f"{key}={value}"
-        number, several = plural(len(carriers(index.values(key), value)), "node"), len(names) > 1
+        who = f"{plural(len(names), kind)}, such as {min(names)}, select" if several else f"{kind} {min(names)} selects"
+        carry = "node that carries it counts" if number == 1 else "nodes that carry it count"
         told = (
-            f"{plural(len(names), kind)}{', such as' if several else ''} {min(names)}{',' if several else ''} "
-            f"{'select' if several else 'selects'} nodes by {shown}, the label that marks speakers: only the "
-            f"{number} that {'carries' if number.startswith('1 ') else 'carry'} it count as attached, so no other node "
-            "can be proposed; name the attached nodes in a topology file, or select by another label there, such as "
-            "that of the rack"
+            f"{who} nodes by {shown}, {role}: only the {number} {carry} as attached, so no other node can be "
+            f"proposed; name the attached nodes in a topology file, or select by another label in the "
+            f"{kind}{'s' if several else ''}, such as that of the rack"
         )
         found.append(Finding("peers-by-speaker-label", told, f"{kind} {min(names)}" if not several else ""))
     return found

@@ -90,15 +90,15 @@ def counted(kind: Kind, found: Sequence[Item]) -> str:
 
 def other_speakers(items: Found, traces: Traces, product: Product) -> list[Finding]:
     """The one finding where speakers of other products are there too: at a router they are one address with ours."""
-    told: list[str] = []
-    for each in strangers():
-        found = [counted(kind, objects) for kind in each.peers if (objects := by_name(items.get(kind_key(kind)) or {}))]
-        if not each.network:
-            found += [what for what, _ in workloads(each, items, traces)]
-        if found:
-            told.append(f"{each.title} ({found[0]})")
     if product.name not in traces.products:
         return []
+    told: list[str] = []
+    for each in strangers():
+        found = [(kind, objects) for kind in each.peers if (objects := by_name(items.get(kind_key(kind)) or {}))]
+        if found:
+            told.append(f"{each.title} ({first_of(*found[0])})")
+        elif not each.network and (mine := owned_by(each, traces)):
+            told.append(f"{each.title} ({DAEMONSET.name} {mine[0]})")
     findings = outdated_speakers(items, traces, product)
     if not told:
         return findings
@@ -121,6 +121,24 @@ def outdated_speakers(items: Found, traces: Traces, product: Product) -> list[Fi
             )
             return [Finding("outdated-speakers", told, f"Deployment {item.namespace}/{item.name}")]
     return []
+
+
+def assumed_among(traces: Traces) -> str:
+    """What there is of other products where one is only assumed, as the end of a sentence: networks, since with more
+    of a product the input is refused."""
+    seen = [f"{each.title} ({DAEMONSET.name} {mine[0]})" for each in strangers() if (mine := owned_by(each, traces))]
+    return f"; of other products there are: {', '.join(seen)}" if seen else ""
+
+
+def owned_by(product: Unsupported, traces: Traces) -> list[str]:
+    """The DaemonSets of a product by namespace and name, sorted."""
+    return sorted("/".join(key) for key, (owner, _) in traces.owners.items() if owner == product.name)
+
+
+def first_of(kind: Kind, found: Sequence[Item]) -> str:
+    """So many objects of a kind, and the first by name, in words without brackets."""
+    name = "/".join(filter(None, (found[0].namespace, found[0].name)))
+    return f"{kind.group} {kind.name} {name}{f' and {len(found) - 1} more' if len(found) > 1 else ''}"
 
 
 class PodObject(Partial):

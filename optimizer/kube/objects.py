@@ -23,6 +23,11 @@ class Owner(Partial):
     name: str = ""
 
 
+class Named(Partial):
+    name: str = ""
+    namespace: str | None = None
+
+
 class Meta(Partial):
     name: str = ""
     namespace: str | None = None
@@ -229,6 +234,7 @@ class DaemonSetSpec(Partial):
 class DaemonSetStatus(Partial):
     current_number_scheduled: int | None = None
     number_ready: int | None = None
+    desired_number_scheduled: int | None = None
 
 
 class DaemonSetObject(Object):

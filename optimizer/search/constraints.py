@@ -13,7 +13,7 @@ from ..model import Policy, Survive
 from .columns import Columns, columns_of, sessions_are_chosen
 from .goals import linear_goal
 from .problem import Component, NodeClass, RouterNeed
-from .rules import Rule, coverage_rules, redundancy_rule, survival_rules
+from .rules import Rule, announcement_rules, coverage_rules, redundancy_rule, survival_rules
 
 Held = Sequence[tuple[NodeClass, int]]
 """The classes attached to a router, each with the column of its sessions with it."""
@@ -65,7 +65,7 @@ def constraints(
             if not covered or covered.total < router.needed:
                 yield redundancy(router, held)
             yield from survival(router, held, survive, covered)
-            yield from coverage(router, held)
+            yield from coverage(router, held, terse)
         yield from limit(router, held)
     if policy.max_moves is not None:
         yield budget_of_moves(component, columns, policy.max_moves)
@@ -131,13 +131,14 @@ def survival(
             yield at_least(rule, outside, rule.number)
 
 
-def coverage(router: RouterNeed, held: Held) -> Iterator[Constraint]:
+def coverage(router: RouterNeed, held: Held, terse: bool = False) -> Iterator[Constraint]:
     """Where a speaker announces only its own rack, every rack keeps as many sessions with each of its routers as every
-    router does, or as it has eligible nodes attached to it."""
+    router does, or as it has eligible nodes attached to it, and one in any case (a rule of its own, as best effort may
+    miss the one and not the other)."""
     inside: dict[str, list[int]] = {rack: [] for rack, _ in router.racks}
     for each, column in held if inside else ():
         inside[each.traits.rack].append(column)
-    for rule in coverage_rules(router):
+    for rule in (*(() if terse else announcement_rules(router)), *coverage_rules(router)):
         yield at_least(rule, inside[rule.domain], rule.number)
 
 
@@ -148,12 +149,15 @@ def limit(router: RouterNeed, held: Held) -> Iterator[Constraint]:
         yield at_most(rule, (column for _, column in held), router.limit)
     if router.spare is not None:
         rule = Rule("change", router.name, number=router.spare)
-        yield at_most(rule, (column for each, column in held if router.name not in each.traits.today), router.spare)
+        new = (column for each, column in held if router.name not in (*each.traits.today, *each.traits.down))
+        yield at_most(rule, new, router.spare)
 
 
 def budget_of_moves(component: Component, columns: Columns, most: int) -> Constraint:
-    """The budget of moves: at most so many speakers start or stop on candidates."""
+    """The budget of moves: at most so many speakers start or stop on candidates. (One that does not work and stays does
+    neither.)"""
     goal = linear_goal("moves", component, columns)
-    changing = tuple(column for column, cost in enumerate(goal.costs) if cost)
+    there = {number for number, each in enumerate(component.classes) if each.traits.broken}
+    changing = tuple(column for column, cost in enumerate(goal.costs) if cost and column not in there)
     factors = tuple(goal.costs[column] for column in changing)
     return Constraint(Rule("moves", number=most), changing, factors, most - goal.constant, at_most=True)

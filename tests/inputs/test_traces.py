@@ -244,7 +244,9 @@ NETWORKS = [
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_the_network_of_a_cluster_says_nothing_of_bgp(tmp_path: Path, network: Object) -> None:
-    assert "product-assumed" in rules(read(tmp_path, *NODES, network))
+    (told,) = [each for each in read(tmp_path, *NODES, network).warnings if each.rule == "product-assumed"]
+    title, name = ("Cilium", "cilium") if network is NETWORKS[0] else ("Calico", "calico-node")
+    assert told.sentence.endswith(f"; of other products there are: {title} (DaemonSet kube-system/{name})")
     cluster = read(tmp_path, *NODES, network, *OURS, workload(SPEAKER, SYSTEM))
     assert (cluster.product, {*rules(cluster)}) == ("openelb", {"no-pods", "node-without-allocatable"})
 
@@ -252,9 +254,12 @@ def test_the_network_of_a_cluster_says_nothing_of_bgp(tmp_path: Path, network: O
 @pytest.mark.parametrize(
     ("found", "told"),
     [
-        ([METALLB, *BGP_PEERS], "MetalLB (2 metallb.io BGPPeers (such as metallb-system/tor-a))"),
-        ([METALLB], "MetalLB (DaemonSet metallb-system/speaker (by its labels))"),
-        ([NETWORKS[0], custom("CiliumBGPClusterConfig", "cilium.io", "c", version="v2")], "Cilium (1 cilium.io Cilium"),
+        ([METALLB, *BGP_PEERS], "MetalLB (metallb.io BGPPeer metallb-system/tor-a and 1 more)"),
+        ([METALLB], "MetalLB (DaemonSet metallb-system/speaker)"),
+        (
+            [NETWORKS[0], custom("CiliumBGPClusterConfig", "cilium.io", "c", version="v2")],
+            "Cilium (cilium.io CiliumBGPClusterConfig c)",
+        ),
         ([custom("L2Advertisement", "metallb.io", "a", "lb")], ""),
     ],
 )

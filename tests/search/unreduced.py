@@ -14,15 +14,15 @@ from optimizer.model import Cluster, Policy, Survive
 from tests.search.brute_force import (
     Problem,
     attached,
+    configured_today,
     goal_names,
     missing_today,
     node_cost,
     problem_of,
-    sessions_today,
     working,
 )
 from tests.search.brute_nodes import fits
-from tests.search.lacking import domains, racks_at
+from tests.search.lacking import domains, is_short, racks_at
 
 Expression = cp_model.LinearExpr
 MOST = 1000
@@ -57,7 +57,7 @@ def least_values(cluster: Cluster, policy: Policy) -> tuple[int, ...] | None:
     limits(model, problem, s)
     moves = total(1 - x[name] if name in working(cluster) else x[name] for name in eligible)
     if policy.max_moves is not None:
-        model.add(moves <= policy.max_moves)
+        model.add(moves - total(x[name] for name in eligible if name in cluster.today.broken) <= policy.max_moves)
     lacking = {
         (ask.name, rule): slack for ask in asks(problem, x, s) for rule, slack in lack(model, problem, ask).items()
     }
@@ -69,8 +69,8 @@ def least_values(cluster: Cluster, policy: Policy) -> tuple[int, ...] | None:
     staying = [name for name in x if name in working(cluster)]
     goals = {
         "worsened": total(worse),
-        "shortfall": total(slack for (_, rule), slack in lacking.items() if rule == "redundancy"),
-        "exposure": total(slack for (_, rule), slack in lacking.items() if rule != "redundancy"),
+        "shortfall": total(slack for (_, rule), slack in lacking.items() if is_short(rule)),
+        "exposure": total(slack for (_, rule), slack in lacking.items() if not is_short(rule)),
         "retained": total(x[node.name] for node in problem.kept),
         "sessions": total(s.values()),
         "speakers": total(x.values()),
@@ -133,8 +133,9 @@ def limits(model: cp_model.CpModel, problem: Problem, s: Mapping[tuple[str, str]
             here = {pair: chosen for pair, chosen in s.items() if pair[1] == router.name}
             model.add(total(here.values()) <= router.max_sessions)
             if not problem.policy.allow_break:
-                opened = [chosen for pair, chosen in here.items() if pair not in problem.today]
-                now = len([pair for pair in sessions_today(problem.cluster) if pair[1] == router.name])
+                today = configured_today(problem.cluster)
+                opened = [chosen for pair, chosen in here.items() if pair not in today]
+                now = len([pair for pair in today if pair[1] == router.name])
                 model.add(total(opened) <= max(0, router.max_sessions - now))
 
 
@@ -162,12 +163,15 @@ def lack(model: cp_model.CpModel, problem: Problem, ask: Ask) -> dict[str, cp_mo
     cluster = problem.cluster
     most = MOST if problem.policy.best_effort else 0
     survival = [f"survival of {rule.kind}" for rule in ask.survive]
-    rules = ["redundancy", *survival, *(f"coverage of {rack}" for rack in ask.racks)]
+    racks = [f"{what} of {rack}" for rack in ask.racks for what in ("announcement", "coverage")]
+    rules = ["redundancy", *survival, *racks]
     missed = {rule: model.new_int_var(0, most, "") for rule in rules}
     model.add(total(ask.held.values()) + missed["redundancy"] >= ask.needed)
     for rack, could in ask.racks.items():
         least = min(problem.policy.speakers_per_router, len(could))
-        model.add(total(ask.held[name] for name in could) + missed[f"coverage of {rack}"] >= least)
+        here = total(ask.held[name] for name in could)
+        model.add(here + missed[f"announcement of {rack}"] >= 1)
+        model.add(here + missed[f"coverage of {rack}"] >= least)
     where = {node.name: node.domains for node in cluster.nodes}
     for rule in ask.survive:
         for value in domains(cluster, rule.kind):

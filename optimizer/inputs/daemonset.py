@@ -130,7 +130,7 @@ def others(daemonsets: Items, own: Item | None) -> tuple[tuple[dict[str, Any], .
     if not odd:
         return tuple(found), []
     more = f", and {plural(len(odd) - 1, 'more DaemonSet')} like it" if len(odd) > 1 else ""
-    told = f"{odd[0]}{more}: passed over, as no speakers are in it"
+    told = f"{odd[0]}{more}: passed over, as it is not that of the speakers"
     return tuple(found), [Finding("object-odd", told)]
 
 

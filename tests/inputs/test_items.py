@@ -207,7 +207,7 @@ def test_pods_of_one_name_in_two_namespaces_are_two(tmp_path: Path) -> None:
         ("kind: Node\nmetadata: []", "in.yaml: metadata: expected an object, found a list"),
         (
             "kind: Node\nmetadata: {name: n1, labels: {a: 1}}",
-            "in.yaml: metadata: labels[...]: expected text, found a whole number",
+            "in.yaml: Node n1: metadata.labels[...]: expected text, found a whole number",
         ),
         ("? {a: 1}\n: b", "in.yaml: line 1: not valid YAML (found unhashable key)"),
         ("null: 1\nkind: Node", "in.yaml: not a Kubernetes object (only dicts with str-like or number-like keys"),

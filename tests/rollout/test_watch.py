@@ -67,7 +67,7 @@ def look(server: Server, api: Api, *objects: Object, settled: bool = False, with
         (told(uptime="2026-05-01T12:00:02+02:00"), True),
         (told(uptime="2026-05-01T11:59:59+02:00"), False),
         (told("ACTIVE", uptime=AFTER), False),
-        (told("established", uptime=AFTER), False),
+        (told("established", uptime=AFTER), True),
         (told("", uptime=AFTER), False),
         ({"timersState": {"uptime": AFTER}}, False),
         ({"peerState": None, "timersState": {"uptime": AFTER}}, False),
@@ -291,9 +291,10 @@ def test_garbage_is_an_error_in_one_sentence(server: Server, api: Api, items: An
         watching(api).look()
 
 
-def test_garbage_in_a_status_is_an_error_too(server: Server, api: Api) -> None:
-    with pytest.raises(LiveError, match="cannot be read"):
-        look(server, api, speaker("n1"), leaf(n1=[]))
+@pytest.mark.parametrize("garbage", [[], None, told(6, uptime=AFTER), told("UNKNOWN", uptime=AFTER)])
+def test_garbage_in_a_status_is_no_session_and_hides_none(server: Server, api: Api, garbage: Any) -> None:
+    seen = look(server, api, speaker("n1"), speaker("n2"), leaf(n1=garbage, n2=told(uptime=AFTER)))
+    assert seen.sessions == {("n2", "leaf")}
 
 
 # The belief alone, without a cluster.

@@ -17,7 +17,7 @@ from ..speakers import check_made_for, choose_product
 from ..speakers.product import Product
 from ..words import are, listed, plural
 from .admission import as_admitted, unmodelled
-from .daemonset import read_speaker, selected_by
+from .daemonset import deleting, for_windows, on_windows, others, read_speaker, selected_by
 from .gather import Found, read_objects
 from .items import kind_key
 from .namespaces import pods_missing
@@ -66,9 +66,10 @@ def build(
             f"{maker.title} is assumed (--product names another one){assumed_among(traces)}"
         )
         warnings.append(Finding("product-assumed", told))
-    daemonsets = [item.manifest() for item in by_name(items["DaemonSet"])]
     chosen = choose_daemonset(items["DaemonSet"], wanted or "", traces, maker)
     speaker = read_speaker(chosen) if chosen else None
+    daemonsets, odd = others(items["DaemonSet"], chosen)
+    warnings += (*odd, *(deleting(chosen) if chosen else ()))
     if speaker is None:
         told = (
             f"no speaker DaemonSet in the input: {maker.title}'s own requests ({requests_of(maker)}) are assumed, "
@@ -109,11 +110,11 @@ def build(
     if chosen is None and not running:
         warnings += without_speakers(reports, nodes, maker.kinds[0].name, live)
     return Cluster(
-        nodes=with_load(nodes.values(), loads),
+        nodes=with_load(on_windows(nodes.values()) if chosen and for_windows(chosen) else nodes.values(), loads),
         peers=peers,
         speaker=speaker,
         settings=settings,
-        daemonsets=tuple(daemonsets),
+        daemonsets=daemonsets,
         today=Today(
             speakers=tuple(sorted(set(running))),
             broken={name: why for name in sorted(running) if (why := speakers.troubles.get(name, none_ready))},

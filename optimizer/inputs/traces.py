@@ -99,13 +99,28 @@ def other_speakers(items: Found, traces: Traces, product: Product) -> list[Findi
             told.append(f"{each.title} ({first_of(*found[0])})")
         elif not each.network and (mine := owned_by(each, traces)):
             told.append(f"{each.title} ({DAEMONSET.name} {mine[0]})")
+    findings = outdated_speakers(items, traces, product)
     if not told:
-        return []
+        return findings
     sentence = (
         f"besides {product.title} there is {' and '.join(told)}: where two speakers of a node peer with one router, or "
         "listen on one port, each takes the other's sessions away"
     )
-    return [Finding("other-speakers", sentence)]
+    return [*findings, Finding("other-speakers", sentence)]
+
+
+def outdated_speakers(items: Found, traces: Traces, product: Product) -> list[Finding]:
+    """The one finding where a Deployment of a release that cannot be placed runs beside speakers of one that can."""
+    if product.outdated is None or product.name not in {name for name, _ in traces.owners.values()}:
+        return []
+    for item in by_name(items.get(DEPLOYMENT.name) or {}):
+        if sign_of(workload_of(item), product.outdated.signs):
+            told = (
+                f"{item.place} is of a release of {product.title} whose own pods speak BGP: at a router they are one "
+                "address with the speakers of their node, and each takes the other's sessions away"
+            )
+            return [Finding("outdated-speakers", told, f"Deployment {item.namespace}/{item.name}")]
+    return []
 
 
 def assumed_among(traces: Traces) -> str:

@@ -105,11 +105,16 @@ class Address(Partial):
     address: str = ""
 
 
+class NodeInfo(Partial):
+    operating_system: str | None = None
+
+
 class NodeStatus(Partial):
     allocatable: Quantities | None = None
     capacity: Quantities | None = None
     conditions: list[Condition] | None = None
     addresses: list[Address] | None = None
+    node_info: NodeInfo | None = None
 
 
 class NodeObject(Object):
@@ -166,6 +171,11 @@ class PodToleration(Partial):
     operator: str | None = None
     value: str | None = None
     effect: str | None = None
+    toleration_seconds: int | None = None
+
+
+class PodOs(Partial):
+    name: str | None = None
 
 
 class PodSpec(Partial):
@@ -178,6 +188,7 @@ class PodSpec(Partial):
     affinity: Affinity | None = None
     tolerations: list[PodToleration] | None = None
     host_network: bool | None = None
+    os: PodOs | None = None
 
 
 class ContainerStatus(Partial):

@@ -48,12 +48,23 @@ VIRTUAL_LABELS = (
 )
 VIRTUAL = "virtual"
 
-LASTING = (*sorted({f"{word} (" for word in LEAVING.values()}), VIRTUAL)
+OS_LABELS = ("kubernetes.io/os", "beta.kubernetes.io/os")
+WINDOWS = "windows"
+RUNS_WINDOWS = "on Windows"
+"""The trouble of a node for speakers that need Linux and the host's network, as all do whose products we know."""
+
+DELETING = "being deleted"
+"""How the search names a node whose deletion has begun."""
+
+LASTING = (*sorted({f"{word} (" for word in LEAVING.values()}), VIRTUAL, RUNS_WINDOWS, DELETING)
 """How the troubles begin that nobody can lift."""
 
 
-def troubles(conditions: Mapping[str, str], taints: tuple[Taint, ...], labels: Mapping[str, str]) -> tuple[str, ...]:
-    """A node's troubles, in a few words each; `conditions` are their states by type.
+def troubles(
+    conditions: Mapping[str, str], taints: tuple[Taint, ...], labels: Mapping[str, str], system: str = ""
+) -> tuple[str, ...]:
+    """A node's troubles, in a few words each; `conditions` are their states by type, `system` is what the kubelet says
+    that it runs on.
 
     A taint stands in for a condition that is not given, as in a trimmed dump.
 
@@ -66,6 +77,8 @@ def troubles(conditions: Mapping[str, str], taints: tuple[Taint, ...], labels: M
         found += told_by(taints, known)
     if VIRTUAL not in found and any(labels.get(key) == value for key, value in VIRTUAL_LABELS):
         found.append(VIRTUAL)
+    if system.lower() == WINDOWS or any(labels.get(key) == WINDOWS for key in OS_LABELS):
+        found.append(RUNS_WINDOWS)
     return tuple(found)
 
 

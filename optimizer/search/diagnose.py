@@ -34,7 +34,6 @@ EASE = (
     "without a network",
     "not Ready",
     "without a place",
-    "being deleted",
 )
 """Causes that an operator can lift, the easiest first, by their first words."""
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from optimizer.checks.manifests import running_speakers
 from optimizer.model import Node
-from tests.objects import Object, node, read
+from tests.objects import Object, daemonset, node, read
 
 EVERYTHING = "NoSchedule"
 
@@ -122,3 +124,30 @@ def test_a_virtual_node_is_named_once(tmp_path: Path) -> None:
     given = tainted("virtual-kubelet.io/provider", "azure")
     given["metadata"]["labels"]["type"] = "virtual-kubelet"
     assert read_one(tmp_path, given).troubles == ("virtual",)
+
+
+def test_a_node_that_runs_windows_takes_no_speaker(tmp_path: Path) -> None:
+    by_label = [node("n1", {key: "windows"}) for key in ("kubernetes.io/os", "beta.kubernetes.io/os")]
+    by_status = node("n1")
+    by_status["status"]["nodeInfo"] = {"operatingSystem": "windows"}
+    for given in (*by_label, by_status):
+        assert read_one(tmp_path, given).troubles == ("on Windows",)
+        specs: tuple[dict[str, Any], ...] = (
+            {"nodeSelector": {"kubernetes.io/os": "windows"}},
+            {"os": {"name": "windows"}},
+        )
+        for spec in specs:
+            assert read(tmp_path, given, daemonset(**spec)).nodes[0].troubles == ()
+        assert read(tmp_path, given, daemonset()).nodes[0].troubles == ("on Windows",)
+    linux = node("n1", {"kubernetes.io/os": "linux"})
+    linux["status"]["nodeInfo"] = {"operatingSystem": "linux"}
+    assert read_one(tmp_path, linux).troubles == ()
+
+
+def test_what_is_tolerated_for_a_while_only_is_not_tolerated(tmp_path: Path) -> None:
+    taint = {"key": "maintenance", "effect": "NoExecute"}
+    for seconds, speakers in ((300, ()), (0, ()), (None, ("n1",))):
+        toleration = {"key": "maintenance", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds}
+        given, own = node("n1", taints=[taint]), daemonset(tolerations=[toleration])
+        assert read(tmp_path, given, own).today.speakers == speakers
+        assert tuple(name for name, _ in running_speakers({"n1": given}, own)) == speakers

@@ -12,6 +12,7 @@ from optimizer.inputs.routers import with_topology
 from optimizer.inputs.topology import Topology
 from optimizer.kube.client import Api
 from optimizer.model import Cluster, Policy
+from optimizer.speakers.openelb import OpenELB
 from tests.live_server import Server
 from tests.objects import Object, daemonset, node, peer, pod, read, speaker_pod
 
@@ -202,3 +203,72 @@ def test_a_live_cluster_is_observed_as_a_dump_is(tmp_path: Path, server: Server,
     dumped = seen(tmp_path, *objects[:-1])
     assert live.today == dumped.today
     assert (list(live.today.broken), list(live.today.refused)) == (["n1", "n3"], ["n4"])
+
+
+ODD_ENTRIES: list[Any] = [None, 5, [], {}, {"peerState": None}, {"peerState": []}, {"peerState": {"sessionState": 6}}]
+
+
+@pytest.mark.parametrize("odd", ODD_ENTRIES)
+def test_an_odd_report_is_unknown_and_those_beside_it_count(tmp_path: Path, odd: Any) -> None:
+    leaf = reported("leaf", "10.0.0.1", n1="IDLE", n2="ESTABLISHED")
+    leaf["status"]["nodesPeerStatus"]["n3"] = odd
+    pods = [speaker_pod(name) for name in ("n1", "n2", "n3")]
+    cluster = seen(tmp_path, *nodes("n1", "n2", "n3"), leaf, *pods)
+    assert [each.name for each in cluster.routers] == ["leaf"]
+    assert (cluster.today.up, cluster.today.down) == ({"leaf": ("n2",)}, {"leaf": ("n1",)})
+
+
+@pytest.mark.parametrize("status", [[], "x", 5, None, {"nodesPeerStatus": []}, {"nodesPeerStatus": "x"}])
+def test_a_status_that_is_none_leaves_the_router(tmp_path: Path, status: Any) -> None:
+    leaf = peer("leaf", "10.0.0.1") | {"status": status}
+    cluster = seen(tmp_path, *nodes("n1"), leaf, speaker_pod("n1"))
+    assert [each.name for each in cluster.routers] == ["leaf"]
+    assert (cluster.today.up, cluster.today.down) == ({}, {})
+
+
+def test_what_is_odd_beside_a_state_hides_it_not(tmp_path: Path) -> None:
+    leaf = reported("leaf", "10.0.0.1", n1="ACTIVE")
+    leaf["status"]["nodesPeerStatus"]["n1"] |= {"timersState": 5}
+    leaf["status"]["nodesPeerStatus"]["n1"]["peerState"]["messages"] = {"sent": []}
+    assert seen(tmp_path, *nodes("n1"), leaf, speaker_pod("n1")).today.down == {"leaf": ("n1",)}
+
+
+@pytest.mark.parametrize(
+    ("state", "up"),
+    [
+        *[(state, False) for state in ("IDLE", "CONNECT", "ACTIVE", "OPENSENT", "OPENCONFIRM", "Idle", "openSent")],
+        *[(state, True) for state in ("ESTABLISHED", "Established")],
+        *[(state, None) for state in ("UNKNOWN", "SESSION", "UP", " ")],
+    ],
+)
+def test_a_state_counts_in_whatever_case_and_any_other_word_is_unknown(
+    tmp_path: Path, state: str, up: bool | None
+) -> None:
+    found = seen(tmp_path, *nodes("n1"), reported("leaf", "10.0.0.1", n1=state), speaker_pod("n1"))
+    assert found.reports.get("leaf", {}).get("n1") is up
+
+
+def test_a_rollout_reads_an_odd_report_as_none(server: Server, api: Api) -> None:
+    leaf = reported("leaf", "10.0.0.1", n1="Established", n2="UNKNOWN")
+    leaf["status"]["nodesPeerStatus"] |= {"n3": None, "n4": {"peerState": {"sessionState": 6}}}
+    odd = peer("odd", "10.0.0.2") | {"spec": [], "status": []}
+    server.objects = [leaf, odd]
+    reports = {each.peer: {node: found.up for node, found in each.sessions.items()} for each in OpenELB().reports(api)}
+    assert reports == {"leaf": {"n1": True}, "odd": {}}
+
+
+@pytest.mark.parametrize("reason", ["SchedulingGated", "SchedulerError"])
+def test_a_pod_that_no_node_was_tried_for_is_not_refused(tmp_path: Path, reason: str) -> None:
+    waiting = refused("n2")
+    waiting["status"]["conditions"][0]["reason"] = reason
+    assert seen(tmp_path, *nodes("n1", "n2"), speaker_pod("n1"), waiting).today.refused == {}
+
+
+def test_a_waiting_pod_that_is_to_go_or_of_an_older_template_says_nothing(tmp_path: Path) -> None:
+    given, gone, old, new = daemonset(), refused("n2"), refused("n3"), refused("n4")
+    given["metadata"]["annotations"] = {"deprecated.daemonset.template.generation": "2"}
+    gone["metadata"]["deletionTimestamp"] = "2024-05-01T10:00:00Z"
+    for each, number in ((gone, "2"), (old, "1"), (new, "2")):
+        each["metadata"]["labels"] = {"pod-template-generation": number}
+    cluster = read(tmp_path, *nodes("n1", "n2", "n3", "n4"), given, speaker_pod("n1"), gone, old, new)
+    assert [*cluster.today.refused] == ["n4"]

@@ -116,9 +116,23 @@ def test_one_node_and_several_peer_objects_are_counted_in_good_english(names: tu
     assert ("label in the BgpPeer," if len(names) == 1 else "label in the BgpPeers,") in sentence
 
 
+def test_peer_objects_that_ask_for_the_mark_of_whatever_value_are_reported() -> None:
+    given = cluster({}, ["n1", "n2"])
+    any_value = replace(given, peers=(replace(given.peers[0], selector=LabelSelector({}, (EXISTS,))),))
+    (sentence,) = told(any_value)
+    assert f"selects nodes by {LB}, the label that marks speakers: only the 2 nodes that carry it" in sentence
+    assert told(replace(any_value, today=Today(("n1",)))) == []
+
+
 def test_other_selectors_are_not() -> None:
     assert told(cluster(MARK, ["n1", "n2", "n3"])) == []
     assert told(cluster(RACK, ["n1", "n2", "n3", "n4"])) == []
     assert told(cluster(MARK, [])) == []
     attached = {"attachments": [["n1", "leaf"], ["n3", "leaf"]]}
     assert told(cluster(MARK, ["n1", "n2"]), attached) == []
+
+
+@pytest.mark.parametrize("suffix", ["lb", "router", "worker", "control-plane", "master", "node"])
+def test_roles_that_nobody_but_the_operator_sets_are_own_labels(suffix: str) -> None:
+    key = f"node-role.kubernetes.io/{suffix}"
+    assert own_labels(speaker({key: ""}), NODES) == ({key: ""} if suffix in ("lb", "router") else {})

@@ -152,8 +152,8 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(tmp_path: Path, co
     [
         ({"routers": [{"name": "a"}, {"name": "a"}]}, "routers: the name 'a' is given twice"),
         (
-            {"routers": [{"name": "a", "address": "::1"}, {"name": "b", "address": "0:0::1"}]},
-            "routers: the address '::1' is given twice",
+            {"routers": [{"name": "a", "address": "fd00::1"}, {"name": "b", "address": "fd00:0::1"}]},
+            "routers: the address 'fd00::1' is given twice",
         ),
         (
             {"failureDomains": [{"kind": "zone", "nodeLabel": "a"}, {"kind": "zone", "nodeLabel": "b"}]},

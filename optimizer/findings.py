@@ -54,9 +54,10 @@ RULES: Mapping[str, str] = {
     "router-short-today": "routers have fewer sessions today than they ask for",
     "router-without-session": "all sessions configured with a router are down",
     "session-down": "sessions are reported down though their speakers work",
+    "speaker-missing": "the DaemonSet wants speakers on nodes where no pod of it runs",
     "broken-speaker-chosen": "a speaker that does not work is chosen",
-    "down-session-chosen": "a session that is reported down is chosen",
-    "working-speaker-stops": "a working speaker stops while one that does not work is chosen, and why",
+    "down-session-chosen": "a session that is down is chosen",
+    "working-speaker-stops": "a working speaker stops while one of which not all is up is chosen, and why",
     # topology
     "router-without-nodes": "nothing says which nodes are attached to a router",
     "attached-by-host-name": "peer objects list nodes by host name, and only these are assumed to be attached",
@@ -68,6 +69,7 @@ RULES: Mapping[str, str] = {
     "peer-invalid": "a peer object is passed over, since it says what its product or Kubernetes refuses",
     "peer-admin-down": "a peer object is administratively down, so its router asks for no session",
     "peer-selects-nobody": "a peer object selects no node",
+    "router-asks-nothing": "routers with minSpeakers: 0 may lose the sessions that they have",
     "router-unreachable": "no eligible node is attached to a router",
     "router-on-one-node": "a router can be reached through one eligible node only",
     "router-on-one-domain": "a router can be reached through one failure domain only",
@@ -75,6 +77,7 @@ RULES: Mapping[str, str] = {
     "coverage-without-racks": "coverage of racks is asked for where speakers announce every node",
     "domain-unknown": "eligible nodes are in no known domain of a protected kind",
     # the change
+    "placement-outdated": "the cluster is not as when the placement was made, or the file was changed",
     "speaker-retained": "under best effort, speakers stay on nodes that are not eligible",
     "template-changes": "an export changes the DaemonSet's template, which restarts speakers",
     "daemonset-held": "an interrupted change has left the DaemonSet held",

@@ -15,7 +15,7 @@ from ..model import Cluster, Node, Speaker, Today
 from ..progress import Tell, silent
 from ..speakers import check_made_for, choose_product
 from ..speakers.product import Product
-from ..words import are, plural
+from ..words import are, listed, plural
 from .admission import as_admitted, unmodelled
 from .daemonset import read_speaker, selected_by
 from .gather import Found, read_objects
@@ -24,6 +24,9 @@ from .namespaces import pods_missing
 from .nodes import node_warnings
 from .pods import read_pods, with_load
 from .traces import assumed_among, check_outdated, check_supported, choose_daemonset, other_speakers, traces_of
+
+SHOWN = 5
+NONE_READY = "none is Ready, says the DaemonSet's status"
 
 
 def read_cluster(
@@ -86,11 +89,14 @@ def build(
         warnings.append(Finding("no-pods", told))
     elif not live:
         warnings += pods_missing(items["Pod"], items["DaemonSet"], chosen)
+    none_ready = ""
     if not running and not live:
+        none_ready = NONE_READY if is_none_ready(chosen) else ""
         known = chosen or maker.restrictable
         running = (
             expected_speakers(chosen, speaker, nodes.values(), bool(items["Pod"]), warnings) if known else [*nodes]
         )
+    warnings += missing_speakers(chosen, speaker, nodes.values(), {*running, *speakers.refused}, bool(items["Pod"]))
     running = on_known_nodes(running, nodes, live, warnings)
     warnings += node_warnings(nodes.values())
     warnings += other_speakers(items, traces, maker)
@@ -110,7 +116,7 @@ def build(
         daemonsets=tuple(daemonsets),
         today=Today(
             speakers=tuple(sorted(set(running))),
-            broken={name: speakers.troubles[name] for name in sorted(running) if speakers.troubles.get(name)},
+            broken={name: why for name in sorted(running) if (why := speakers.troubles.get(name, none_ready))},
             refused={
                 name: why for name, why in sorted(speakers.refused.items()) if name in nodes and name not in running
             },
@@ -134,6 +140,28 @@ def without_speakers(
     ask = "the cluster has no speaker: is it gone?" if live else "the input holds no speaker: was it dumped with -A?"
     told = f"{kind}s report sessions of speakers on {plural(len(silent), 'node')}, such as {silent[0]}, but {ask}"
     return [Finding("sessions-without-speakers", told, f"Node {silent[0]}" if len(silent) == 1 else "")]
+
+
+def is_none_ready(daemonset: Item | None) -> bool:
+    """Whether the DaemonSet's status says that none of its pods is Ready."""
+    status = daemonset.load(DaemonSetObject).status if daemonset else None
+    return status is not None and status.number_ready == 0 and bool(status.current_number_scheduled)
+
+
+def missing_speakers(
+    daemonset: Item | None, speaker: Speaker | None, nodes: Iterable[Node], known: Collection[str], with_pods: bool
+) -> list[Finding]:
+    """The nodes on which the DaemonSet wants a pod, where its status wants more of them than are `known`."""
+    status = daemonset.load(DaemonSetObject).status if daemonset else None
+    wanted = (status.desired_number_scheduled if status else None) or 0
+    if daemonset is None or not with_pods or wanted <= len(known):
+        return []
+    names = [name for name in selected_by(speaker, nodes) if name not in known]
+    if not names:
+        return []
+    told = f"{daemonset.place}: no pod of it runs on {len(names)} of {plural(wanted, 'node')} where it wants one: "
+    place = f"DaemonSet {daemonset.namespace}/{daemonset.name}"
+    return [Finding("speaker-missing", told + listed(names, SHOWN), place)]
 
 
 def on_known_nodes(running: Collection[str], nodes: Collection[str], live: bool, warnings: list[Finding]) -> list[str]:

@@ -218,6 +218,7 @@ class DaemonSetSpec(Partial):
 class DaemonSetStatus(Partial):
     current_number_scheduled: int | None = None
     number_ready: int | None = None
+    desired_number_scheduled: int | None = None
 
 
 class DaemonSetObject(Object):

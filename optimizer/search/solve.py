@@ -10,7 +10,7 @@ from msgspec import structs
 from ..model import Policy, Survive
 from ..progress import News, Tell, silent
 from .clock import Clock, ended_by_ctrl_c
-from .goals import goal_names
+from .goals import searched_goals
 from .problem import Answer, Component, Problem, Solution, shape
 from .rules import soft_rules
 from .small import solve_small
@@ -41,13 +41,14 @@ def solve_hard(
         from .large import solve_large
         from .lexicographic import minimize_in_order
 
+    names = searched_goals(policy, component.classes)
     if len(component.classes) > LARGE and not policy.best_effort:
-        answer = solve_large(component, policy, survive, goal_names(policy), clock, progress)
+        answer = solve_large(component, policy, survive, names, clock, progress)
         if answer is not None:
             return answer
     relaxed = soft_rules(component, survive) if policy.best_effort else []
     model = ComponentModel(component, policy, survive, relaxed)
-    return minimize_in_order(model, goal_names(policy), (), clock, progress)
+    return minimize_in_order(model, names, (), clock, progress)
 
 
 def solve(problem: Problem, progress: Tell = silent) -> list[tuple[Component, Answer]]:
@@ -106,9 +107,9 @@ def joined(components: Iterable[Component]) -> Component:
 
 
 def count_moves(component: Component, solution: Solution) -> int:
-    """Speakers that start or stop in a solution."""
+    """Speakers that start or stop in a solution; one that does not work and stays does neither."""
     return sum(
         len(each.names) - count if each.traits.runs else count
         for each, count in zip(component.classes, solution.speakers, strict=True)
-        if not each.traits.retained
+        if not each.traits.retained and not each.traits.broken
     )

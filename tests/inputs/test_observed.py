@@ -71,15 +71,22 @@ def test_a_session_is_up_down_or_unknown(tmp_path: Path) -> None:
 
 
 def test_a_speaker_all_of_whose_sessions_are_down_does_not_work(tmp_path: Path) -> None:
-    pods = [speaker_pod(name) for name in ("n1", "n2", "n3")]
+    pods = [speaker_pod(name) for name in ("n1", "n2", "n3", "n4")]
     here = {"matchLabels": {HOST: "n2"}}
-    leaf = reported("leaf", "10.0.0.1", n1="IDLE", n2="IDLE", n3="OPENSENT")
+    leaf = reported("leaf", "10.0.0.1", n1="IDLE", n2="IDLE", n3="OPENSENT", n4="ESTABLISHED")
     other = reported("other", "10.0.0.2", here, n2="ESTABLISHED")
-    cluster = seen(tmp_path, *nodes("n1", "n2", "n3"), *pods, leaf, other)
+    cluster = seen(tmp_path, *nodes("n1", "n2", "n3", "n4"), *pods, leaf, other)
     assert list(cluster.today.broken) == ["n1", "n3"]
-    assert rules(cluster)[-3:] == ["speaker-without-session", "session-down", "router-without-session"]
+    assert rules(cluster)[-2:] == ["speaker-without-session", "session-down"]
+    assert str(cluster.warnings[-1]).endswith("1 of 5 sessions is reported down though the speaker works: n2 - leaf")
+
+
+def test_a_router_without_any_session_says_nothing_of_its_speakers(tmp_path: Path) -> None:
+    pods = [speaker_pod(name) for name in ("n1", "n2")]
+    leaf = reported("leaf", "10.0.0.1", n1="IDLE", n2="ACTIVE")
+    cluster = seen(tmp_path, *nodes("n1", "n2"), *pods, leaf)
+    assert (cluster.today.broken, cluster.today.down) == ({}, {"leaf": ("n1", "n2")})
     assert "1 router with all configured sessions down: leaf; is it up?" in map(str, cluster.warnings)
-    assert str(cluster.warnings[-2]).endswith("1 of 4 sessions is reported down though its speaker works: n2 - leaf")
 
 
 def test_in_layer_2_a_speaker_works_whatever_its_sessions_do(tmp_path: Path) -> None:
@@ -137,6 +144,8 @@ def test_without_pods_the_status_tells_how_many_are_ready(tmp_path: Path) -> Non
     cluster = read(tmp_path, *nodes("n1", "n2"), daemonset() | {"status": status})
     assert "speaker-not-ready" in rules(cluster)
     assert any("by its status 1 of 2 speakers is Ready" in str(each) for each in cluster.warnings)
+    none = read(tmp_path, *nodes("n1", "n2"), daemonset() | {"status": status | {"numberReady": 0}})
+    assert list(none.today.broken) == ["n1", "n2"]
     for well in ({"currentNumberScheduled": 2, "numberReady": 2}, {"currentNumberScheduled": 2}):
         assert "speaker-not-ready" not in rules(read(tmp_path, *nodes("n1", "n2"), daemonset() | {"status": well}))
 
@@ -171,6 +180,14 @@ def test_live_nobody_is_asked_how_it_was_dumped(server: Server, api: Api) -> Non
     server.objects = [*nodes("n1"), reported("leaf", "10.0.0.1", n1="ESTABLISHED")]
     ((sentence, _),) = silent(read_live(api).cluster)
     assert sentence.endswith("on 1 node, such as n1, but the cluster has no speaker: is it gone?")
+
+
+def test_speakers_that_the_daemonset_wants_and_that_are_not_there_are_named(tmp_path: Path) -> None:
+    status = {"currentNumberScheduled": 2, "desiredNumberScheduled": 3, "numberReady": 1}
+    evicted = speaker_pod("n2", phase="Failed")
+    found = read(tmp_path, *nodes("n1", "n2", "n3"), speaker_pod("n1"), evicted, daemonset() | {"status": status})
+    (told,) = (str(each) for each in found.warnings if each.rule == "speaker-missing")
+    assert told.endswith("no pod of it runs on 2 of 3 nodes where it wants one: n2, n3")
 
 
 def test_a_live_cluster_is_observed_as_a_dump_is(tmp_path: Path, server: Server, api: Api) -> None:

@@ -74,6 +74,7 @@ RULES: Mapping[str, str] = {
     "router-on-one-node": "a router can be reached through one eligible node only",
     "router-on-one-domain": "a router can be reached through one failure domain only",
     "rack-not-covered": "a rack has no eligible node at a router, so that no speaker announces its nodes there",
+    "rack-on-one-node": "a rack has only one node for a speaker at a router, and hangs on it there",
     "coverage-without-racks": "coverage of racks is asked for where speakers announce every node",
     "domain-unknown": "eligible nodes are in no known domain of a protected kind",
     # the change
@@ -87,6 +88,7 @@ RULES: Mapping[str, str] = {
     "peer-edited": "peer objects are edited, which their speakers react to",
     "peer-deleted": "a peer object is deleted, since another one has its address",
     "peer-duplicate": "several peer objects have one address",
+    "rack-without-session": "a rack is left without any session at a router, so that its nodes are next hops of nobody",
     "rack-label-unused": "nodes carry a rack label that has no effect on routes",
     "rack-label-missing": "nodes lack the rack label, so that no speaker of a rack announces them",
     "rack-not-listed": "nodes are in a rack for which the settings list no AS number",

@@ -248,6 +248,7 @@ def check_layer2(index: Index) -> Sentences:
 
 def gaps(index: Index, today: bool = False) -> Iterator[Gap]:
     """All that redundancy, survival and coverage lack, router by router; in layer 2 the mode stands for the router.
+    Under best effort a rack without any session lacks its announcement too.
 
     A router with `minSpeakers: 0` asks for nothing. With `today` in today's sessions with nodes that are eligible or
     may keep their speaker.
@@ -318,6 +319,8 @@ def uncovered(index: Index, router: str, held: set[str], sizes: Counter[str]) ->
         wanted = min(size, index.policy.speakers_per_router)
         if have[rack] < wanted:
             who = f"rack {rack}" if rack else "nodes in no rack"
+            if index.policy.best_effort and not have[rack]:
+                yield Shortfall(router, f"announcement of {who}", 1), f"router {router} has no session with {who}"
             fact = f"router {router} has {have[rack]} sessions with {who}, which needs {wanted} to be announced there"
             yield Shortfall(router, f"coverage of {who}", wanted - have[rack]), fact
 
@@ -333,6 +336,12 @@ def check_gaps(index: Index) -> Sentences:
         yield f"shortfall of {gap.missing} at {gap.router} in {gap.rule} is listed, but is not so"
 
 
+def leaves_short(rule: str) -> bool:
+    """Whether a rule that is missed leaves a router short of sessions, or without any of a rack's; else too much hangs
+    on what is there."""
+    return rule == "redundancy" or rule.startswith("announcement of ")
+
+
 def goal_values(index: Index) -> dict[str, int]:
     """The value of every goal, counted from the placement; rules are missed under best effort only."""
     placement, policy, today = index.placement, index.policy, index.cluster.today
@@ -345,8 +354,8 @@ def goal_values(index: Index) -> dict[str, int]:
     changed = running ^ {(session.node, session.router) for session in placement.sessions if session.node in staying}
     return {
         "worsened": sum(max(0, number - before.get(rule, 0)) for rule, number in missing.items()),
-        "shortfall": sum(number for (_, rule), number in missing.items() if rule == "redundancy"),
-        "exposure": sum(number for (_, rule), number in missing.items() if rule != "redundancy"),
+        "shortfall": sum(number for (_, rule), number in missing.items() if leaves_short(rule)),
+        "exposure": sum(number for (_, rule), number in missing.items() if not leaves_short(rule)),
         "retained": len(index.kept.intersection(placement.speakers)),
         "sessions": len(placement.sessions),
         "speakers": len(placement.speakers),

@@ -127,21 +127,6 @@ def build(
     )
 
 
-def without_speakers(
-    reports: Mapping[str, Collection[str]], nodes: Collection[str], kind: str, live: bool
-) -> list[Finding]:
-    """The finding that peer objects report sessions where there is no speaker at all, and no DaemonSet of any.
-
-    Where there are some, reports of other nodes are left from speakers that are gone.
-    """
-    silent = sorted({name for sessions in reports.values() for name in sessions if name in nodes})
-    if not silent:
-        return []
-    ask = "the cluster has no speaker: is it gone?" if live else "the input holds no speaker: was it dumped with -A?"
-    told = f"{kind}s report sessions of speakers on {plural(len(silent), 'node')}, such as {silent[0]}, but {ask}"
-    return [Finding("sessions-without-speakers", told, f"Node {silent[0]}" if len(silent) == 1 else "")]
-
-
 def is_none_ready(daemonset: Item | None) -> bool:
     """Whether the DaemonSet's status says that none of its pods is Ready."""
     status = daemonset.load(DaemonSetObject).status if daemonset else None
@@ -162,6 +147,21 @@ def missing_speakers(
     told = f"{daemonset.place}: no pod of it runs on {len(names)} of {plural(wanted, 'node')} where it wants one: "
     place = f"DaemonSet {daemonset.namespace}/{daemonset.name}"
     return [Finding("speaker-missing", told + listed(names, SHOWN), place)]
+
+
+def without_speakers(
+    reports: Mapping[str, Collection[str]], nodes: Collection[str], kind: str, live: bool
+) -> list[Finding]:
+    """The finding that peer objects report sessions where there is no speaker at all, and no DaemonSet of any.
+
+    Where there are some, reports of other nodes are left from speakers that are gone.
+    """
+    silent = sorted({name for sessions in reports.values() for name in sessions if name in nodes})
+    if not silent:
+        return []
+    ask = "the cluster has no speaker: is it gone?" if live else "the input holds no speaker: was it dumped with -A?"
+    told = f"{kind}s report sessions of speakers on {plural(len(silent), 'node')}, such as {silent[0]}, but {ask}"
+    return [Finding("sessions-without-speakers", told, f"Node {silent[0]}" if len(silent) == 1 else "")]
 
 
 def on_known_nodes(running: Collection[str], nodes: Collection[str], live: bool, warnings: list[Finding]) -> list[str]:

@@ -166,7 +166,10 @@ def build(
     return structs.replace(
         placement,
         paths=product_named(cluster.product).paths(cluster, placement) if in_bgp else (),
-        hazards=hazards(cluster, problem.policy, placement),
+        hazards=(
+            *hazards(cluster, problem.policy, placement),
+            *(coverage.hazards(cluster, problem, placement.sessions) if answers else ()),
+        ),
     )
 
 

@@ -7,14 +7,22 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..findings import Finding
-from ..model import Cluster, Count, Objective, Placement, Policy
-from ..speakers import product_named
+from ..model import Cluster, Count, Objective, Placement, Policy, Shortfall
+from ..search.coverage import announced_racks
 from ..words import are, listed, plural
 
 WIDTH = 118
 LABEL = 14
 SHOWN = 8
 """Names or lines that are listed before the rest is only counted."""
+
+KINDS: Mapping[str, tuple[str, str, str]] = {
+    "redundancy": ("shortfall", "session", "of routers"),
+    "announcement": ("shortfall", "session", "of racks that keep none"),
+    "coverage": ("exposure", "session", "of racks"),
+    "survival": ("exposure", "survivor", "of failures"),
+}
+"""What best effort may miss: the goal that counts it, what is counted, and whose it is."""
 
 
 def text(cluster: Cluster, policy: Policy, placement: Placement, verbose: bool = False) -> str:
@@ -31,17 +39,35 @@ def text(cluster: Cluster, policy: Policy, placement: Placement, verbose: bool =
     else:
         lines += goals(cluster, policy, placement)
         lines += moves(cluster, placement, most)
-        lines += missing(placement)
+        lines += missing(placement, most)
         lines += paths(placement)
     return "".join(paragraph(label, line) for label, line in lines)
 
 
-def missing(placement: Placement) -> list[tuple[str, str]]:
-    """What a best-effort placement leaves open."""
-    return [
-        ("missing", f"{each.router}: {plural(each.missing, 'session')} short of {each.rule}")
-        for each in placement.shortfalls
-    ]
+def missing(placement: Placement, most: int = SHOWN) -> list[tuple[str, str]]:
+    """What a best-effort placement leaves open, what weighs most first."""
+    rank = {name: number for number, name in enumerate(KINDS)}
+    # A placement file may have been written by hand.
+    found = sorted(placement.shortfalls, key=lambda each: rank.get(kind(each), len(rank)))
+    lines = [("missing", lacking(each)) for each in found[:most]]
+    more = len(found) - len(lines)
+    return [*lines, ("missing", f"... and {more} more (all with -v)")] if more else lines
+
+
+def kind(each: Shortfall) -> str:
+    """What a shortfall is of, one of `KINDS` as a rule."""
+    return each.rule.partition(" of ")[0]
+
+
+def lacking(each: Shortfall) -> str:
+    """A shortfall in words.
+
+    >>> lacking(Shortfall("tor", "announcement of rack r1", 1)), lacking(Shortfall("tor", "coverage of rack r1", 2))
+    ('tor: no session with rack r1', 'tor: 2 sessions short of coverage of rack r1')
+    """
+    if kind(each) == "announcement":
+        return f"{each.router}: no session with {each.rule.partition(' of ')[2]}"
+    return f"{each.router}: {plural(each.missing, 'session')} short of {each.rule}"
 
 
 def notes(warnings: Sequence[Finding], hazards: Sequence[Finding], verbose: bool = False) -> str:
@@ -118,10 +144,30 @@ def goals(cluster: Cluster, policy: Policy, placement: Placement) -> Iterable[tu
             value = f"{before(goal.name, placement.today)} -> {goal.value}"
         elif goal.name == "moves":
             value += f" ({moved(cluster, placement, goal.value)})"
+        elif parts := missed(placement, goal.name):
+            value += f" ({parts})"
         line = f"{value}, {proof(goal)}"
         if goal.name == "sessions":
             line += f"; {reason(cluster, policy, placement, goal)}"
         yield goal.name, line
+
+
+def missed(placement: Placement, goal: str) -> str:
+    """What a goal of best effort counts, where racks are a part of it: otherwise its name says it.
+
+    >>> short = Shortfall("tor", "redundancy", 1), Shortfall("tor", "announcement of rack r1", 1)
+    >>> missed(Placement("optimal", shortfalls=short), "shortfall")
+    '1 session of routers, 1 session of racks that keep none'
+    """
+    numbers: Counter[str] = Counter()
+    for each in placement.shortfalls:
+        numbers[kind(each)] += each.missing
+    parts = {
+        what: f"{plural(numbers[what], noun)} {whose}"
+        for what, (name, noun, whose) in KINDS.items()
+        if name == goal and numbers[what]
+    }
+    return ", ".join(parts.values()) if {"announcement", "coverage"} & parts.keys() else ""
 
 
 def before(name: str, today: Count) -> str:
@@ -174,6 +220,8 @@ def reason(cluster: Cluster, policy: Policy, placement: Placement, goal: Objecti
     told = f"{who} ask for {asked} in all"
     if missing:
         told += f", {missing} of which {are(missing)} missing"
+        counted = [each.name for each in placement.objectives if each.name in ("shortfall", "exposure") and each.value]
+        told += f" (see {' and '.join(counted)})" if racks and counted else ""
     proved, more = goal.value == goal.bound, goal.value - (asked - missing)
     if proved and not more:
         return told if missing else f"{told}, so there can be no fewer"
@@ -195,8 +243,8 @@ def asked_and_missing(
         held[session.router][racks.get(session.node, "")] += 1
     short: defaultdict[str, Counter[bool]] = defaultdict(Counter)
     for each in placement.shortfalls:
-        if each.rule == "redundancy" or each.rule.startswith("coverage"):
-            short[each.router][each.rule == "redundancy"] += each.missing
+        if kind(each) in ("redundancy", "coverage"):
+            short[each.router][kind(each) == "redundancy"] += each.missing
     asked = missing = 0
     for router in cluster.routers:
         if router.min_speakers == 0:
@@ -207,13 +255,6 @@ def asked_and_missing(
         asked += most
         missing += most - max(needed - lack[True], of_racks)
     return asked, missing
-
-
-def announced_racks(cluster: Cluster, policy: Policy) -> Mapping[str, str]:
-    """The rack of every node, where each is to keep sessions of its own; else empty."""
-    if policy.mode != "bgp" or policy.coverage is False:
-        return {}
-    return product_named(cluster.product).announced_with(cluster)
 
 
 def changed(cluster: Cluster, placement: Placement) -> tuple[list[str], list[str]]:

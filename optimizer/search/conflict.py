@@ -62,7 +62,8 @@ def least_relief(
     model = ComponentModel(component, policy, survive, relaxed=parts, dropped=dropped)
     if not model.slack:
         return None
-    lack = total(model.slack.values())
+    # What its coverage lacks says of a rack without any session all there is to say.
+    lack = total(slack for part, slack in model.slack.items() if part.kind != "announcement")
     model.cp.minimize(lack)
     search = CpSatSearch(model.cp, clock)
     return search.solver.value(lack) if search.run() == cp_model.OPTIMAL else None

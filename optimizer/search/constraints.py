@@ -13,7 +13,7 @@ from ..model import Policy, Survive
 from .columns import Columns, columns_of, sessions_are_chosen
 from .goals import linear_goal
 from .problem import Component, NodeClass, RouterNeed
-from .rules import Rule, coverage_rules, redundancy_rule, survival_rules
+from .rules import Rule, announcement_rules, coverage_rules, redundancy_rule, survival_rules
 
 Held = Sequence[tuple[NodeClass, int]]
 """The classes attached to a router, each with the column of its sessions with it."""
@@ -65,7 +65,7 @@ def constraints(
             if not covered or covered.total < router.needed:
                 yield redundancy(router, held)
             yield from survival(router, held, survive, covered)
-            yield from coverage(router, held)
+            yield from coverage(router, held, terse)
         yield from limit(router, held)
     if policy.max_moves is not None:
         yield budget_of_moves(component, columns, policy.max_moves)
@@ -131,13 +131,14 @@ def survival(
             yield at_least(rule, outside, rule.number)
 
 
-def coverage(router: RouterNeed, held: Held) -> Iterator[Constraint]:
+def coverage(router: RouterNeed, held: Held, terse: bool = False) -> Iterator[Constraint]:
     """Where a speaker announces only its own rack, every rack keeps as many sessions with each of its routers as every
-    router does, or as it has eligible nodes attached to it."""
+    router does, or as it has eligible nodes attached to it, and one in any case (a rule of its own, as best effort may
+    miss the one and not the other)."""
     inside: dict[str, list[int]] = {rack: [] for rack, _ in router.racks}
     for each, column in held if inside else ():
         inside[each.traits.rack].append(column)
-    for rule in coverage_rules(router):
+    for rule in (*(() if terse else announcement_rules(router)), *coverage_rules(router)):
         yield at_least(rule, inside[rule.domain], rule.number)
 
 

@@ -15,7 +15,7 @@ from .columns import columns_of
 from .constraints import Constraint, constraints
 from .goals import linear_goal
 from .problem import Component, Solution
-from .rules import Rule, missing, sessions_today
+from .rules import COUNTED_IN, Rule, missing, sessions_today
 
 Expression = cp_model.LinearExpr
 
@@ -77,10 +77,8 @@ class ComponentModel:
         match name:
             case "worsened":
                 return self.worsened()
-            case "shortfall":
-                return total(slack for rule, slack in self.slack.items() if rule.kind == "redundancy")
-            case "exposure":
-                return total(slack for rule, slack in self.slack.items() if rule.kind in ("survival", "coverage"))
+            case "shortfall" | "exposure":
+                return total(slack for rule, slack in self.slack.items() if COUNTED_IN[rule.kind] == name)
             case _:
                 goal = linear_goal(name, self.component, self.columns)
                 return self.weighted_sum(range(len(goal.costs)), goal.costs) + goal.constant

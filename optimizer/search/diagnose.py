@@ -11,11 +11,11 @@ from msgspec import Struct, structs
 
 from ..kube.troubles import LASTING
 from ..model import Cluster, Conflict
-from ..words import plural
+from ..words import listed, plural, rack_named
 from .clock import Clock
 from .conflict import conflict, least_relief, satisfiable
 from .eligibility import CONTROL_PLANE_LABELS
-from .problem import Component, Problem, shape
+from .problem import Component, Problem, RouterNeed, shape
 from .reduce import reduce
 from .rules import Rule, soft_rules
 from .what_if import parts_concerned
@@ -39,6 +39,9 @@ EASE = (
 """Causes that an operator can lift, the easiest first, by their first words."""
 
 TRIES = 20
+
+SHOWN = 5
+"""Racks that a count lists."""
 
 
 class Clash(Struct, frozen=True):
@@ -145,9 +148,7 @@ def counts(cluster: Cluster, problem: Problem, component: Component, rules: Sequ
         if rule.kind == "survival":
             found.append(by_domain(component, rule))
         elif rule.kind == "coverage":
-            racks = [number for _, number in needs[rule.router].racks]
-            asked = f"{rule.router}: {plural(len(racks), 'rack')} with eligible nodes"
-            found.append(f"{asked}, for {plural(sum(racks), 'session')} of their own")
+            found.append(by_rack(needs[rule.router]))
         elif rule.kind == "limit":
             found.append(f"{rule.router}: maxSessions {rule.number}")
         elif rule.kind == "change":
@@ -173,9 +174,9 @@ def eligible_of_attached(cluster: Cluster, problem: Problem, router: str) -> str
     """`leaf-7: 1 eligible of 40 attached: 31 cordoned, 8 short of 100m CPU`."""
     attached = attached_nodes(cluster, problem, router)
     causes = Counter(problem.causes[name][0] for name in attached if name in problem.causes)
-    listed = ", ".join(f"{number} {cause}" for cause, number in sorted(causes.items(), key=lambda c: (-c[1], c[0])))
+    why = ", ".join(f"{number} {cause}" for cause, number in sorted(causes.items(), key=lambda c: (-c[1], c[0])))
     summary = f"{router}: {len(attached) - sum(causes.values())} eligible of {len(attached)} attached"
-    return f"{summary}: {listed}" if listed else summary
+    return f"{summary}: {why}" if why else summary
 
 
 def by_domain(component: Component, rule: Rule) -> str:
@@ -184,8 +185,16 @@ def by_domain(component: Component, rule: Rule) -> str:
     for each in component.classes:
         if rule.router in each.traits.routers:
             numbers[dict(each.traits.domains).get(rule.domain, "none")] += len(each.names)
-    listed = ", ".join(f"{value} {number}" for value, number in sorted(numbers.items()))
-    return f"{rule.router}: eligible nodes by {rule.domain}: {listed or 'none'}"
+    found = ", ".join(f"{value} {number}" for value, number in sorted(numbers.items()))
+    return f"{rule.router}: eligible nodes by {rule.domain}: {found or 'none'}"
+
+
+def by_rack(router: RouterNeed) -> str:
+    """`leaf-7: 2 racks need 3 sessions of their own: rack r1 2, rack r2 1`."""
+    sessions = sum(number for _, number in router.racks)
+    each = listed([f"{rack_named(rack)} {number}" for rack, number in router.racks], SHOWN)
+    need = "rack needs" if len(router.racks) == 1 else "racks need"
+    return f"{router.name}: {len(router.racks)} {need} {plural(sessions, 'session')} of their own: {each}"
 
 
 def change(
@@ -214,8 +223,8 @@ def change(
             continue  # a rack with more eligible nodes never asks for less
         nodes = helpful(cluster, problem, rule, least, set(aside) - set(clash.aside), part_concerned, clock)
         if nodes:
-            listed = ", ".join(f"{name} ({', '.join(problem.causes[name])})" for name in nodes)
-            return f"make eligible: {listed}{leave_out(problem, component, rule)}"
+            each = ", ".join(f"{name} ({', '.join(problem.causes[name])})" for name in nodes)
+            return f"make eligible: {each}{leave_out(problem, component, rule)}"
     return relaxed(smallest[0], least, alone=len(clash.rules) == 1) + leave_out(problem, component, smallest[0])
 
 
@@ -245,7 +254,7 @@ def relaxed(rule: Rule, amount: int, alone: bool) -> str:
             own = f"where {rule.router} itself is in that {rule.domain}, say so in its domains"
             accept = f"accept it at {rule.router} with --best-effort"
             return f"{attach} {where}, or, {own}, or {accept}" if alone else accept
-        case "coverage":
+        case "announcement" | "coverage":
             lack = f"racks that lack {plural(amount, 'session')} of their own at {rule.router}"
             return f"accept {lack} with --best-effort, or any that do with coverage: false in the policy file"
         case "limit":

@@ -12,15 +12,25 @@ from ..model import Survive
 from ..words import plural, rack_named
 from .problem import Component, NodeClass, RouterNeed, Solution, Traits
 
-RuleKind = Literal["redundancy", "survival", "coverage", "limit", "change", "capacity", "pins", "moves"]
+RuleKind = Literal["redundancy", "survival", "announcement", "coverage", "limit", "change", "capacity", "pins", "moves"]
 Held = Mapping[str, Sequence[tuple[int, Traits]]]
 """The sessions of each router, as (how many, the traits of their nodes)."""
+
+COUNTED_IN: Mapping[RuleKind, str] = {
+    "redundancy": "shortfall",
+    "announcement": "shortfall",
+    "survival": "exposure",
+    "coverage": "exposure",
+}
+"""The rules that best effort may miss, each with the goal that counts by how much. What leaves nothing at all weighs
+more: a rack that is one session short is announced all the same."""
 
 
 class Rule(Struct, frozen=True, order=True):
     """One rule, for one router where it is about a router, and with the number that it asks for or allows.
 
-    `domain` is the protected kind, or the rack that is covered; of a router's racks together it is "" and `number` 0.
+    `domain` is the protected kind, or the rack that is announced or covered; of a router's racks together it is "" and
+    `number` 0.
     """
 
     kind: RuleKind
@@ -31,14 +41,14 @@ class Rule(Struct, frozen=True, order=True):
     @property
     def name(self) -> str:
         """The short name used in shortfalls."""
-        if self.kind == "coverage":
-            return f"coverage of {rack_named(self.domain)}"
+        if self.kind in ("announcement", "coverage"):
+            return f"{self.kind} of {rack_named(self.domain)}"
         return f"survival of {self.domain}" if self.kind == "survival" else self.kind
 
     @property
     def whole(self) -> Rule:
-        """The rule as conflicts name it: that of all racks of a router is one."""
-        return Rule("coverage", self.router) if self.kind == "coverage" else self
+        """The rule as conflicts name it: those of all racks of a router are one."""
+        return Rule("coverage", self.router) if self.kind in ("announcement", "coverage") else self
 
     def sentence(self) -> str:
         """The rule as a sentence.
@@ -51,8 +61,10 @@ class Rule(Struct, frozen=True, order=True):
                 return f"{self.router} needs {plural(self.number, 'session')}, each from a different node"
             case "survival":
                 return f"{self.router} keeps {plural(self.number, 'session')} when any one {self.domain} fails"
-            case "coverage":
-                return f"every rack keeps sessions of its own at {self.router}, as nothing else announces it there"
+            case "announcement" | "coverage":
+                return (
+                    f"every rack keeps sessions of its own at {self.router}: only its own speakers announce its nodes"
+                )
             case "limit":
                 return f"{self.router} accepts at most {plural(self.number, 'session')}"
             case "change":
@@ -98,8 +110,14 @@ def coverage_rules(router: RouterNeed) -> list[Rule]:
     return [Rule("coverage", router.name, rack, number) for rack, number in router.racks]
 
 
+def announcement_rules(router: RouterNeed) -> list[Rule]:
+    """For each rack of a router that it keeps one session at least. Coverage asks for that anyway, where it must hold;
+    where it may be missed, a rack without any session is worse than one that has too few."""
+    return [Rule("announcement", router.name, rack, 1) for rack, _ in router.racks]
+
+
 def soft_rules(component: Component, survive: Sequence[Survive]) -> list[Rule]:
-    """The rules that a best-effort placement may miss: redundancy, survival and coverage."""
+    """The rules that a best-effort placement may miss: redundancy, survival, announcement and coverage."""
     attached: dict[str, list[NodeClass]] = {router.name: [] for router in component.routers}
     for each in component.classes:
         for name in each.traits.routers:
@@ -109,7 +127,7 @@ def soft_rules(component: Component, survive: Sequence[Survive]) -> list[Rule]:
         if router.needed:
             rules.append(redundancy_rule(router))
             rules += [rule for rule, _ in survival_rules(router, attached[router.name], survive)]
-            rules += coverage_rules(router)
+            rules += announcement_rules(router) + coverage_rules(router)
     return rules
 
 
@@ -157,14 +175,14 @@ def missing(component: Component, survive: Sequence[Survive], held: Held) -> dic
             numbers[traits.rack] += count
     return {
         rule: max(0, rule.number - of_racks[rule.router][rule.domain])
-        if rule.kind == "coverage"
+        if rule.kind in ("announcement", "coverage")
         else shortfall(rule, routers[rule.router], held[rule.router])
         for rule in soft_rules(component, survive)
     }
 
 
 def shortfalls(component: Component, survive: Sequence[Survive], solution: Solution) -> list[tuple[Rule, int]]:
-    """The rules of redundancy, survival and coverage that a solution misses, and by how much."""
+    """The rules of redundancy, survival, announcement and coverage that a solution misses, and by how much."""
     missed = missing(component, survive, sessions_of(component, solution))
     return [(rule, number) for rule, number in missed.items() if number]
 
@@ -175,6 +193,6 @@ def best_effort_values(component: Component, survive: Sequence[Survive], solutio
     missed = shortfalls(component, survive, solution)
     today = missing(component, survive, sessions_today(component)) if missed else {}
     for rule, number in missed:
-        values["shortfall" if rule.kind == "redundancy" else "exposure"] += number
+        values[COUNTED_IN[rule.kind]] += number
         values["worsened"] += max(0, number - today[rule])
     return values

@@ -150,6 +150,14 @@ def test_without_pods_the_status_tells_how_many_are_ready(tmp_path: Path) -> Non
         assert "speaker-not-ready" not in rules(read(tmp_path, *nodes("n1", "n2"), daemonset() | {"status": well}))
 
 
+def test_speakers_that_the_daemonset_wants_and_that_are_not_there_are_named(tmp_path: Path) -> None:
+    status = {"currentNumberScheduled": 2, "desiredNumberScheduled": 3, "numberReady": 1}
+    evicted = speaker_pod("n2", phase="Failed")
+    found = read(tmp_path, *nodes("n1", "n2", "n3"), speaker_pod("n1"), evicted, daemonset() | {"status": status})
+    (told,) = (str(each) for each in found.warnings if each.rule == "speaker-missing")
+    assert told.endswith("no pod of it runs on 2 of 3 nodes where it wants one: n2, n3")
+
+
 def silent(cluster: Cluster) -> list[tuple[str, str]]:
     return [(each.sentence, each.object) for each in cluster.warnings if each.rule == "sessions-without-speakers"]
 
@@ -180,14 +188,6 @@ def test_live_nobody_is_asked_how_it_was_dumped(server: Server, api: Api) -> Non
     server.objects = [*nodes("n1"), reported("leaf", "10.0.0.1", n1="ESTABLISHED")]
     ((sentence, _),) = silent(read_live(api).cluster)
     assert sentence.endswith("on 1 node, such as n1, but the cluster has no speaker: is it gone?")
-
-
-def test_speakers_that_the_daemonset_wants_and_that_are_not_there_are_named(tmp_path: Path) -> None:
-    status = {"currentNumberScheduled": 2, "desiredNumberScheduled": 3, "numberReady": 1}
-    evicted = speaker_pod("n2", phase="Failed")
-    found = read(tmp_path, *nodes("n1", "n2", "n3"), speaker_pod("n1"), evicted, daemonset() | {"status": status})
-    (told,) = (str(each) for each in found.warnings if each.rule == "speaker-missing")
-    assert told.endswith("no pod of it runs on 2 of 3 nodes where it wants one: n2, n3")
 
 
 def test_a_live_cluster_is_observed_as_a_dump_is(tmp_path: Path, server: Server, api: Api) -> None:

@@ -23,7 +23,7 @@ from optimizer.model import (
     Shortfall,
 )
 from tests.search.brute_nodes import fits, nothing_forbids
-from tests.search.lacking import Could, Missing, all_missing, worst
+from tests.search.lacking import Could, Missing, all_missing, is_short, worst
 
 Choice = tuple[str, ...] | None
 """The routers of a speaker's sessions, or None for no speaker on the node."""
@@ -282,8 +282,8 @@ def goal_values(
         "cost": sum(node_cost(node, problem) for node in problem.cluster.nodes if node.name in speakers),
         "retained": len([node for node in problem.kept if node.name in speakers]),
         "worsened": sum(max(0, number - had.get(rule, 0)) for rule, number in worst(missing).items()),
-        "shortfall": sum(number for (_, rule), number in worst(missing).items() if rule == "redundancy"),
-        "exposure": sum(number for (_, rule), number in worst(missing).items() if rule != "redundancy"),
+        "shortfall": sum(number for (_, rule), number in worst(missing).items() if is_short(rule)),
+        "exposure": sum(number for (_, rule), number in worst(missing).items() if not is_short(rule)),
     }
     return tuple(values[name] for name in goal_names(problem.policy))
 

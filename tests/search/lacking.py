@@ -39,7 +39,9 @@ def all_missing(
             missing.append(Missing(router.name, "redundancy", needed - len(nodes)))
             for rack, own in racks_at(cluster, policy, could[router.name]).items():
                 wanted = min(policy.speakers_per_router, len(own))
-                missing.append(Missing(router.name, f"coverage of {rack}", wanted - len(set(nodes) & set(own))))
+                have = len(set(nodes) & set(own))
+                missing.append(Missing(router.name, f"announcement of {rack}", 1 - have))
+                missing.append(Missing(router.name, f"coverage of {rack}", wanted - have))
             for rule in policy.survive:
                 for value in domains(cluster, rule.kind):
                     if router.domains.get(rule.kind) != value:
@@ -59,6 +61,12 @@ def all_missing(
                 left = len(outside(cluster, speakers, kind, value))
                 missing.append(Missing(policy.mode, f"survival of {kind}", survivors - left))
     return [lack for lack in missing if lack.number > 0]
+
+
+def is_short(rule: str) -> bool:
+    """Whether the rule belongs to the goal `shortfall`: a router short of sessions, or a rack without any; else it
+    belongs to `exposure`."""
+    return rule == "redundancy" or rule.startswith("announcement")
 
 
 def rack_of(cluster: Cluster, name: str) -> str:

@@ -22,7 +22,7 @@ from tests.search.brute_force import (
     working,
 )
 from tests.search.brute_nodes import fits
-from tests.search.lacking import domains, racks_at
+from tests.search.lacking import domains, is_short, racks_at
 
 Expression = cp_model.LinearExpr
 MOST = 1000
@@ -69,8 +69,8 @@ def least_values(cluster: Cluster, policy: Policy) -> tuple[int, ...] | None:
     staying = [name for name in x if name in working(cluster)]
     goals = {
         "worsened": total(worse),
-        "shortfall": total(slack for (_, rule), slack in lacking.items() if rule == "redundancy"),
-        "exposure": total(slack for (_, rule), slack in lacking.items() if rule != "redundancy"),
+        "shortfall": total(slack for (_, rule), slack in lacking.items() if is_short(rule)),
+        "exposure": total(slack for (_, rule), slack in lacking.items() if not is_short(rule)),
         "retained": total(x[node.name] for node in problem.kept),
         "sessions": total(s.values()),
         "speakers": total(x.values()),
@@ -163,12 +163,15 @@ def lack(model: cp_model.CpModel, problem: Problem, ask: Ask) -> dict[str, cp_mo
     cluster = problem.cluster
     most = MOST if problem.policy.best_effort else 0
     survival = [f"survival of {rule.kind}" for rule in ask.survive]
-    rules = ["redundancy", *survival, *(f"coverage of {rack}" for rack in ask.racks)]
+    racks = [f"{what} of {rack}" for rack in ask.racks for what in ("announcement", "coverage")]
+    rules = ["redundancy", *survival, *racks]
     missed = {rule: model.new_int_var(0, most, "") for rule in rules}
     model.add(total(ask.held.values()) + missed["redundancy"] >= ask.needed)
     for rack, could in ask.racks.items():
         least = min(problem.policy.speakers_per_router, len(could))
-        model.add(total(ask.held[name] for name in could) + missed[f"coverage of {rack}"] >= least)
+        here = total(ask.held[name] for name in could)
+        model.add(here + missed[f"announcement of {rack}"] >= 1)
+        model.add(here + missed[f"coverage of {rack}"] >= least)
     where = {node.name: node.domains for node in cluster.nodes}
     for rule in ask.survive:
         for value in domains(cluster, rule.kind):

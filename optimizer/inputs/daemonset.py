@@ -17,7 +17,7 @@ from ..kube.parse import checked, read_toleration, requirements
 from ..kube.ports import host_ports
 from ..kube.selectors import affinity_selects, check_field_requirement, check_requirement
 from ..kube.taints import untolerated
-from ..kube.troubles import OS_LABELS, RUNS_WINDOWS, WINDOWS
+from ..kube.troubles import ON_WINDOWS, OS_LABELS, WINDOWS
 from ..model import Node, NodeSelectorTerm, Speaker
 from ..speakers.signs import WorkloadObject
 from ..words import plural
@@ -35,8 +35,8 @@ def for_windows(item: Item) -> bool:
 def on_windows(nodes: Iterable[Node]) -> list[Node]:
     """The nodes as they are for speakers that run on Windows."""
     return [
-        replace(node, troubles=tuple(each for each in node.troubles if each != RUNS_WINDOWS))
-        if RUNS_WINDOWS in node.troubles
+        replace(node, troubles=tuple(each for each in node.troubles if each != ON_WINDOWS))
+        if ON_WINDOWS in node.troubles
         else node
         for node in nodes
     ]

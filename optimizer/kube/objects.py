@@ -23,6 +23,11 @@ class Owner(Partial):
     name: str = ""
 
 
+class Named(Partial):
+    name: str = ""
+    namespace: str | None = None
+
+
 class Meta(Partial):
     name: str = ""
     namespace: str | None = None

@@ -50,13 +50,13 @@ VIRTUAL = "virtual"
 
 OS_LABELS = ("kubernetes.io/os", "beta.kubernetes.io/os")
 WINDOWS = "windows"
-RUNS_WINDOWS = "on Windows"
+ON_WINDOWS = "running Windows"
 """The trouble of a node for speakers that need Linux and the host's network, as all do whose products we know."""
 
 DELETING = "being deleted"
 """How the search names a node whose deletion has begun."""
 
-LASTING = (*sorted({f"{word} (" for word in LEAVING.values()}), VIRTUAL, RUNS_WINDOWS, DELETING)
+LASTING = (*sorted({f"{word} (" for word in LEAVING.values()}), VIRTUAL, ON_WINDOWS, DELETING)
 """How the troubles begin that nobody can lift."""
 
 
@@ -78,7 +78,7 @@ def troubles(
     if VIRTUAL not in found and any(labels.get(key) == value for key, value in VIRTUAL_LABELS):
         found.append(VIRTUAL)
     if system.lower() == WINDOWS or any(labels.get(key) == WINDOWS for key in OS_LABELS):
-        found.append(RUNS_WINDOWS)
+        found.append(ON_WINDOWS)
     return tuple(found)
 
 

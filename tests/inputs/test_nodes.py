@@ -131,14 +131,14 @@ def test_a_node_that_runs_windows_takes_no_speaker(tmp_path: Path) -> None:
     by_status = node("n1")
     by_status["status"]["nodeInfo"] = {"operatingSystem": "windows"}
     for given in (*by_label, by_status):
-        assert read_one(tmp_path, given).troubles == ("on Windows",)
+        assert read_one(tmp_path, given).troubles == ("running Windows",)
         specs: tuple[dict[str, Any], ...] = (
             {"nodeSelector": {"kubernetes.io/os": "windows"}},
             {"os": {"name": "windows"}},
         )
         for spec in specs:
             assert read(tmp_path, given, daemonset(**spec)).nodes[0].troubles == ()
-        assert read(tmp_path, given, daemonset()).nodes[0].troubles == ("on Windows",)
+        assert read(tmp_path, given, daemonset()).nodes[0].troubles == ("running Windows",)
     linux = node("n1", {"kubernetes.io/os": "linux"})
     linux["status"]["nodeInfo"] = {"operatingSystem": "linux"}
     assert read_one(tmp_path, linux).troubles == ()

@@ -120,7 +120,7 @@ def test_peer_objects_that_ask_for_the_mark_of_whatever_value_are_reported() -> 
     given = cluster({}, ["n1", "n2"])
     any_value = replace(given, peers=(replace(given.peers[0], selector=LabelSelector({}, (EXISTS,))),))
     (sentence,) = told(any_value)
-    assert f"selects nodes by {LB}, the label that marks speakers: only the 2 nodes that carry it" in sentence
+    assert f"selects nodes by {LB}, a label that the nodes with a speaker carry, and no others: only the 2" in sentence
     assert told(replace(any_value, today=Today(("n1",)))) == []
 
 

@@ -88,8 +88,8 @@ def peers_by_label(
             role = "the label by which the DaemonSet selects its nodes"
         else:
             continue
-        number, several = len(carriers(index.values(key), value)), len(names) > 1
         shown = key if value is None else f"{key}={value}"
+        number, several = len(carriers(index.values(key), value)), len(names) > 1
         who = f"{plural(len(names), kind)}, such as {min(names)}, select" if several else f"{kind} {min(names)} selects"
         carry = "node that carries it counts" if number == 1 else "nodes that carry it count"
         told = (

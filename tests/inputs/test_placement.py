@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 
 from optimizer.errors import InputError
 from optimizer.inputs.placement import placement_to_json, read_placement
@@ -25,6 +25,8 @@ PLACEMENT = Placement(
 )
 
 
+# To draw all that the three files may hold takes long on a busy machine.
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(placements(), policies(), topologies())
 def test_a_placement_written_and_read_again_is_the_same(
     placement: Placement, policy: Policy, topology: Topology

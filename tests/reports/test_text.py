@@ -59,4 +59,4 @@ def test_racks_ask_for_more_than_their_routers() -> None:
     assert found["sessions"] == f"0 configured today -> 5, proved least; {asked}, so there can be no fewer"
     short = replace(cluster, routers=(Router("a", max_sessions=3),))
     found = lines(short, Policy(best_effort=True))
-    assert found["sessions"] == f"0 configured today -> 3, proved least; {asked}, 2 of which are missing"
+    assert found["sessions"] == f"0 configured today -> 3, proved least; {asked}, 2 of which are missing (see exposure)"

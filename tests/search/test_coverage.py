@@ -113,10 +113,10 @@ def test_a_limit_that_leaves_no_room_for_all_racks_is_named_with_what_they_ask_f
     (found,) = placement.diagnosis
     assert found.routers == ("tor",)
     assert found.rules == (
-        "every rack keeps sessions of its own at tor, as nothing else announces it there",
+        "every rack keeps sessions of its own at tor: only its own speakers announce its nodes",
         "tor accepts at most 4 sessions",
     )
-    assert "tor: 3 racks with eligible nodes, for 6 sessions of their own" in found.counts
+    assert "tor: 3 racks need 6 sessions of their own: rack r1 2, rack r2 2, rack r3 2" in found.counts
     assert found.change == "raise maxSessions of tor from 4 to 6"
     assert optimize(replace(cluster, routers=(Router("tor", max_sessions=6),)), Policy()).status == "optimal"
 
@@ -160,10 +160,13 @@ def test_a_speaker_that_may_stay_on_a_cordoned_node_covers_its_rack(peering: Pee
 def test_racks_that_nobody_can_announce_are_found() -> None:
     cluster = racks({"r1": 2, "r2": 1}, r2n1=True)
     (found,) = [each for each in optimize(cluster, Policy()).warnings if each.rule == "rack-not-covered"]
-    assert found.sentence == "rack r2 has no eligible node at router tor: no speaker announces its nodes there"
+    assert found.sentence == (
+        "rack r2 has no eligible node at router tor (r2n1: cordoned): no speaker announces its nodes there; make one "
+        "of them eligible, or keep a speaker that runs there with --best-effort"
+    )
     more = racks({"r1": 2, "r2": 1, "r3": 1, "": 1}, *map(Router, LEAVES), r2n1=True, r3n1=True, xn1=True)
     (found,) = [each for each in optimize(more, Policy()).warnings if each.rule == "rack-not-covered"]
-    assert found.sentence.startswith("2 racks without an eligible node at a router")
+    assert found.sentence.startswith("2 racks have no eligible node at a router of theirs")
     assert "rack r2 at router leaf-1" in found.sentence
     assert not [each for each in optimize(more, Policy(coverage=False)).warnings if each.rule == "rack-not-covered"]
 

@@ -7,6 +7,7 @@ Names (of nodes, routers, domains) are the keys everywhere; collections are sort
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -171,7 +172,7 @@ class Speaker(Struct, frozen=True):
     ports: tuple[tuple[str, str, int], ...] = ()
 
 
-class Today(Struct, frozen=True):
+class Today(Struct, frozen=True, dict=True):
     """The nodes with a speaker, and for every router those whose speakers have a session with it configured, sorted.
 
     The sessions are those that the peer objects give; their nodes need not be attached to the router. `up` and `down`
@@ -188,7 +189,7 @@ class Today(Struct, frozen=True):
     broken: Mapping[str, str] = {}
     refused: Mapping[str, str] = {}
 
-    @property
+    @cached_property
     def working(self) -> tuple[str, ...]:
         """The nodes whose speaker works, as far as is known, sorted.
 
@@ -197,7 +198,7 @@ class Today(Struct, frozen=True):
         """
         return tuple(name for name in self.speakers if name not in self.broken) if self.broken else self.speakers
 
-    @property
+    @cached_property
     def held(self) -> Mapping[str, tuple[str, ...]]:
         """For every router the nodes, sorted, whose session with it is up, or not known to be down.
 
@@ -206,21 +207,33 @@ class Today(Struct, frozen=True):
         """
         if not self.down:
             return self.sessions
-        lost = {router: set(names) for router, names in self.down.items()}
-        return {
-            router: tuple(name for name in names if name not in lost[router]) if router in lost else names
-            for router, names in self.sessions.items()
-        }
+        # Routers may be many and alike: the nodes of those with the same sessions are one tuple.
+        known: dict[tuple[int, tuple[str, ...]], tuple[str, ...]] = {}
+        for router, names in self.sessions.items():
+            key = id(names), self.down.get(router, ())
+            if key not in known:
+                lost = set(key[1])
+                known[key] = tuple(name for name in names if name not in lost) if lost else names
+        return {router: known[id(names), self.down.get(router, ())] for router, names in self.sessions.items()}
 
     def everywhere(self, router: str) -> bool:
-        """Whether every speaker has a session with the router, none of which is known to be down.
+        """Whether every speaker has a session with the router configured.
 
         >>> today = Today(("a", "b"), {"r1": ("a", "b"), "r2": ("b",)})
         >>> today.everywhere("r1"), today.everywhere("r2"), today.everywhere("r3")
         (True, False, False)
         """
         # Only running speakers have sessions, so to count them is enough.
-        return len(self.sessions.get(router, ())) == len(self.speakers) and not self.down.get(router)
+        return len(self.sessions.get(router, ())) == len(self.speakers)
+
+    def held_by_all(self, router: str) -> bool:
+        """Whether the sessions with the router that are not down are those of all speakers that work.
+
+        >>> Today(("a", "b"), {"r": ("a", "b")}, down={"r": ("a",)}, broken={"a": "not Ready"}).held_by_all("r")
+        True
+        """
+        # A speaker that does not work holds none.
+        return len(self.held.get(router, ())) == len(self.working)
 
 
 class Cluster(Struct, frozen=True):

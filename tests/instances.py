@@ -133,7 +133,7 @@ def node(draw: st.DrawFn, name: str, has: set[str], kinds: list[str]) -> Node:
                     {"unschedulable": True},
                     {"deleting": True},
                     {"troubles": ("under DiskPressure",)},
-                    {"troubles": ("virtual node",), "unschedulable": True},
+                    {"troubles": ("virtual",), "unschedulable": True},
                 )
             )
         )

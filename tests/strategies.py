@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from hypothesis import strategies as st
@@ -110,6 +111,14 @@ def plain(selector: LabelSelector) -> Selector:
     return Selector(dict(selector.match_labels), expressions)
 
 
+def possible(address: IPv4Address | IPv6Address) -> bool:
+    """Whether a router can have the address."""
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    found = mapped or address
+    odd = found.is_unspecified or found.is_multicast or found.is_loopback or str(found) == "255.255.255.255"
+    return not odd
+
+
 def topologies() -> st.SearchStrategy[Topology]:
     nodes = st.builds(
         AttachedNodes,
@@ -120,7 +129,7 @@ def topologies() -> st.SearchStrategy[Topology]:
     router = st.builds(
         TopologyRouter,
         name=texts,
-        address=st.none() | st.ip_addresses().map(str),
+        address=st.none() | st.ip_addresses().filter(possible).map(str),
         asn=st.none() | st.integers(1, 2**32 - 1),
         max_sessions=st.none() | st.integers(0, 1_000_000),
         min_speakers=st.none() | st.integers(0, 1_000_000),

@@ -132,11 +132,11 @@ def test_errors_are_raised_and_nothing_is_printed(tmp_path: Path, capfd: pytest.
         (bgp.Policy(speakers_per_router=0), "policy: speakersPerRouter must be from 1"),
         (bgp.Policy(survive=(bgp.Survive("feed"),)), "'feed' is no declared kind"),
         (bgp.Policy(peering="all"), "'all' is not known"),  # type: ignore[arg-type]
-        (bgp.Policy(survive=bgp.Survive("rack")), "policy: survive: expected array, got object"),  # type: ignore[arg-type]
-        (bgp.Policy(survive=("rack",)), "policy: survive[0]: expected object, got str"),  # type: ignore[arg-type]
-        (bgp.Policy(nodes=None), "policy: nodes: expected object, got null"),  # type: ignore[arg-type]
+        (bgp.Policy(survive=bgp.Survive("rack")), "policy: survive: expected a list, found an object"),  # type: ignore[arg-type]
+        (bgp.Policy(survive=("rack",)), "policy: survive[0]: expected an object, found text"),  # type: ignore[arg-type]
+        (bgp.Policy(nodes=None), "policy: nodes: expected an object, found null"),  # type: ignore[arg-type]
         (None, "policy: expected Policy, got NoneType"),
-        (bgp.Policy(goals=object()), "policy: goals: expected array, got str"),  # type: ignore[arg-type]
+        (bgp.Policy(goals=object()), "policy: goals: expected a list, found text"),  # type: ignore[arg-type]
     ):
         with pytest.raises(bgp.InputError, match=re.escape(sentence)):
             bgp.optimize(cluster, policy)  # type: ignore[arg-type]
@@ -168,10 +168,10 @@ def test_a_topology_made_by_hand_is_checked_as_one_from_a_file(tmp_path: Path, m
     for topology, sentence in (
         (bgp.Topology(attachments="missing.csv"), "missing.csv: no such file"),
         (bgp.Topology(attachments=""), "topology: attachments: the path is empty"),
-        (bgp.Topology(attachments=three), "topology: attachments[0]: expected array of length 2"),
+        (bgp.Topology(attachments=three), "topology: attachments[0]: expected a list of length 2"),
         (bgp.Topology(attachments=(("r1_n1", "leaf"),)), "topology: attachments[0]: 'r1_n1' cannot be the name of a"),
         (bgp.Topology(routers_from_label="a b"), "topology: routersFromLabel: 'a b' is not a label key"),
-        (bgp.Topology(routers=none), "topology: routers: expected array, got null"),
+        (bgp.Topology(routers=none), "topology: routers: expected a list, found null"),
         ({}, "topology: expected a path, got dict"),
         (3, "topology: expected a path, got int"),
     ):
@@ -196,7 +196,7 @@ def test_arguments_of_a_wrong_type_are_named(tmp_path: Path) -> None:
             lambda: bgp.write_placement(tmp_path / "o", cluster, policy, wrong),
             "placement: expected Placement, got tuple",
         ),
-        (lambda: bgp.verify(cluster, policy, forged), "placement: sessions[0]: expected object, got str"),
+        (lambda: bgp.verify(cluster, policy, forged), "placement: sessions[0]: expected an object, found text"),
         (
             lambda: bgp.verify(wrong, policy, placement),
             "cluster: expected what read_cluster or read_live gives, got tu",

@@ -66,7 +66,12 @@ def running_speakers(nodes: Mapping[str, Plain], daemonset: Plain | None) -> Ite
         for term in dig(required, "nodeSelectorTerms") or ()
     )
     fields, entries = ("key", "operator", "value", "effect"), spec.get("tolerations") or ()
-    tolerations = tuple(model.Toleration(*(entry.get(field) or "" for field in fields)) for entry in entries)
+    # One for some seconds only lets a pod be evicted after them.
+    tolerations = tuple(
+        model.Toleration(*(entry.get(field) or "" for field in fields))
+        for entry in entries
+        if entry.get("tolerationSeconds") is None
+    )
     affinity, host = None if required is None else terms, bool(spec.get("hostNetwork"))
     pod = Speaker("", "", spec.get("nodeSelector") or {}, affinity, tolerations, Resources(), host, {})
     for name, node in nodes.items():

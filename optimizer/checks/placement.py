@@ -135,10 +135,15 @@ def sessions_now(index: Index, name: str) -> set[str]:
 
 
 def runs_now(index: Index, router: str, name: str) -> bool:
-    """Whether the node's speaker has a session with the router today that is not down; looked up in sorted names."""
+    """Whether the node's speaker has a session with the router today that is not down."""
+    return configured_now(index, router, name) and name not in index.lost.get(router, ())
+
+
+def configured_now(index: Index, router: str, name: str) -> bool:
+    """Whether the node's speaker has a session with the router configured today; looked up in the sorted names."""
     names = index.cluster.today.sessions.get(router, ())
     at = bisect_left(names, name)
-    return at < len(names) and names[at] == name and name not in index.lost.get(router, ())
+    return at < len(names) and names[at] == name
 
 
 def candidates(index: Index) -> Sentences:
@@ -192,9 +197,9 @@ def moved(index: Index) -> frozenset[str]:
 
 
 def check_budget(index: Index) -> Sentences:
-    """Speakers started plus stopped stay within the budget of moves."""
+    """Speakers started plus stopped stay within the budget of moves; one that does not work and stays does neither."""
     budget = index.policy.max_moves
-    if budget is not None and len(moves := moved(index)) > budget:
+    if budget is not None and len(moves := moved(index).difference(index.cluster.today.broken)) > budget:
         yield f"{len(moves)} speakers start or stop, the budget is {budget} moves: {', '.join(sorted(moves)[:5])}"
 
 
@@ -222,10 +227,10 @@ def check_router_limits(index: Index) -> Sentences:
         if limit is None:
             continue
         held = index.by_router.get(name, ())
-        today = len(index.cluster.today.sessions.get(name, ())) - len(index.lost.get(name, ()))
+        today = len(index.cluster.today.sessions.get(name, ()))
         if len(held) > limit:
             yield f"router {name} has {len(held)} sessions, its limit is {limit}"
-        opened = sum(not runs_now(index, name, node) for node in held)
+        opened = sum(not configured_now(index, name, node) for node in held)
         if opened > max(0, limit - today) and not index.policy.allow_break:
             yield f"router {name} opens {opened} sessions beside {today} of today, its limit is {limit}"
 
@@ -302,7 +307,7 @@ def rack_sizes(index: Index, router: str, known: dict[tuple[str, ...], Counter[s
         known[names] = Counter(map(index.racks.__getitem__, index.eligible.intersection(names)))
     staying = (name for name in index.kept if router in index.attached[name])
     if index.policy.peering == "selected":
-        staying = (name for name in index.kept if router in sessions_now(index, name))
+        staying = (n for n in index.kept if router in index.attached[n] and runs_now(index, router, n))
     return known[names] + Counter(index.racks[name] for name in staying)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ..findings import Finding
 from ..model import Cluster, Placement, Policy
 from ..words import plural
 from .options import FOLDER, INPUTS, PLACEMENT, PRODUCT, STYLE, VERBOSE
@@ -81,6 +82,8 @@ def verified(path: Path, inputs: tuple[str, ...], product: str, verbose: bool) -
     from ..inputs.placement import places_of, read_feasible
     from ..inputs.read import read_all
     from ..placements.verify import verify as check
+    from ..plan.hazards import not_up
+    from ..reports import text as report
 
     placement, policy, topology = read_feasible(path, product)
     with Progress(verbose) as progress:
@@ -88,6 +91,7 @@ def verified(path: Path, inputs: tuple[str, ...], product: str, verbose: bool) -
         cluster = read_all(inputs, policy, topology, tell, product, placement.product, places_of(path))
         progress("verifying")
         stale = check(cluster, policy, placement)
-    for sentence in stale:
-        tell(f"warning       the cluster, or the file, is not as when the placement was made: {sentence}")
+    told = "the cluster, or the file, is not as when the placement was made"
+    outdated = [Finding("placement-outdated", f"{told}: {sentence}") for sentence in stale]
+    click.echo(report.notes(outdated, not_up(cluster, placement), verbose), nl=False, err=True)
     return placement, policy, cluster

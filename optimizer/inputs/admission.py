@@ -6,6 +6,7 @@ Defaults of a LimitRange, a vertical pod autoscaler or an injected sidecar show 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -13,7 +14,8 @@ from msgspec.structs import replace
 from ..findings import Finding
 from ..kube.item import Item
 from ..kube.objects import DaemonSetObject, LimitRangeObject, Quantities
-from ..kube.quantities import in_bytes, larger
+from ..kube.parse import as_mapping, checked, entries
+from ..kube.quantities import in_bytes, larger, parse_resources
 from ..model import Resources, Speaker
 from .requests import needs
 
@@ -25,7 +27,7 @@ def as_admitted(
 ) -> tuple[Speaker, list[Finding]]:
     """The speaker with what its pods really request, and the finding that says so.
 
-    `pods` is the most that one of them requests; without any the namespace's LimitRanges tell.
+    `pods` is what all of them request; without any the namespace's LimitRanges tell.
     """
     requests, rule = pods, "requests-from-pods"
     if requests is None:
@@ -37,7 +39,7 @@ def as_admitted(
     more = ", ".join(differences(speaker.requests, most))
     assumed = "a speaker is assumed to need that (speaker.requests of the policy goes before it)"
     if rule == "requests-from-pods":
-        told = f"{place}: its running pods request more than its template says ({more}), as admission adds to it"
+        told = f"{place}: all its pods request more than its template says ({more}), as admission adds to it"
         finding = Finding("requests-from-pods", f"{told}; {assumed}", place)
     else:
         told = f"{place}: a LimitRange of its namespace adds to the requests of its template ({more})"
@@ -51,10 +53,12 @@ def with_defaults(daemonset: Item, limit_ranges: Iterable[Item]) -> Resources:
     for item in limit_ranges:
         if item.namespace == daemonset.namespace:
             found = item.load(LimitRangeObject).spec
-            for limit in (found.limits if found else None) or ():
+            for index, limit in enumerate((found.limits if found else None) or ()):
                 if limit.type == "Container":
                     # The first that has a default for a resource sets it; a default limit stands in for the request.
-                    defaults = {**(limit.default or {}), **(limit.default_request or {}), **defaults}
+                    given = {**(limit.default or {}), **(limit.default_request or {})}
+                    checked(f"{item.place}: spec.limits[{index}]", partial(parse_resources, given))
+                    defaults = {**given, **defaults}
     spec = daemonset.load(DaemonSetObject).spec.template.spec
     return needs(spec, f"{daemonset.place}: spec.template.spec", defaults=defaults)
 
@@ -127,13 +131,3 @@ def may_evict(speaker: Speaker) -> bool:
     """
     pod = as_mapping(speaker.manifest["spec"]["template"]["spec"])
     return bool(pod.get("priorityClassName") or pod.get("priority")) and pod.get("preemptionPolicy") != "Never"
-
-
-def as_mapping(value: object) -> Plain:
-    """A part of an object that should be a mapping; an empty one for anything else."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def entries(value: object) -> list[Plain]:
-    """A part of an object that should be a list of mappings; an empty one for anything else."""
-    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import IO, cast
 
 from ..errors import InputError
+from .notes import Notes
 from .text import Text
 
 READ = re.compile(r"\.(json|ya?ml)(\.gz)?$|\.(tar(\.gz)?|tgz)$", re.IGNORECASE)
@@ -93,11 +94,15 @@ def too_much(name: str) -> InputError:
     return InputError(f"{name}: unpacks to over {MOST_TIMES} times its size, which no dump of a cluster does")
 
 
-def unpack(text: Text, name: str, depth: int = 0) -> Iterator[tuple[str, Text]] | None:
+class NothingPackedError(InputError):
+    """An archive is sound, but holds no file that is read."""
+
+
+def unpack(text: Text, name: str, notes: Notes, depth: int = 0) -> Iterator[tuple[str, Text]] | None:
     """The texts in a packed one, each with the name of its place; None where the text is not packed.
 
     Raises InputError for what is damaged, cut off, or unpacks to far too much; it may do so for each text of an
-    archive only when that is reached.
+    archive only when that is reached. Raises NothingPackedError.
     """
     is_tar = text[TAR_AT : TAR_AT + 8] in TAR
     if not is_tar and text[:2] != GZIP:
@@ -109,28 +114,35 @@ def unpack(text: Text, name: str, depth: int = 0) -> Iterator[tuple[str, Text]] 
         raise InputError(f"{name}: an archive in more than {DEEPEST} others")
     with damage(name):
         stream = Stream(text, name)
-        if not is_tar and stream.head[TAR_AT : TAR_AT + 8] not in TAR and not TAR_NAME.search(name):
+        if not is_tar and stream.head[TAR_AT : TAR_AT + 8] not in TAR and not (stream.head and TAR_NAME.search(name)):
             return iter([(name, stream.whole())])
-        found = members(stream, max(FREELY, MOST_TIMES * len(text)))
-    if not found and not depth:
-        raise InputError(f"{name}: the archive holds no .json, .yaml or .yml file")
-    return each(found, name, depth)
+        found = members(stream, max(FREELY, MOST_TIMES * len(text)), notes)
+    if not found:
+        raise NothingPackedError(f"{name}: the archive holds no .json, .yaml or .yml file{notes.told()}")
+    return each(found, name, notes, depth)
 
 
-def each(found: dict[tuple[str, ...], bytes], name: str, depth: int) -> Iterator[tuple[str, Text]]:
+def each(found: dict[tuple[str, ...], bytes], name: str, notes: Notes, depth: int) -> Iterator[tuple[str, Text]]:
     """The members of an archive in order, packed ones unpacked."""
     for path in sorted(found):
         place = f"{name}: {'/'.join(path)}"
-        yield from unpack(found[path], place, depth + 1) or [(place, found[path])]
+        try:
+            yield from unpack(found[path], place, notes, depth + 1) or [(place, found[path])]
+        except NothingPackedError:
+            notes.passed_over.append(place)
 
 
-def members(stream: Stream, most: int) -> dict[tuple[str, ...], bytes]:
+def members(stream: Stream, most: int, notes: Notes) -> dict[tuple[str, ...], bytes]:
     """The files in a tar whose endings are read, by the parts of their path; of several of one path the last."""
     found: dict[tuple[str, ...], bytes] = {}
     with tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r|") as tar:
         for member in tar:
             path = tuple(part for part in member.name.split("/") if part not in ("", "."))
-            if not member.isreg() or not path or hidden(path) or not READ.search(path[-1]):
+            if not member.isreg() or not path or hidden(path):
+                continue
+            if NOT_READ.search(path[-1]):
+                notes.packed.append(f"{stream.name}: {'/'.join(path)}")
+            if not READ.search(path[-1]):
                 continue
             if not 0 <= member.size <= most:  # a sparse file has any size
                 raise too_much(stream.name)

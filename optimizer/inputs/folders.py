@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from ..errors import InputError
-from .archives import NOT_READ, READ, hidden, unpack
+from .archives import NOT_READ, READ, NothingPackedError, hidden, unpack
 from .notes import Notes
 from .text import Text, read_text
 
@@ -37,7 +37,7 @@ def sources(inputs: Sequence[str], notes: Notes) -> Iterator[Source]:
         if given == "-":
             if sys.stdin is None:
                 raise InputError("-: there is no standard input")
-            yield from opened("stdin", sys.stdin.buffer.read())
+            yield from opened("stdin", sys.stdin.buffer.read(), notes)
             continue
         path = Path(given)
         found = path.is_dir()
@@ -46,12 +46,20 @@ def sources(inputs: Sequence[str], notes: Notes) -> Iterator[Source]:
             real = os.path.realpath(file)
             if real not in seen:
                 seen.add(real)
-                yield from opened(str(file), content, found, partial(read_text, file))
+                yield from opened(str(file), content, notes, found, partial(read_text, file))
 
 
-def opened(name: str, text: Text, found: bool = False, again: Callable[[], Text] | None = None) -> Iterator[Source]:
+def opened(
+    name: str, text: Text, notes: Notes, found: bool = False, again: Callable[[], Text] | None = None
+) -> Iterator[Source]:
     """A text, or those that are packed in it."""
-    packed = unpack(text, name)
+    try:
+        packed = unpack(text, name, notes)
+    except NothingPackedError:
+        if not found:
+            raise
+        notes.passed_over.append(name)
+        return
     if packed is None:
         yield Source(name, text, found, again=again)
     for place, content in packed or ():
@@ -70,7 +78,7 @@ def walk(folder: Path, notes: Notes) -> list[Path]:
         if wanted:
             files.append(file)
         else:
-            notes.passed_over.append(str(file))
+            notes.packed.append(str(file))
     if not files:
-        raise InputError(f"{folder}: the folder holds no .json, .yaml or .yml file")
+        raise InputError(f"{folder}: the folder holds no .json, .yaml or .yml file{notes.told()}")
     return sorted(files)

@@ -18,7 +18,7 @@ from .items import NoObjectError, objects, readable_kinds
 from .nodes import read_node
 from .notes import Notes
 from .text import EmptyFileError, Text
-from .twins import check_equal
+from .twins import choose
 
 
 class Found(msgspec.Struct):
@@ -34,9 +34,8 @@ def read_objects(inputs: Sequence[str], tell: Tell = silent) -> Found:
     notes = Notes()
     found = gather(sources(inputs, notes), tell, notes)
     if not found.nodes:
-        more = "".join(f"; {finding}" for finding in found.warnings)
-        given = ", ".join(inputs)
-        raise InputError(f"{given}: no Node among the objects; dump them with kubectl get nodes -o json{more}")
+        told = f"no Node among the objects; dump them with kubectl get nodes -o json{notes.told()}"
+        raise InputError(f"{', '.join(inputs)}: {told}")
     return found
 
 
@@ -55,12 +54,14 @@ def gather(texts: Iterable[Source], tell: Tell = silent, notes: Notes | None = N
                 key = readable[item.group, item.kind].key
                 first = items[key].setdefault((item.namespace, item.name), item)
                 if first is not item:
-                    check_equal(first, item, contents.of)
-                    continue
+                    if choose(first, item, contents.of, notes) is first:
+                        continue
+                    items[key][item.namespace, item.name] = item
                 # There may be millions: nodes need not be held twice, and pods are decoded when the DaemonSet is known.
                 if key == NODE.name:
                     nodes[item.name] = read_node(item)
-                    item.content = Raw()
+                    if first is item:  # else it may be the second of that name in its text
+                        item.content = Raw()
                 if key in (NODE.name, POD.name):
                     item.found = None
         except EmptyFileError:

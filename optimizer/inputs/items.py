@@ -19,7 +19,7 @@ from ..kube.objects import (
     Kinded,
     LimitRangeObject,
     ListMeta,
-    Meta,
+    Named,
     NodeObject,
     Object,
     PodObject,
@@ -262,7 +262,7 @@ def identify(content: Raw, head: Head, outer: Kinded, position: str, name: str) 
     known = readable_kinds().get((group, kind))
     if known is None:
         return
-    meta = decode(head.metadata, Meta | None, f"{position}: metadata") or Meta()
+    meta = decode(head.metadata, Named | None, f"{position}: metadata") or Named()
     if not meta.name:
         raise InputError(f"{position}: {kind} without metadata.name")
     namespace = (meta.namespace or "default") if known.namespaced else ""

@@ -22,6 +22,7 @@ def read_node(item: Item) -> Node:
     found = item.load(NodeObject)
     spec, status = found.spec or NodeSpec(), found.status or NodeStatus()
     labels = found.metadata.labels or {}
+    system = status.node_info.operating_system if status.node_info else None
     conditions = {each.type: each.status for each in status.conditions or ()}
     ready = conditions["Ready"] == "True" if "Ready" in conditions else None
     unschedulable = bool(spec.unschedulable)
@@ -47,7 +48,7 @@ def read_node(item: Item) -> Node:
         ready=ready,
         addresses=tuple([address.address for address in status.addresses or () if address.type == "InternalIP"]),
         allocatable=allocatable,
-        troubles=troubles(conditions, taints, labels),
+        troubles=troubles(conditions, taints, labels, system or ""),
     )
 
 

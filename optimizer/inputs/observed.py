@@ -8,7 +8,7 @@ is not there says nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ..findings import Finding
 from ..model import Cluster, Mode, Router, Today
@@ -58,20 +58,25 @@ def reports_by_router(cluster: Cluster, routers: Iterable[Router]) -> dict[str, 
 
 
 def without_session(today: Today) -> list[str]:
-    """The speakers that have sessions configured, all of which are reported down."""
-    lost = Counter(name for names in today.down.values() for name in names if name not in today.broken)
-    if not lost:
+    """The speakers that have sessions configured, all of which are reported down, and not only with routers that hold
+    no session at all: that says nothing of a speaker."""
+    sessions = today.sessions
+    alive = {router for router, names in today.down.items() if len(names) < len(sessions[router])}
+    suspect = {name for router in alive for name in today.down[router]}.difference(today.broken)
+    if not suspect:
         return []
+    lost = Counter(name for names in today.down.values() for name in names if name in suspect)
     # Those with every router are not gone through again for each of them.
-    every = sum(len(names) == len(today.speakers) for names in today.sessions.values())
-    others = (names for names in today.sessions.values() if len(names) != len(today.speakers))
+    every = sum(map(today.everywhere, sessions))
+    others = (names for router, names in sessions.items() if not today.everywhere(router))
     configured = Counter(name for names in others for name in names if name in lost)
     return [name for name, number in lost.items() if number == every + configured[name]]
 
 
-def findings(today: Today) -> list[Finding]:
-    """What does not work today."""
+def findings(today: Today, unneeded: Collection[str] = ()) -> list[Finding]:
+    """What does not work today; of the routers that ask for nothing, `unneeded` ones, nothing is said."""
     found = []
+    down = {router: names for router, names in today.down.items() if router not in unneeded}
     idle = [name for name, why in today.broken.items() if why == SILENT]
     unready = [name for name in today.broken if today.broken[name] != SILENT]
     if unready:
@@ -82,21 +87,22 @@ def findings(today: Today) -> list[Finding]:
     if idle:
         sentence = counted(idle, len(today.speakers), "speaker", "reported without any session that is up")
         found.append(Finding("speaker-without-session", sentence, node_of(idle)))
-    lost = [f"{name} - {router}" for router, names in today.down.items() for name in names if name not in today.broken]
+    down = {router: names for router, names in today.down.items() if router not in idle}
+    lost = [f"{name} - {router}" for router, names in down.items() for name in names if name not in today.broken]
     if lost:
         number = sum(map(len, today.sessions.values()))
         found.append(
-            Finding("session-down", counted(lost, number, "session", "reported down though its speaker works"))
+            Finding("session-down", counted(lost, number, "session", "reported down though the speaker works"))
         )
-    dark = [router for router, names in today.sessions.items() if names and today.down.get(router) == names]
+    dark = [router for router, names in today.sessions.items() if names and down.get(router) == names]
     if dark:
         sentence = f"{plural(len(dark), 'router')} with all configured sessions down: {listed(dark, SHOWN)}"
         one = f"router {dark[0]}" if len(dark) == 1 else ""
         found.append(Finding("router-without-session", f"{sentence}; {'is it' if one else 'are they'} up?", one))
     if today.refused:
         sentence = (
-            f"the scheduler finds no place for {plural(len(today.refused), 'speaker')}, on "
-            f"{listed(list(today.refused), SHOWN)}: these nodes are not eligible"
+            f"the scheduler finds no place for the speaker's pod on {listed(list(today.refused), SHOWN)}, so that "
+            f"{plural(len(today.refused), 'node')} {are(len(today.refused))} not eligible: kubectl describe says why"
         )
         found.append(Finding("speaker-unschedulable", sentence, node_of(list(today.refused))))
     return found

@@ -43,13 +43,11 @@ class Bare(Kinded):
 
 @cache
 def decoder(kind: str) -> msgspec.json.Decoder[Any]:
-    """What decodes a page of objects of a kind: of a product's, of the status only what its struct reads."""
+    """What decodes a page of objects of a kind: of a product's, of the status only what is read of it."""
     if kind in ("Node", "Pod"):
         return msgspec.json.Decoder(Nodes if kind == "Node" else Pods)
-    struct = next((each.structs[kind] for each in PRODUCTS.values() if kind in each.structs), Bare)
-    kept = [
-        (field.name, field.type, field.default) for field in msgspec.structs.fields(struct) if field.name == "status"
-    ]
+    status = next((each.reported[kind] for each in PRODUCTS.values() if kind in each.reported), None)
+    kept: list[tuple[str, Any, Any]] = [("status", status | None, None)] if status else []
     item = msgspec.defstruct("Slim", kept, bases=(Bare,), rename="camel")
     page = msgspec.defstruct("Page", [("items", list[item] | None, None)], bases=(Kinded,))  # type: ignore[valid-type]
     return msgspec.json.Decoder(page)

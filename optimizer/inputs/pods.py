@@ -13,7 +13,7 @@ from ..kube.names import is_dns_subdomain
 from ..kube.objects import DaemonSetObject, Meta, PodObject, PodStatus
 from ..kube.parse import read_selector
 from ..kube.ports import Port, host_ports, taken
-from ..kube.quantities import larger
+from ..kube.quantities import smaller
 from ..kube.selectors import selects
 from ..model import Node, Resources
 from ..speakers.product import Product
@@ -33,8 +33,8 @@ class Load(Struct, frozen=True):
 
 
 class Pods(Struct, frozen=True):
-    """What pods say: how the speakers' ones are, what the others take of each node, and the most that a speaker of the
-    template as it is now requests, of each resource; None where there is none."""
+    """What pods say: how the speakers' ones are, what the others take of each node, and what all speakers of the
+    template as it is now request, of each resource the least, as one alone may be resized; None where there is none."""
 
     speakers: SpeakerPods
     loads: Mapping[str, Load]
@@ -61,11 +61,11 @@ def read_pods(pods: Iterable[Item], daemonset: Item | None, product: Product, po
         if is_speaker(meta):
             if node and meta.deletion_timestamp is None:
                 speakers.add(item, node)
-            elif not node:
-                speakers.add_waiting(item, pod)
             if is_current(meta) and meta.deletion_timestamp is None:
+                if not node:
+                    speakers.add_waiting(item, pod)
                 need = needs(spec, f"{item.place}: spec", status)
-                admitted = larger(admitted, need) if admitted else need
+                admitted = smaller(admitted, need) if admitted else need
         elif node:
             need = needs(spec, f"{item.place}: spec", status)
             requested[node] = requested[node] + need if node in requested else need

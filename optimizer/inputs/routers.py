@@ -88,7 +88,7 @@ def with_topology(
         routers=tuple(finished),
         attachments={router.name: attached[router.name][1] if router.name in attached else () for router in finished},
         today=today,
-        warnings=(*warnings, *findings(today)),
+        warnings=(*warnings, *findings(today, {router.name for router in finished if router.min_speakers == 0})),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,7 +42,7 @@ def make_schema(kind: str) -> str:
         parts = topology if kind == "topology" else policy
         root = parts.pop("Topology" if kind == "topology" else "PolicyFile")
     head = {"$schema": DIALECT, "$id": f"urn:bgp-speakers:v1:{kind}"}
-    whole = {**head, **root, "title": f"bgp-speakers {kind} file", "$defs": dict(sorted(parts.items()))}
+    whole = described({**head, **root, "title": f"bgp-speakers {kind} file", "$defs": dict(sorted(parts.items()))})
     return msgspec.json.format(msgspec.json.encode(whole), indent=2).decode() + "\n"
 
 
@@ -50,6 +51,22 @@ def definitions(type_: type) -> dict[str, dict[str, Any]]:
     import msgspec
 
     found: dict[str, dict[str, Any]] = msgspec.json.schema(type_)["$defs"]
+    return found
+
+
+def described(part: Any) -> Any:
+    """A schema whose descriptions, which are docstrings, stand on one line and in the words of JSON.
+
+    >>> described({"description": "How many,\\n    or None."})
+    {'description': 'How many, or null.'}
+    """
+    if isinstance(part, list):
+        return [described(each) for each in part]
+    if not isinstance(part, dict):
+        return part
+    found = {key: described(value) for key, value in part.items()}
+    if isinstance(found.get("description"), str):
+        found["description"] = re.sub(r"\bNone\b", "null", " ".join(found["description"].split()))
     return found
 
 

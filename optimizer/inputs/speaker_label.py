@@ -20,12 +20,19 @@ FLAGS = frozenset(("", "true", "yes", "on", "1", "enabled"))
 """Values of labels that only mark a node, in lower case."""
 
 
+ROLES = "node-role.kubernetes.io/"
+KUBEADM = frozenset(("control-plane", "master", "worker", "node"))
+"""The roles of nodes that installers set; any other is somebody's own."""
+
+
 def is_own(key: str) -> bool:
     """Whether a label may be somebody's own mark, and none that Kubernetes itself sets.
 
     >>> is_own("lb.example.com/speaker"), is_own("kubernetes.io/os"), is_own("topology.kubernetes.io/zone")
     (True, False, False)
     """
+    if key.startswith(ROLES):
+        return key.removeprefix(ROLES) not in KUBEADM
     domain = key.rpartition("/")[0]
     known = any(domain == each or domain.endswith(f".{each}") for each in KUBERNETES)
     return not known or domain == FREE
@@ -65,40 +72,56 @@ def peers_by_label(
     cluster: Cluster, policy: Policy, peers: Iterable[Peer], index: NodeIndex, kind: str
 ) -> list[Finding]:
     """The finding that peer objects, which alone say what is attached, select by the label that marks the speakers."""
-    asked: dict[tuple[str, str], list[str]] = {}
+    asked: dict[tuple[str, str | None], list[str]] = {}
     for peer in peers:
         for label in labels_of(peer.selector):
             asked.setdefault(label, []).append(peer.name)
-    managed = {policy.speaker.label[0], *(own_labels(cluster.speaker, cluster.nodes) if cluster.speaker else ())}
+    own = own_labels(cluster.speaker, cluster.nodes) if cluster.speaker else {}
     speakers = frozenset(cluster.today.speakers)
     found = []
-    for (key, value), names in sorted(asked.items()):
-        if key not in managed and not marks_speakers(index.values(key), value, speakers, len(cluster.nodes)):
+    for (key, value), names in sorted(asked.items(), key=lambda each: (each[0][0], each[0][1] or "", each[1])):
+        if key == policy.speaker.label[0]:
+            role = "the label that marks speakers"
+        elif marks_speakers(index.values(key), value, speakers, len(cluster.nodes)):
+            role = "a label that the nodes with a speaker carry, and no others"
+        elif key in own:
+            role = "the label by which the DaemonSet selects its nodes"
+        else:
             continue
-        number, several = plural(len(index.values(key).get(value, ())), "node"), len(names) > 1
+        shown = key if value is None else f"{key}={value}"
+        number, several = len(carriers(index.values(key), value)), len(names) > 1
+        who = f"{plural(len(names), kind)}, such as {min(names)}, select" if several else f"{kind} {min(names)} selects"
+        carry = "node that carries it counts" if number == 1 else "nodes that carry it count"
         told = (
-            f"{plural(len(names), kind)}{', such as' if several else ''} {min(names)}{',' if several else ''} "
-            f"{'select' if several else 'selects'} nodes by {key}={value}, the label that marks speakers: only the "
-            f"{number} that {'carries' if number.startswith('1 ') else 'carry'} it count as attached, so no other node "
-            "can be proposed; name the attached nodes in a topology file, or select by another label there, such as "
-            "that of the rack"
+            f"{who} nodes by {shown}, {role}: only the {number} {carry} as attached, so no other node can be "
+            f"proposed; name the attached nodes in a topology file, or select by another label in the "
+            f"{kind}{'s' if several else ''}, such as that of the rack"
         )
         found.append(Finding("peers-by-speaker-label", told, f"{kind} {min(names)}" if not several else ""))
     return found
 
 
-def labels_of(selector: LabelSelector | None) -> set[tuple[str, str]]:
-    """The labels of somebody's own that a selector asks for."""
+def labels_of(selector: LabelSelector | None) -> set[tuple[str, str | None]]:
+    """The labels of somebody's own that a selector asks for; None for whatever value."""
     if selector is None:
         return set()
-    found = set(selector.match_labels.items())
+    found: set[tuple[str, str | None]] = set(selector.match_labels.items())
+    found.update((part.key, None) for part in selector.match_expressions if part.operator == "Exists")
     found.update(
         (part.key, value) for part in selector.match_expressions if part.operator == "In" for value in part.values
     )
     return {(key, value) for key, value in found if is_own(key)}
 
 
-def marks_speakers(carried: Mapping[str, Sequence[str]], value: str, speakers: Collection[str], nodes: int) -> bool:
-    """Whether a value of a label is no more than a mark, and exactly the nodes with a speaker carry it."""
-    names = carried.get(value, ())
-    return value.lower() in FLAGS and 0 < len(names) < nodes and speakers == set(names)
+def carriers(carried: Mapping[str, Sequence[str]], value: str | None) -> set[str]:
+    """The nodes that carry a value of a label, or any."""
+    return set(chain.from_iterable(carried.values())) if value is None else set(carried.get(value, ()))
+
+
+def marks_speakers(
+    carried: Mapping[str, Sequence[str]], value: str | None, speakers: Collection[str], nodes: int
+) -> bool:
+    """Whether a value of a label, or any, is no more than a mark, and exactly the nodes with a speaker carry it."""
+    names = carriers(carried, value)
+    flags = FLAGS.issuperset(each.lower() for each in (carried if value is None else (value,)))
+    return flags and 0 < len(names) < nodes and speakers == names

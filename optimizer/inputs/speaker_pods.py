@@ -32,7 +32,8 @@ class SpeakerPods(Struct):
             self.troubles[node] = printable(trouble)
 
     def add_waiting(self, item: Item, pod: PodObject) -> None:
-        """A pod that is on no node yet; the controller has written into its affinity for which one it is meant."""
+        """A pod of the template as it is now that is on no node yet; the controller has written into its affinity for
+        which one it is meant."""
         if not status_of(item).unscheduled:
             return
         for node in meant_for(pod):

@@ -64,25 +64,28 @@ def newest(states: Iterable[State], in_order: bool, notes: Notes) -> Iterator[It
     """Each object as it was last, in the order in which they first appeared; what was deleted last is left out.
 
     Where nothing says which of two states is newer, it is the later one if the text is `in_order` or they are events;
-    else both are given, and so are two of one turn.
+    else both are given, and so are two of one turn, and two of one version that are not alike.
     """
     latest: dict[tuple[str, str, str], list[State]] = {}
-    several: set[tuple[str, str, str]] = set()
+    several: dict[tuple[str, str, str], str] = {}
     for state in states:
         key = state.item.kind, state.item.namespace, state.item.name
         known = latest.setdefault(key, [])
         if not known or known[-1].turn == state.turn:
             known.append(state)
             continue
+        alike = state.gone == known[-1].gone and state.item.content == known[-1].item.content
+        if alike:
+            known[-1] = state
+            continue
         order = compare(known[-1], state)
-        if order is None and not (in_order or state.event):
+        if (order is None and not (in_order or state.event)) or of_one_version(known[-1], state):
             known.append(state)
             continue
-        if state.gone != known[-1].gone or state.item.content != known[-1].item.content:
-            several.add(key)
+        several[key] = state.item.title
         if order is None or order >= 0:
             latest[key] = [state]
-    notes.versions += len(several)
+    notes.versions += several.values()
     for known in latest.values():
         yield from (state.item for state in known if not state.gone)
 
@@ -93,6 +96,12 @@ def compare(first: State, second: State) -> int | None:
     if all(each.isascii() and each.isdigit() and len(each) <= 40 for each in (one, two)):
         return int(two) - int(one)
     return None if one == two == "" else 0
+
+
+def of_one_version(first: State, second: State) -> bool:
+    """Whether both are there, and of the same resourceVersion."""
+    one, two = (version_of(state.item).resource_version for state in (first, second))
+    return bool(one) and one == two and not first.gone and not second.gone
 
 
 def version_of(item: Item) -> Version:

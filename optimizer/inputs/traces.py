@@ -90,20 +90,55 @@ def counted(kind: Kind, found: Sequence[Item]) -> str:
 
 def other_speakers(items: Found, traces: Traces, product: Product) -> list[Finding]:
     """The one finding where speakers of other products are there too: at a router they are one address with ours."""
+    if product.name not in traces.products:
+        return []
     told: list[str] = []
     for each in strangers():
-        found = [counted(kind, objects) for kind in each.peers if (objects := by_name(items.get(kind_key(kind)) or {}))]
-        if not each.network:
-            found += [what for what, _ in workloads(each, items, traces)]
+        found = [(kind, objects) for kind in each.peers if (objects := by_name(items.get(kind_key(kind)) or {}))]
         if found:
-            told.append(f"{each.title} ({found[0]})")
-    if not told or product.name not in traces.products:
-        return []
+            told.append(f"{each.title} ({first_of(*found[0])})")
+        elif not each.network and (mine := owned_by(each, traces)):
+            told.append(f"{each.title} ({DAEMONSET.name} {mine[0]})")
+    findings = outdated_speakers(items, traces, product)
+    if not told:
+        return findings
     sentence = (
         f"besides {product.title} there is {' and '.join(told)}: where two speakers of a node peer with one router, or "
         "listen on one port, each takes the other's sessions away"
     )
-    return [Finding("other-speakers", sentence)]
+    return [*findings, Finding("other-speakers", sentence)]
+
+
+def outdated_speakers(items: Found, traces: Traces, product: Product) -> list[Finding]:
+    """The one finding where a Deployment of a release that cannot be placed runs beside speakers of one that can."""
+    if product.outdated is None or product.name not in {name for name, _ in traces.owners.values()}:
+        return []
+    for item in by_name(items.get(DEPLOYMENT.name) or {}):
+        if sign_of(workload_of(item), product.outdated.signs):
+            told = (
+                f"{item.place} is of a release of {product.title} whose own pods speak BGP: at a router they are one "
+                "address with the speakers of their node, and each takes the other's sessions away"
+            )
+            return [Finding("outdated-speakers", told, f"Deployment {item.namespace}/{item.name}")]
+    return []
+
+
+def assumed_among(traces: Traces) -> str:
+    """What there is of other products where one is only assumed, as the end of a sentence: networks, since with more
+    of a product the input is refused."""
+    seen = [f"{each.title} ({DAEMONSET.name} {mine[0]})" for each in strangers() if (mine := owned_by(each, traces))]
+    return f"; of other products there are: {', '.join(seen)}" if seen else ""
+
+
+def owned_by(product: Unsupported, traces: Traces) -> list[str]:
+    """The DaemonSets of a product by namespace and name, sorted."""
+    return sorted("/".join(key) for key, (owner, _) in traces.owners.items() if owner == product.name)
+
+
+def first_of(kind: Kind, found: Sequence[Item]) -> str:
+    """So many objects of a kind, and the first by name, in words without brackets."""
+    name = "/".join(filter(None, (found[0].namespace, found[0].name)))
+    return f"{kind.group} {kind.name} {name}{f' and {len(found) - 1} more' if len(found) > 1 else ''}"
 
 
 class PodObject(Partial):

@@ -31,9 +31,14 @@ class Item(Struct, gc=False):
     found: Object | None = None
 
     @property
+    def title(self) -> str:
+        """The object, for sentences."""
+        return f"{self.kind} {f'{self.namespace}/{self.name}' if self.namespace else self.name}"
+
+    @property
     def place(self) -> str:
         """The file and the object, for sentences."""
-        return f"{self.file}: {self.kind} {f'{self.namespace}/{self.name}' if self.namespace else self.name}"
+        return f"{self.file}: {self.title}"
 
     def load(self, type_: type[T]) -> T:
         """The content as `type_`. Raises InputError naming the file, the object and the field."""

@@ -23,6 +23,11 @@ class Owner(Partial):
     name: str = ""
 
 
+class Named(Partial):
+    name: str = ""
+    namespace: str | None = None
+
+
 class Meta(Partial):
     name: str = ""
     namespace: str | None = None
@@ -105,11 +110,16 @@ class Address(Partial):
     address: str = ""
 
 
+class NodeInfo(Partial):
+    operating_system: str | None = None
+
+
 class NodeStatus(Partial):
     allocatable: Quantities | None = None
     capacity: Quantities | None = None
     conditions: list[Condition] | None = None
     addresses: list[Address] | None = None
+    node_info: NodeInfo | None = None
 
 
 class NodeObject(Object):
@@ -166,6 +176,11 @@ class PodToleration(Partial):
     operator: str | None = None
     value: str | None = None
     effect: str | None = None
+    toleration_seconds: int | None = None
+
+
+class PodOs(Partial):
+    name: str | None = None
 
 
 class PodSpec(Partial):
@@ -178,6 +193,7 @@ class PodSpec(Partial):
     affinity: Affinity | None = None
     tolerations: list[PodToleration] | None = None
     host_network: bool | None = None
+    os: PodOs | None = None
 
 
 class ContainerStatus(Partial):
@@ -218,6 +234,7 @@ class DaemonSetSpec(Partial):
 class DaemonSetStatus(Partial):
     current_number_scheduled: int | None = None
     number_ready: int | None = None
+    desired_number_scheduled: int | None = None
 
 
 class DaemonSetObject(Object):

@@ -19,6 +19,7 @@ from .taints import check_taint, check_toleration
 T = TypeVar("T")
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+BROADCAST = ipaddress.IPv4Address("255.255.255.255")
 ZONE = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 """What may stand behind the % of an IPv6 address: the name of an interface."""
 
@@ -121,11 +122,17 @@ def ip_network(text: str) -> Network:
 
 
 def parse_address(text: str, place: str) -> str:
-    """An IP address in its canonical form. Raises InputError, the address in it escaped."""
+    """A router's IP address in its canonical form. Raises InputError, the address in it escaped.
+
+    Loopback is refused as well: there every node meets itself, and no router that the others meet.
+    """
     try:
-        return str(ip_address(text))
+        address = ip_address(text)
     except ValueError:
         raise InputError(f"{place}: {text[:80]!r} is not an IP address") from None
+    if address.is_unspecified or address.is_multicast or address.is_loopback or address == BROADCAST:
+        raise InputError(f"{place}: no router can have the address {text[:80]}")
+    return str(address)
 
 
 def check_asn(asn: int, place: str, least: int = 0) -> int:
@@ -133,3 +140,13 @@ def check_asn(asn: int, place: str, least: int = 0) -> int:
     if not least <= asn < 2**32:
         raise InputError(f"{place} must be from {least} to 4294967295, not {asn}")
     return asn
+
+
+def as_mapping(value: object) -> Mapping[str, Any]:
+    """A part of an object that should be a mapping; an empty one for anything else."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def entries(value: object) -> list[Mapping[str, Any]]:
+    """A part of an object that should be a list of mappings; an empty one for anything else."""
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []

@@ -15,6 +15,9 @@ from .objects import Condition, Partial
 
 T = TypeVar("T")
 
+NOT_TRIED = ("SchedulingGated", "SchedulerError")
+"""Reasons for which a pod waits that say nothing of the nodes: the scheduler has not looked, or has failed."""
+
 
 class Owner(Partial):
     """Who has made a pod."""
@@ -91,7 +94,10 @@ class PodStatus(objects.PodStatus):
     @property
     def unscheduled(self) -> bool:
         """Whether the scheduler says that it finds no place for it."""
-        return any(each.type == "PodScheduled" and each.status == "False" for each in self.conditions or ())
+        return any(
+            each.type == "PodScheduled" and each.status == "False" and each.reason not in NOT_TRIED
+            for each in self.conditions or ()
+        )
 
 
 class Pod(Partial):

@@ -97,6 +97,12 @@ def larger(a: Resources, b: Resources) -> Resources:
     return Resources(max(a.cpu, b.cpu), max(a.memory, b.memory), max(a.pods, b.pods), others)
 
 
+def smaller(a: Resources, b: Resources) -> Resources:
+    """The smaller of each resource."""
+    others = {name: min(amount, b.others[name]) for name, amount in a.others.items() if name in b.others}
+    return Resources(min(a.cpu, b.cpu), min(a.memory, b.memory), min(a.pods, b.pods), others)
+
+
 def pod_requests(
     containers: Iterable[Resources],
     init_containers: Iterable[tuple[Resources, bool]],

@@ -15,9 +15,9 @@ CONDITIONS: Mapping[str, tuple[str, str]] = {
     "DiskPressure": ("node.kubernetes.io/disk-pressure", "under DiskPressure"),
     "MemoryPressure": ("node.kubernetes.io/memory-pressure", "under MemoryPressure"),
     "PIDPressure": ("node.kubernetes.io/pid-pressure", "under PIDPressure"),
-    "NetworkUnavailable": ("node.kubernetes.io/network-unavailable", "network unavailable"),
+    "NetworkUnavailable": ("node.kubernetes.io/network-unavailable", "without a network"),
 }
-"""Conditions, the taint that says the same, and the trouble in words."""
+"""Conditions, the taint that says the same, and the trouble in words, right of one node (`n1 (...)`) as of `3 ...`."""
 
 NOT_READY = frozenset(("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"))
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
@@ -46,14 +46,25 @@ VIRTUAL_LABELS = (
     ("eks.amazonaws.com/compute-type", "fargate"),
     ("liqo.io/type", "virtual-node"),
 )
-VIRTUAL = "virtual node"
+VIRTUAL = "virtual"
 
-LASTING = (*sorted({f"{word} (" for word in LEAVING.values()}), VIRTUAL)
+OS_LABELS = ("kubernetes.io/os", "beta.kubernetes.io/os")
+WINDOWS = "windows"
+ON_WINDOWS = "running Windows"
+"""The trouble of a node for speakers that need Linux and the host's network, as all do whose products we know."""
+
+DELETING = "being deleted"
+"""How the search names a node whose deletion has begun."""
+
+LASTING = (*sorted({f"{word} (" for word in LEAVING.values()}), VIRTUAL, ON_WINDOWS, DELETING)
 """How the troubles begin that nobody can lift."""
 
 
-def troubles(conditions: Mapping[str, str], taints: tuple[Taint, ...], labels: Mapping[str, str]) -> tuple[str, ...]:
-    """A node's troubles, in a few words each; `conditions` are their states by type.
+def troubles(
+    conditions: Mapping[str, str], taints: tuple[Taint, ...], labels: Mapping[str, str], system: str = ""
+) -> tuple[str, ...]:
+    """A node's troubles, in a few words each; `conditions` are their states by type, `system` is what the kubelet says
+    that it runs on.
 
     A taint stands in for a condition that is not given, as in a trimmed dump.
 
@@ -66,6 +77,8 @@ def troubles(conditions: Mapping[str, str], taints: tuple[Taint, ...], labels: M
         found += told_by(taints, known)
     if VIRTUAL not in found and any(labels.get(key) == value for key, value in VIRTUAL_LABELS):
         found.append(VIRTUAL)
+    if system.lower() == WINDOWS or any(labels.get(key) == WINDOWS for key in OS_LABELS):
+        found.append(ON_WINDOWS)
     return tuple(found)
 
 

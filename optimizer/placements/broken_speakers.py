@@ -1,4 +1,4 @@
-"""What a placement does with speakers that do not work: which it chooses, and why a working one stops meanwhile."""
+"""Why a working speaker stops while one is chosen that does not work."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from ..model import Cluster, Placement, Policy
 from ..words import are, listed, plural
 
 SHOWN = 5
-MOST_TIME = 10.0
-"""The most seconds that it may take to find out what there would be without them."""
 
 Place = Callable[[Cluster, Policy], Placement]
 """The best placement, with the conflicting rules where there is none."""
@@ -22,29 +20,25 @@ Place = Callable[[Cluster, Policy], Placement]
 def findings(
     cluster: Cluster, policy: Policy, placement: Placement, causes: Mapping[str, Sequence[str]], place: Place
 ) -> tuple[Finding, ...]:
-    """The chosen speakers and sessions that do not work, and why working ones stop for them; `causes` say of every node
-    that is not eligible why."""
+    """Why working speakers stop while ones of the same routers are chosen that do not work, or of which a session is
+    down; `causes` say of every node that is not eligible why."""
     today, then = cluster.today, set(placement.speakers)
-    chosen = tuple(name for name in placement.speakers if name in today.broken)
-    stopped = tuple(name for name in today.working if name not in then)
-    found = []
-    if chosen:
-        told = f"{plural(len(chosen), 'chosen speaker')} {'does' if len(chosen) == 1 else 'do'} not work today"
-        names = listed([f"{name} ({today.broken[name]})" for name in chosen], SHOWN)
-        found.append(Finding("broken-speaker-chosen", f"{told}: {names}", node_of(chosen)))
-    down = {(name, router) for router, names in today.down.items() for name in names if name not in today.broken}
-    if lost := [f"{each.node} - {each.router}" for each in placement.sessions if (each.node, each.router) in down]:
-        told = f"{plural(len(lost), 'chosen session')} {are(len(lost))} reported down today: {listed(lost, SHOWN)}"
-        found.append(Finding("down-session-chosen", told))
-    if chosen and stopped:
-        must = [f"{name} ({causes[name][0]})" for name in stopped if name in causes]
-        may = [name for name in stopped if name not in causes]
-        why = [f"{listed(must, SHOWN)} cannot stay"] if must else []
-        why += [f"{listed(may, SHOWN)}: {reason(cluster, policy, placement, chosen, place)}"] if may else []
-        told = f"{plural(len(stopped), 'working speaker')} {'stops' if len(stopped) == 1 else 'stop'}, while "
-        told += f"{listed(chosen, SHOWN)} {are(len(chosen))} chosen though not working: {'; '.join(why)}"
-        found.append(Finding("working-speaker-stops", told, node_of(stopped)))
-    return tuple(found)
+    doubtful = [each for each in placement.sessions if each.node in today.down.get(each.router, ())]
+    chosen = sorted({each.node for each in doubtful} if placement.sessions else then.intersection(today.broken))
+    held = today.held
+    near = {name for each in doubtful for name in held.get(each.router, ())}
+    stopped = [name for name in today.working if name not in then and (name in near or not placement.sessions)]
+    if not chosen or not stopped:
+        return ()
+    must = [f"{name} ({causes[name][0]})" for name in stopped if name in causes]
+    may = [name for name in stopped if name not in causes]
+    why = [f"{listed(must, SHOWN)} cannot stay"] if must else []
+    why += [f"{listed(may, SHOWN)}: {reason(cluster, policy, placement, chosen, place)}"] if may else []
+    told = (
+        f"{plural(len(stopped), 'working speaker')} {'stops' if len(stopped) == 1 else 'stop'}, while "
+        f"{listed(chosen, SHOWN)} {are(len(chosen))} chosen, of which not all is up: {'; '.join(why)}"
+    )
+    return (Finding("working-speaker-stops", told, node_of(stopped)),)
 
 
 def reason(cluster: Cluster, policy: Policy, placement: Placement, chosen: Sequence[str], place: Place) -> str:
@@ -54,7 +48,7 @@ def reason(cluster: Cluster, policy: Policy, placement: Placement, chosen: Seque
     nodes = structs.replace(policy.nodes, ban=tuple(sorted({*policy.nodes.ban, *chosen})))
     without = f"without {listed(chosen, SHOWN)}"
     try:
-        other = place(cluster, structs.replace(policy, nodes=nodes, time_limit=min(policy.time_limit, MOST_TIME)))
+        other = place(cluster, structs.replace(policy, nodes=nodes))
     except NoAnswerError:
         return f"whether there is a placement {without} was not found out in time"
     if other.status == "infeasible":

@@ -14,8 +14,8 @@ from ..words import are, plural
 
 
 def hand_labels(cluster: Cluster, problem: Problem) -> list[Finding]:
-    """One finding for each label that may mark the speakers, with the option that manages it and the nodes that would
-    be eligible then. It may be that of a pool of nodes as well, so that it is never taken unasked.
+    """One finding for each label that may mark the speakers, and by which alone more nodes would be eligible, with the
+    option that manages it. It may be that of a pool of nodes as well, so that it is never taken unasked.
     """
     policy, speaker = problem.policy, cluster.speaker
     if speaker is None or policy.speaker.label != SPEAKER_LABEL or not product_named(cluster.product).restrictable:
@@ -29,9 +29,11 @@ def hand_labels(cluster: Cluster, problem: Problem) -> list[Finding]:
         if not without:
             continue
         number = gained(cluster, problem, (key, value))
+        if not number:
+            continue
         named, lack = f"DaemonSet {speaker.namespace}/{speaker.name}", "lacks" if without == 1 else "lack"
         told = (
-            f"{named} runs on nodes with the label {key} alone, which {plural(without, 'node')} {lack}: where it is "
+            f"{named} runs only on nodes with the label {key}, which {plural(without, 'node')} {lack}: where it is "
             f"what marks the speakers, and not a pool of nodes, --speaker-label {key}={value} manages it, and "
             f"{plural(number, 'more node')} {are(number)} eligible"
         )

@@ -23,7 +23,7 @@ from ..model import Cluster, Placement, Policy
 from ..progress import Tell, silent
 from ..search.eligibility import judgement
 from ..words import plural
-from .optimize import optimize
+from .optimize import best, with_reasons
 
 LEAST_SHARE = 0.1
 """The part of the time limit that every round gets at least."""
@@ -80,7 +80,7 @@ def optimize_live(
         rounds += 1
         begun = time.monotonic()
         limit = max(left, policy.time_limit * LEAST_SHARE)
-        placement = optimize(cluster, structs.replace(asked, time_limit=limit), progress)
+        problem, placement = best(cluster, structs.replace(asked, time_limit=limit), progress)
         left -= time.monotonic() - begun
         new = set(placement.speakers) - looked
         if placement.status == "infeasible" and policy.mode != "bgp":
@@ -93,6 +93,7 @@ def optimize_live(
                 full = overloaded(cluster, asked, placement, new)
                 cluster = look(alternatives(cluster, asked, full, looked, 2**rounds))
                 continue
+        placement = with_reasons(cluster, asked, problem, placement)
         told = notes(policy, len(looked), len(cluster.nodes), rounds)
         return cluster, structs.replace(placement, warnings=(*placement.warnings, *told)), rounds
 

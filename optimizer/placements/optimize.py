@@ -35,19 +35,29 @@ def optimize(cluster: Cluster, policy: Policy, progress: Tell = silent) -> Place
 
     Raises InputError, NoAnswerError, and InternalError where the independent check disagrees.
     """
+    return with_reasons(cluster, policy, *best(cluster, policy, progress))
+
+
+def with_reasons(cluster: Cluster, policy: Policy, problem: Problem, placement: Placement) -> Placement:
+    """The placement with the reasons for which working speakers stop while ones are chosen that do not work."""
+    if placement.status == "infeasible":
+        return placement
+    told = broken_speakers.findings(cluster, policy, placement, problem.causes, lambda *given: place(*given)[1])
+    return structs.replace(placement, warnings=(*placement.warnings, *told))
+
+
+def best(cluster: Cluster, policy: Policy, progress: Tell = silent) -> tuple[Problem, Placement]:
+    """The best placement, checked, and the problem that it solves. Raises what `optimize` raises."""
     check_names(cluster, policy)
     check_label(cluster, policy)
     if policy.mode == "bgp" and not cluster.routers:
         raise InputError(no_router(cluster))
     problem, placement = place(cluster, policy, progress)
-    if placement.status != "infeasible":
-        told = broken_speakers.findings(cluster, policy, placement, problem.causes, lambda *given: place(*given)[1])
-        placement = structs.replace(placement, warnings=(*placement.warnings, *told))
     progress("verifying")
     violations = check_placement(cluster, policy, placement)
     if violations:
         raise InternalError(f"the placement fails its own check: {'; '.join(violations[:3])}")
-    return placement
+    return problem, placement
 
 
 def place(cluster: Cluster, policy: Policy, progress: Tell = silent) -> tuple[Problem, Placement]:
@@ -139,6 +149,7 @@ def build(
             *hand_labels(cluster, problem),
             *short_today(cluster, problem.policy),
             *priority_warnings(cluster, problem),
+            *nothing_asked(cluster, problem.policy),
             *topology_warnings(cluster, problem),
             *domain_warnings(problem),
             *coverage.warnings(cluster, problem),
@@ -192,10 +203,26 @@ def priority_warnings(cluster: Cluster, problem: Problem) -> list[Finding]:
         return []
     place = f"DaemonSet {speaker.namespace}/{speaker.name}"
     told = (
-        f"{place}: its pods have a priority, so the scheduler could evict others for a speaker on the "
-        f"{plural(len(full), 'node')} without room, such as {full[0]}; full nodes count as full all the same"
+        f"{place}: its pods have a priority, so the scheduler could evict others for a speaker where "
+        f"there is no room, on {listed(full, 1)}; full nodes count as full all the same"
     )
     return [Finding("priority-not-modelled", told, place)]
+
+
+def nothing_asked(cluster: Cluster, policy: Policy) -> list[Finding]:
+    """The routers that ask for nothing, and so may lose the sessions that they have."""
+    if policy.mode != "bgp":
+        return []
+    held = cluster.today.held
+    idle = [router.name for router in cluster.routers if router.min_speakers == 0 and held.get(router.name)]
+    if not idle:
+        return []
+    number = sum(len(held[name]) for name in idle)
+    told = (
+        f"{plural(len(idle), 'router')} with minSpeakers: 0, such as {idle[0]}, {'asks' if len(idle) == 1 else 'ask'} "
+        f"for no session: {plural(number, 'session')} of today may close"
+    )
+    return [Finding("router-asks-nothing", told, f"router {idle[0]}" if len(idle) == 1 else "")]
 
 
 def domain_warnings(problem: Problem) -> list[Finding]:

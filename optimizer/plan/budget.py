@@ -1,6 +1,7 @@
 """The sessions of a change by router: today's, what is added, what each router keeps, and what closes when.
 
-Today's are those that are not known to be down.
+Today's are all that are configured, as one that is down can come up at any time; only what restarts may take counts
+those that are up, as far as is known.
 
 Computed once for a plan. Routers may be many and each may have a session with every speaker, so nothing here looks at
 all pairs of a router and a speaker more than once, and at none where all speakers peer with a router.
@@ -30,14 +31,15 @@ class Groups(Struct, frozen=True):
 class Budget(Struct, frozen=True):
     """The sessions of a change by router; empty where no BGP is spoken.
 
-    `today` is how many there are, `kept` how many a router is to keep, `limits` how many it takes. `added` are the
-    nodes of new sessions, sorted; of these `opened` open once they are allowed, since a speaker runs there already, and
-    those of `starting` with the speaker on that node. `leaving` close with the speakers that stop, `narrowed` when the
-    peer objects of speakers that stay say so. `short` are the routers without a session to spare while their chosen
-    speakers restart. `groups` are those of the chosen speakers.
+    `today` is how many are configured, `up` how many of these are not known to be down, `kept` how many a router is to
+    keep, `limits` how many it takes. `added` are the nodes of new sessions, sorted; of these `opened` open once they
+    are allowed, since a speaker runs there already, and those of `starting` with the speaker on that node. `leaving`
+    close with the speakers that stop, `narrowed` when the peer objects of speakers that stay say so. `short` are the
+    routers without a session to spare while their chosen speakers restart. `groups` are those of the chosen speakers.
     """
 
     today: Mapping[str, int] = {}
+    up: Mapping[str, int] = {}
     kept: Mapping[str, int] = {}
     limits: Mapping[str, int | None] = {}
     added: Mapping[str, tuple[str, ...]] = {}
@@ -74,7 +76,8 @@ def make_budget(cluster: Cluster, policy: Policy, placement: Placement) -> Budge
     """
     if policy.mode != "bgp":
         return Budget()
-    today, added = cluster.today.held, added_sessions(cluster, placement.sessions)
+    today, added = cluster.today.sessions, added_sessions(cluster, placement.sessions)
+    held = cluster.today.held
     stops = product_named(cluster.product).restrictable
     running = frozenset(cluster.today.speakers if stops else (node for nodes in added.values() for node in nodes))
     opened: Counter[str] = Counter()
@@ -93,6 +96,7 @@ def make_budget(cluster: Cluster, policy: Policy, placement: Placement) -> Budge
     kept = {router.name: required(router, policy) for router in cluster.routers}
     return Budget(
         today={router: len(nodes) for router, nodes in today.items()},
+        up={router: len(nodes) for router, nodes in held.items()},
         kept=kept,
         limits={router.name: router.max_sessions for router in cluster.routers},
         added=added,
@@ -104,7 +108,7 @@ def make_budget(cluster: Cluster, policy: Policy, placement: Placement) -> Budge
         short=tuple(
             router
             for router in sorted(wanted)
-            if 0 < len(today.get(router, ())) <= kept.get(router, 0) and not added.get(router)
+            if 0 < len(held.get(router, ())) <= kept.get(router, 0) and not added.get(router)
         ),
         groups=groups_of(cluster, frozenset(placement.speakers), added),
     )
@@ -113,7 +117,7 @@ def make_budget(cluster: Cluster, policy: Policy, placement: Placement) -> Budge
 def leaving_sessions(cluster: Cluster, chosen: frozenset[str]) -> dict[str, int]:
     """How many of each router's sessions close with the speakers that are not chosen."""
     today, known, found = cluster.today, dict[tuple[str, ...] | None, int](), dict[str, int]()
-    for router, nodes in today.held.items():
+    for router, nodes in today.sessions.items():
         key = None if today.everywhere(router) else nodes
         if key not in known:
             known[key] = len(nodes) - len(chosen.intersection(nodes))
@@ -123,7 +127,7 @@ def leaving_sessions(cluster: Cluster, chosen: frozenset[str]) -> dict[str, int]
 
 def added_sessions(cluster: Cluster, new: Iterable[Session]) -> dict[str, tuple[str, ...]]:
     """The nodes of the new sessions that each router does not have today, sorted."""
-    today = cluster.today.held
+    today = cluster.today.sessions
     added: defaultdict[str, set[str]] = defaultdict(set)
     for each in new:
         if not holds(today.get(each.router, ()), each.node):
@@ -139,7 +143,7 @@ def groups_of(cluster: Cluster, names: frozenset[str], added: Mapping[str, tuple
     of_router: dict[str, str] = {}
     for router in {**today, **added}:
         nodes, more = today.get(router, ()), added.get(router, ())
-        of_router[router] = first_of.setdefault((None if cluster.today.everywhere(router) else nodes, more), router)
+        of_router[router] = first_of.setdefault((None if cluster.today.held_by_all(router) else nodes, more), router)
         if of_router[router] == router:
             for name in names.intersection((*nodes, *more)):
                 of_node[name].append(router)

@@ -10,18 +10,20 @@ from ..kube.parse import toleration_of
 from ..kube.taints import untolerated
 from ..model import Cluster, Placement, Policy, Taint
 from ..speakers import product_named
-from ..words import plural
+from ..words import are, listed, plural
 from .budget import Budget, make_budget
 from .hold import is_held, strategy
 from .plan import Plan
 from .restarts import restart
 from .template import edits_template, pod_spec, restricts
 
+SHOWN = 5
+
 
 def hazards(cluster: Cluster, policy: Policy, placement: Placement) -> tuple[Finding, ...]:
     """One finding for each trap that the input itself holds, the product's own among them."""
     product = product_named(cluster.product)
-    found: list[Finding] = [*product.hazards(cluster, policy, placement)]
+    found = [*product.hazards(cluster, policy, placement), *not_up(cluster, placement)]
     key, value = policy.speaker.label
     manifest = cluster.speaker.manifest if cluster.speaker and product.restrictable else None
     if placement.speakers and manifest and not restricts(pod_spec(manifest), key, value):
@@ -44,6 +46,31 @@ def hazards(cluster: Cluster, policy: Policy, placement: Placement) -> tuple[Fin
     return tuple(found)
 
 
+def not_up(cluster: Cluster, placement: Placement) -> list[Finding]:
+    """The chosen speakers that do not work today, and the chosen sessions that are down, but for those with routers
+    that ask for none."""
+    today, found = cluster.today, list[Finding]()
+    chosen = [name for name in placement.speakers if name in today.broken]
+    if chosen:
+        told = f"{plural(len(chosen), 'chosen speaker')} {'does' if len(chosen) == 1 else 'do'} not work today"
+        names = listed([f"{name} ({today.broken[name]})" for name in chosen], SHOWN)
+        sentence = f"{told}: {names}; a change waits for {'it' if len(chosen) == 1 else 'them'}"
+        found.append(Finding("broken-speaker-chosen", sentence, f"Node {chosen[0]}" if len(chosen) == 1 else ""))
+    idle = {router.name for router in cluster.routers if router.min_speakers == 0}
+    lost = [
+        f"{each.node} - {each.router}"
+        for each in placement.sessions
+        if each.node not in today.broken and each.router not in idle and each.node in today.down.get(each.router, ())
+    ]
+    if lost:
+        told = (
+            f"{plural(len(lost), 'chosen session')} {are(len(lost))} down today: {listed(lost, SHOWN)}; a change waits "
+            f"for {'it' if len(lost) == 1 else 'them'}, unless the topology file says minSpeakers: 0 of the router"
+        )
+        found.append(Finding("down-session-chosen", told))
+    return found
+
+
 def named(cluster: Cluster) -> str:
     """The speaker DaemonSet, as sentences name it."""
     return f"DaemonSet {cluster.speaker.namespace}/{cluster.speaker.name}" if cluster.speaker else "the DaemonSet"
@@ -64,14 +91,14 @@ def restart_hazard(cluster: Cluster, policy: Policy, placement: Placement, budge
             f"{told}, and {number} with no session to spare, such as {short[0]}, "
             f"{'is' if len(short) == 1 else 'are'} one short meanwhile"
         )
-    return f"{told} while those that leave still run, and every router has its sessions meanwhile"
+    return f"{told} while those that leave still run, and no router loses a session that it cannot spare"
 
 
 def change_hazards(plan: Plan) -> tuple[Finding, ...]:
     """One finding for each disturbance that the steps of a plan bring about."""
     cluster, changes = plan.cluster, [change for step in plan.steps for change in step.changes]
     edited, restarted = any(map(edits_template, changes)), any(isinstance(change, Restart) for change in changes)
-    found: list[Finding] = []
+    found = not_up(cluster, plan.placement)
     if edited or restarted:
         what = "the template of {} changes" if edited else "an earlier change has held {}"
         hazard = restart_hazard(cluster, plan.policy, plan.placement, plan.budget)

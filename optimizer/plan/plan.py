@@ -65,8 +65,10 @@ class Plan(Struct, frozen=True):
         return dict(self.peers.names) if self.policy.mode == "bgp" else {}
 
     def wanted_sessions(self) -> list[tuple[str, str]]:
-        """The placement's sessions as (node, peer object)."""
-        names = self.peer_names
+        """The placement's sessions as (node, peer object), but for those with routers that ask for none: nothing waits
+        for these."""
+        idle = {router.name for router in self.cluster.routers if router.min_speakers == 0}
+        names = {router: name for router, name in self.peer_names.items() if router not in idle}
         return [(each.node, names[each.router]) for each in self.placement.sessions if each.router in names]
 
     def possible_sessions(self) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from ..kube.changes import Restart
 from ..model import Cluster, Placement, Policy
+from ..speakers import product_named
 from .budget import Budget, Groups, groups_of
 
 
@@ -38,16 +39,22 @@ def careful_rounds(
     """Rounds in which a router loses at most a tenth of its sessions, today's and `added` together, but at least one;
     where it has one to spare, none that it is to keep or would miss if a failure domain failed meanwhile.
 
-    A group of routers is as strict as the strictest of them needs.
+    A group of routers is as strict as the strictest of them needs. Of the speakers of a rack that nobody else announces
+    a tenth are away together, but at least one.
     """
     lost = lost_with_a_domain(cluster, policy, added, groups.of_router)
     at_once: dict[str, int] = {}
     for router, group in groups.of_router.items():
-        level = budget.today.get(router, 0) + len(added.get(router, ()))
+        level = budget.up.get(router, 0) + len(added.get(router, ()))
         needed = max(budget.kept.get(router, 0), lost[router])
         most = max(1, min(level // 10, level - needed))
         at_once[group] = min(most, at_once.get(group, most))
-    return rounds(names, groups.of_node, at_once)
+    racks = product_named(cluster.product).announced_with(cluster)
+    if not racks:
+        return rounds(names, groups.of_node, at_once)
+    rack_of = {name: f"rack {racks[name]}" for name in names}
+    at_once |= {rack: max(1, size // 10) for rack, size in Counter(rack_of.values()).items()}
+    return rounds(names, {name: [*groups.of_node.get(name, ()), rack] for name, rack in rack_of.items()}, at_once)
 
 
 def lost_with_a_domain(

@@ -74,7 +74,11 @@ def wished_pod_spec(pod: Mapping[str, Any], label: tuple[str, str], style: Style
         mine = {"key": key, "operator": "Equal", "value": value, "effect": "NoSchedule"}
         tolerations = list(pod["tolerations"]) if ours else [*tolerations, mine]
     affinity = pod.get("affinity") or {}
-    affinity = with_requirement(affinity, key, value) if style == "affinity" else without_requirement(affinity, key)
+    exactly = key in (pod.get("nodeSelector") or {})  # what goes with the node selector, the affinity is to ask for
+    if style == "affinity":
+        affinity = with_requirement(affinity, key, value, exactly)
+    else:
+        affinity = without_requirement(affinity, key)
     wished = dict(pod)
     for name, new in (("nodeSelector", selector), ("affinity", affinity), ("tolerations", tolerations)):
         if new or pod.get(name) not in EMPTY:
@@ -126,13 +130,19 @@ def restricts(pod: Mapping[str, Any], key: str, value: str) -> bool:
 
 def marks(pod: Mapping[str, Any], key: str, value: str) -> Callable[[Mapping[str, str]], bool]:
     """Whether labels of a node mark it for a speaker: by our label, or by another value of it that the affinity takes
-    as well, such as one that asks for no more than the key."""
+    as well, such as one that asks for no more than the key.
+
+    Where the node selector asks for our value, or a term of the affinity for no value, another one marks nothing: it
+    may be somebody's pool.
+    """
     terms = terms_of(pod.get("affinity") or {})
-    parts = [part for term in terms for part in term.get("matchExpressions") or () if part["key"] == key]
+    asked = [[part for part in term.get("matchExpressions") or () if part["key"] == key] for term in terms]
+    if key in (pod.get("nodeSelector") or {}) or not all(asked):
+        asked = []
 
     def marked(labels: Mapping[str, str]) -> bool:
         now = labels.get(key)
-        return now is not None and (now == value or any(admits(part, now) for part in parts))
+        return now is not None and (now == value or any(all(admits(part, now) for part in parts) for parts in asked))
 
     return marked
 
@@ -149,15 +159,19 @@ def foreign_demand(pod: Mapping[str, Any], key: str, value: str) -> str:
     return ""
 
 
-def with_requirement(affinity: Mapping[str, Any], key: str, value: str) -> dict[str, Any]:
-    """The affinity with our requirement in every term that can match, or in a new one where there is no term."""
+def with_requirement(affinity: Mapping[str, Any], key: str, value: str, exactly: bool = False) -> dict[str, Any]:
+    """The affinity with our requirement in every term that can match, or in a new one where there is no term.
+
+    A term that asks for our label among others is left as it is, unless it is to ask for it `exactly`.
+    """
     required = (affinity.get("nodeAffinity") or {}).get(REQUIRED) or {}
     ours = {"key": key, "operator": "In", "values": [value]}
     terms = []
     for term in required.get("nodeSelectorTerms") or ():
         others = [part for part in term.get("matchExpressions") or () if not is_requirement(part, key)]
         # An empty term matches nothing; our requirement alone would make it match.
-        kept = demands(term, key, value) or not any(term.values())
+        enough = ours in (term.get("matchExpressions") or ()) if exactly else demands(term, key, value)
+        kept = enough or not any(term.values())
         terms.append(term if kept else {**term, "matchExpressions": [*others, ours]})
     return with_terms(affinity, terms or [{"matchExpressions": [ours]}])
 

@@ -191,11 +191,12 @@ def before(name: str, today: Count) -> str:
 
 
 def moved(cluster: Cluster, placement: Placement, value: int) -> str:
-    """The moves in words: speakers that do not work are started anew where they are chosen, and to stop is no move."""
-    now, then = set(cluster.today.working), set(placement.speakers)
-    starts, stops = len(then - now), len(now - then)
-    forced = starts + stops - value
-    parts = [f"{starts} start, {stops - forced} stop"]
+    """The moves in words: to mend a speaker that does not work counts as one, to stop it as none."""
+    today, then = cluster.today, set(placement.speakers)
+    mended = len(then.intersection(today.broken))
+    starts, stops = len(then.difference(today.speakers)), len(set(today.working) - then)
+    forced = starts + mended + stops - value
+    parts = [f"{starts} start, {stops - forced} stop" + (f", {mended} to be mended" if mended else "")]
     if forced:
         parts.append(f"{forced} more must leave nodes that are not eligible")
     if idle := len(set(cluster.today.broken) - then):

@@ -67,7 +67,8 @@ class Chain:
     def __init__(self, cluster: Cluster, policy: Policy, placement: Placement) -> None:
         self.wanted, self.together = placement, policy.peering == "all-attached"
         self.limits = {router.name: router.max_sessions for router in cluster.routers}
-        self.now = {router: set(nodes) for router, nodes in cluster.today.held.items()}
+        self.now = {router: set(nodes) for router, nodes in cluster.today.sessions.items()}
+        self.down = {router: set(nodes) for router, nodes in cluster.today.down.items()}
         self.goal: dict[str, set[str]] = {}
         for session in placement.sessions:
             self.goal.setdefault(session.router, set()).add(session.node)
@@ -114,8 +115,10 @@ class Chain:
         """Close old sessions of the routers without room, at most one of each router, and never the last of several."""
         full = {router for _, routers in self.to_open() for router in routers if not self.fits(router)}
         closed, met = [], set[str]()
-        # First what makes room with the most of them.
-        for node, routers in sorted(self.to_close(), key=lambda unit: (-len(full.intersection(unit[1])), unit)):
+        # First what is down, then what makes room with the most of them.
+        for node, routers in sorted(
+            self.to_close(), key=lambda unit: (self.is_up(*unit), -len(full.intersection(unit[1])), unit)
+        ):
             if not full.intersection(routers) or met.intersection(routers):
                 continue
             if any(len(self.now[router]) == 1 and self.limits.get(router) != 1 for router in routers):
@@ -125,6 +128,10 @@ class Chain:
                 self.now[router].discard(node)
                 closed.append(Session(node, router))
         return tuple(sorted(closed))
+
+    def is_up(self, node: str, routers: Iterable[str]) -> bool:
+        """Whether any of these sessions is not known to be down."""
+        return any(node not in self.down.get(router, ()) for router in routers)
 
     def placement(self) -> Placement:
         """The placement as it is now."""

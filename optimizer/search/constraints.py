@@ -149,12 +149,15 @@ def limit(router: RouterNeed, held: Held) -> Iterator[Constraint]:
         yield at_most(rule, (column for _, column in held), router.limit)
     if router.spare is not None:
         rule = Rule("change", router.name, number=router.spare)
-        yield at_most(rule, (column for each, column in held if router.name not in each.traits.today), router.spare)
+        new = (column for each, column in held if router.name not in (*each.traits.today, *each.traits.down))
+        yield at_most(rule, new, router.spare)
 
 
 def budget_of_moves(component: Component, columns: Columns, most: int) -> Constraint:
-    """The budget of moves: at most so many speakers start or stop on candidates."""
+    """The budget of moves: at most so many speakers start or stop on candidates. (One that does not work and stays does
+    neither.)"""
     goal = linear_goal("moves", component, columns)
-    changing = tuple(column for column, cost in enumerate(goal.costs) if cost)
+    there = {number for number, each in enumerate(component.classes) if each.traits.broken}
+    changing = tuple(column for column, cost in enumerate(goal.costs) if cost and column not in there)
     factors = tuple(goal.costs[column] for column in changing)
     return Constraint(Rule("moves", number=most), changing, factors, most - goal.constant, at_most=True)

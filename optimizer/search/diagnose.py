@@ -31,10 +31,9 @@ EASE = (
     "full",
     "host port",
     "under",
-    "network unavailable",
+    "without a network",
     "not Ready",
     "without a place",
-    "being deleted",
 )
 """Causes that an operator can lift, the easiest first, by their first words."""
 
@@ -142,9 +141,9 @@ def counts(cluster: Cluster, problem: Problem, component: Component, rules: Sequ
     found = []
     for router in sorted({rule.router for rule in rules if is_soft(rule)}):
         found.append(eligible_of_attached(cluster, problem, router))
-    needs, held = {router.name: router for router in component.routers}, cluster.today.held
+    needs = {router.name: router for router in component.routers}
     for rule in rules:
-        today = len(held.get(rule.router, ()))
+        today = len(cluster.today.sessions.get(rule.router, ()))
         if rule.kind == "survival":
             found.append(by_domain(component, rule))
         elif rule.kind == "coverage":

@@ -13,6 +13,7 @@ from msgspec import Struct
 from ..kube.quantities import in_bytes
 from ..kube.selectors import affinity_selects, selects
 from ..kube.taints import untolerated
+from ..kube.troubles import DELETING
 from ..model import Cluster, LabelSelector, Node, NodeSelectorTerm, Policy, Resources, Speaker, Taint
 from ..speakers import product_named
 
@@ -71,7 +72,7 @@ def obstacles(
     """Why a node cannot run a speaker, its room left aside; selector and affinity are the DaemonSet's without ours."""
     found: list[str] = []
     if node.deleting:
-        found.append("being deleted")
+        found.append(DELETING)
     if node.ready is False:
         found.append("not Ready")
     found += node.troubles

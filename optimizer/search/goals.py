@@ -10,6 +10,10 @@ from ..model import GOALS, Policy
 from .columns import Columns
 from .problem import Component, NodeClass, Solution
 
+DOUBT = "doubt"
+"""The last goal of the search, which no policy names and no placement lists: of equal choices the one of which most is
+known to work."""
+
 BEST_EFFORT_GOALS = ("worsened", "shortfall", "exposure", "retained")
 
 
@@ -29,6 +33,12 @@ def goal_names(policy: Policy) -> list[str]:
     """The goals in order; in layer 2 and VIP mode there are no sessions to count."""
     names = [goal for goal in policy.goals if policy.mode == "bgp" or goal not in ("sessions", "sessionMoves")]
     return [*BEST_EFFORT_GOALS, *names] if policy.best_effort else list(names)
+
+
+def searched_goals(policy: Policy, classes: Sequence[NodeClass]) -> list[str]:
+    """The goals that a search pursues: those of the policy, and to choose what works where these leave a choice."""
+    names = goal_names(policy)
+    return [*names, DOUBT] if any(each.traits.doubt for each in classes) else names
 
 
 def linear_goal(name: str, component: Component, columns: Columns) -> LinearGoal:
@@ -69,13 +79,15 @@ def terms(name: str, each: NodeClass, number: int, sessions: Mapping[str, int]) 
                     yield column, 1
         case "cost":
             yield number, traits.cost
+        case "doubt":
+            yield number, traits.doubt
         case _:
             raise ValueError(f"{name} is no sum over columns")
 
 
 def goal_values(classes: Sequence[NodeClass], found: Solution) -> dict[str, int]:
     """The values of all goals for a solution."""
-    reached: dict[str, int] = dict.fromkeys(GOALS, 0)
+    reached: dict[str, int] = dict.fromkeys((*GOALS, DOUBT), 0)
     for each, speakers, sessions in zip(classes, found.speakers, found.sessions, strict=True):
         traits = each.traits
         reached["moves"] += len(each.names) - speakers if traits.runs else speakers
@@ -83,6 +95,7 @@ def goal_values(classes: Sequence[NodeClass], found: Solution) -> dict[str, int]
             continue
         reached["speakers"] += speakers
         reached["cost"] += traits.cost * speakers
+        reached[DOUBT] += traits.doubt * speakers
         reached["sessions"] += sum(sessions)
         if traits.runs:
             reached["sessionMoves"] += sum(

@@ -124,7 +124,8 @@ def least_sessions(component: Component, policy: Policy, survive: Sequence[Survi
     around: dict[str, Counter[tuple[Domains, bool, str]]] = {router.name: Counter() for router in component.routers}
     for each in component.classes:
         for name in each.traits.routers:
-            around[name][each.traits.domains, name in each.traits.today, each.traits.rack] += len(each.names)
+            now = name in (*each.traits.today, *each.traits.down)
+            around[name][each.traits.domains, now, each.traits.rack] += len(each.names)
     total = 0
     for router in component.routers:
         most = max((router.needed, *(rule.survivors + router.needed for rule in survive)))
@@ -152,7 +153,7 @@ def fewest(
     survive: Sequence[Survive],
     clock: Clock,
 ) -> int | None:
-    """The fewest sessions of one router, of nodes given as (domains, whether they hold a session today, their rack, how
+    """The fewest sessions of one router, of nodes given as (domains, whether they have a session today, their rack, how
     many)."""
     name = (router.name,)
     classes = tuple(

@@ -30,10 +30,11 @@ class RouterNeed(Struct, frozen=True):
 
 
 class Traits(Struct, frozen=True, order=True, gc=False):
-    """All that the rules and goals see of a candidate node; `today` are the routers it holds a session with now,
-    `capacity` is the most sessions that it can hold. `retained` nodes are none to choose, but run a speaker that a
-    best-effort placement may leave there. `rack` is the one that its speaker announces, "" where that does not matter
-    and for the nodes in no rack."""
+    """All that the rules and goals see of a candidate node; `today` are the routers it holds a session with now, `down`
+    those with which one is configured that is down; `broken` is a speaker that does not work, and `doubt` how little is
+    known to work there (`reduce.doubts`). `capacity` is the most sessions that it can hold. `retained` nodes are none
+    to choose, but run a speaker that a best-effort placement may leave there. `rack` is the one that its speaker
+    announces, "" where that does not matter and for the nodes in no rack."""
 
     routers: tuple[str, ...]
     domains: Domains
@@ -44,25 +45,30 @@ class Traits(Struct, frozen=True, order=True, gc=False):
     pinned: bool
     retained: bool = False
     rack: str = ""
+    down: tuple[str, ...] = ()
+    broken: bool = False
+    doubt: int = 0
 
 
 class Links(Struct, frozen=True, eq=False, gc=False):
-    """The routers that nodes are attached to, and those of them that they hold a session with, both sorted.
+    """The routers that nodes are attached to, those of them that they hold a session with, and those with which one is
+    configured that is down, all sorted.
 
     One object for all nodes alike, so that it need not be compared: two are equal only if they are the same.
     """
 
     routers: tuple[str, ...] = ()
     held: tuple[str, ...] = ()
+    down: tuple[str, ...] = ()
 
 
-Likeness = tuple[Links, tuple[str | None, ...], int, int, bool, bool, bool, str]
-"""What distinguishes candidates at little cost: links, domains of each kind, room, cost, runs, pinned, retained, rack.
-Equal traits may come out of two of them."""
+Likeness = tuple[Links, tuple[str | None, ...], int, int, bool, bool, bool, str, bool, int]
+"""What distinguishes candidates at little cost: links, domains of each kind, room, cost, runs, pinned, retained, rack,
+broken, doubt. Equal traits may come out of two of them."""
 
 
 class NodeClass(Struct, frozen=True, gc=False):
-    """The candidates with equal traits, those that are to be chosen first at the front."""
+    """The candidates with equal traits, sorted by name."""
 
     traits: Traits
     names: tuple[str, ...]
@@ -135,6 +141,9 @@ def shape(component: Component) -> object:
                 tuple(position[router] for router in each.traits.today),
                 each.traits.pinned,
                 each.traits.retained,
+                tuple(position[router] for router in each.traits.down),
+                each.traits.broken,
+                each.traits.doubt,
                 racks.setdefault(each.traits.rack, len(racks)),
                 len(each.names),
             )

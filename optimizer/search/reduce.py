@@ -20,9 +20,10 @@ from .eligibility import Verdict, judgement, lack, session_capacity, tenths
 from .problem import Component, Likeness, Links, NodeClass, Problem, RouterNeed, Solution, Traits
 
 BROKEN = 20
-"""What it costs to choose a node whose speaker does not work: more than how full or how unloved another one is."""
+"""What it costs to choose a node whose speaker does not work: more than a full node of the control plane that is not
+preferred."""
 
-UNSCHEDULABLE = "without a place for the speaker's pod, says the scheduler"
+NO_PLACE = "without a place for the speaker's pod, says the scheduler"
 
 
 def reduce(cluster: Cluster, policy: Policy, granted: Collection[str] = ()) -> Problem:
@@ -44,31 +45,28 @@ def reduce(cluster: Cluster, policy: Policy, granted: Collection[str] = ()) -> P
             (Router(policy.mode),),
         )
         groups = one_segment(policy, survive, groups)
-    rank = unsure(cluster)
-    classes = [NodeClass(traits, best_first(groups[traits], rank)) for traits in sorted(groups)]
+    classes = [NodeClass(traits, tuple(sorted(groups[traits]))) for traits in sorted(groups)]
     parts = connected_components(classes, routers, cluster, policy, survive)
     return Problem(policy, survive, parts, causes, refusal)
 
 
-def unsure(cluster: Cluster) -> Mapping[str, int]:
-    """Of the speakers whose sessions are not all reported up, how many are not: of equals those that are come first.
+def doubts(cluster: Cluster, policy: Policy) -> dict[str, int]:
+    """How little is known to work of today's speakers: of equal choices, the one with the least of it is made.
 
-    Empty where nothing is reported, as then all are alike.
+    A speaker that does not work weighs more than all sessions, one that is down more than all of which nothing is
+    known; where nothing at all is reported, all are alike.
     """
-    today = cluster.today
-    if not today.up:
-        return {}
-    seen = Counter(chain.from_iterable(today.up.values()))
-    every = sum(today.everywhere(router) for router in today.sessions)
-    configured = Counter(
-        chain.from_iterable(names for router, names in today.held.items() if not today.everywhere(router))
-    )
-    return {name: every + configured[name] - seen[name] for name in today.working}
-
-
-def best_first(names: Iterable[str], rank: Mapping[str, int]) -> tuple[str, ...]:
-    """Names of nodes that are alike, those first of whose sessions most are reported up, then by name."""
-    return tuple(sorted(names, key=lambda name: (rank.get(name, 0), name)) if rank else sorted(names))
+    today, most = cluster.today, len(cluster.routers) + 1
+    found = Counter(dict.fromkeys(today.broken, most * most))
+    if policy.mode == "bgp" and (today.up or today.down):
+        every = sum(map(today.held_by_all, today.sessions))
+        some = (names for router, names in today.held.items() if not today.held_by_all(router))
+        held, up = Counter(chain.from_iterable(some)), Counter(chain.from_iterable(today.up.values()))
+        for name in today.working:
+            found[name] += every + held[name] - up[name]
+        for names in today.down.values():
+            found.update(dict.fromkeys(names, most))
+    return found
 
 
 def alike_candidates(
@@ -79,6 +77,7 @@ def alike_candidates(
     running = set(today.working)
     links_of, judge = links(cluster, running), judgement(cluster, policy)
     room_of, racks = session_capacity(cluster, policy), announced_racks(cluster, policy)
+    doubt_of = doubts(cluster, policy)
     causes: dict[str, tuple[str, ...]] = {}
     alike: dict[Likeness, list[str]] = {}
     for node in cluster.nodes:
@@ -87,7 +86,7 @@ def alike_candidates(
         degree, stays = len(to.routers), False
         against = verdict.against + lack(node, cluster, policy, degree, room)
         if name in today.refused:
-            against = (*against, UNSCHEDULABLE)
+            against = (*against, NO_PLACE)
         if name in granted:
             room = degree
         elif against:
@@ -100,7 +99,8 @@ def alike_candidates(
         cost = verdict.cost + (tenths(node) if policy.nodes.head_room else 0)
         if name in today.broken:
             cost += BROKEN
-        key = to, values, min(room, degree), cost, runs, name in pinned, stays, racks.get(name, "")
+        broken, doubt = name in today.broken, doubt_of.get(name, 0)
+        key = to, values, min(room, degree), cost, runs, name in pinned, stays, racks.get(name, ""), broken, doubt
         alike.setdefault(key, []).append(name)
     return alike, causes
 
@@ -110,27 +110,30 @@ def links(cluster: Cluster, running: Collection[str]) -> Callable[[str], Links]:
 
     Routers with the same attached nodes and the same sessions are looked at once, however many they are.
     """
-    alike: dict[tuple[tuple[str, ...], tuple[str, ...] | None], list[str]] = {}
-    today = cluster.today.held
+    alike: dict[tuple[tuple[str, ...], tuple[str, ...] | None, tuple[str, ...]], list[str]] = {}
+    today = cluster.today
     for router in cluster.routers:
-        # Where all speakers hold a session, there is no need to compare them.
-        now = None if cluster.today.everywhere(router.name) else today.get(router.name, ())
-        key = cluster.attachments[router.name], now
+        # Where all that work hold a session, there is no need to compare them.
+        now = None if today.held_by_all(router.name) else today.held.get(router.name, ())
+        key = cluster.attachments[router.name], now, today.down.get(router.name, ())
         alike.setdefault(key, []).append(router.name)
-    groups: list[tuple[list[str], bool]] = []
-    codes: dict[str, tuple[int, ...]] = {}
-    for (names, now), routers in alike.items():
-        # What a node was linked to before -> what it is with this group, its session held or not.
-        without: dict[tuple[int, ...], tuple[int, ...]] = {}
-        holding: dict[tuple[int, ...], tuple[int, ...]] = {}
+    groups = list(alike.values())
+    codes: dict[str, tuple[tuple[int, bool | None], ...]] = {}
+    for number, (names, now, down) in enumerate(alike):
+        lost = set(down)
+        # What a node was linked to before -> what it is with this group, by whether its session is held, None for down.
+        then: dict[bool | None, dict[tuple[tuple[int, bool | None], ...], tuple[tuple[int, bool | None], ...]]]
+        then = {True: {}, False: {}, None: {}}
         for name in names:
             before, held = codes.get(name, ()), name in running if now is None else contains(now, name)
-            codes[name] = (holding if held else without).setdefault(before, (*before, len(groups) + held))
-        groups += [(routers, False), (routers, True)]
+            state = None if name in lost else held
+            codes[name] = then[state].setdefault(before, (*before, (number, state)))
     found = {
         code: Links(
-            tuple(sorted(router for each in code for router in groups[each][0])),
-            tuple(sorted(router for each in code if groups[each][1] for router in groups[each][0])),
+            *(
+                tuple(sorted(router for number, state in code if state in states for router in groups[number]))
+                for states in ((True, False, None), (True,), (None,))
+            )
         )
         for code in {(), *codes.values()}
     }
@@ -165,9 +168,10 @@ def classify(alike: Mapping[Likeness, list[str]], kinds: Sequence[str]) -> dict[
     for sessions of single nodes, as `expand` shows.
     """
     groups: dict[Traits, list[str]] = {}
-    for (to, values, room, cost, runs, pinned, stays, rack), names in alike.items():
+    for (to, values, room, cost, runs, pinned, stays, rack, broken, doubt), names in alike.items():
         domains = tuple((kind, value) for kind, value in zip(kinds, values, strict=True) if value is not None)
-        traits = Traits(to.routers, domains, room, cost, runs, to.held if runs else (), pinned, stays, rack)
+        held = to.held if runs else ()
+        traits = Traits(to.routers, domains, room, cost, runs, held, pinned, stays, rack, to.down, broken, doubt)
         groups.setdefault(traits, []).extend(names)
     return groups
 
@@ -181,7 +185,7 @@ def one_segment(
         known, one = dict(traits.domains), (policy.mode,)
         domains = tuple((rule.kind, known[rule.kind]) for rule in survive if rule.kind in known)
         today = one if traits.runs else ()
-        alone = structs.replace(traits, routers=one, domains=domains, capacity=1, today=today)
+        alone = structs.replace(traits, routers=one, domains=domains, capacity=1, today=today, down=())
         found.setdefault(alone, []).extend(names)
     return found
 
@@ -233,7 +237,7 @@ def connected_components(
     Exact: no rule but the budget of moves links them, and every goal is a sum over them. The order of the goals is
     kept by sums (a before b is a + c before b + c), so the best of the whole is the best of each part.
     """
-    by_name, held = {router.name: router for router in routers}, cluster.today.held
+    by_name, now = {router.name: router for router in routers}, cluster.today.sessions
     known = {each.kind: {node.domains.get(each.kind) for node in cluster.nodes} - {None} for each in survive}
     groups: dict[tuple[str, ...], list[NodeClass]] = {}
     for member in classes:
@@ -247,28 +251,27 @@ def connected_components(
             domains = {domain for member in members[number] for domain in member.traits.domains}
             for name in members[number][0].traits.routers:
                 near[name] |= domains
-        needs = tuple(
-            router_need(by_name[name], held, policy, near[name], known, racks.get(name, ())) for name in names
-        )
+        needs = tuple(router_need(by_name[name], now, policy, near[name], known, racks.get(name, ())) for name in names)
         found.append(Component(needs, tuple(member for number in numbers for member in members[number])))
     return tuple(found)
 
 
 def router_need(
     router: Router,
-    held: Mapping[str, Sequence[str]],
+    now: Mapping[str, Sequence[str]],
     policy: Policy,
     near: set[tuple[str, str]],
     known: Mapping[str, set[str | None]],
     racks: tuple[tuple[str, int], ...],
 ) -> RouterNeed:
-    """What one router asks for, given the sessions `held` today, the `near` domains of its candidates, all that are
+    """What one router asks for, given the sessions configured `now`, the `near` domains of its candidates, all that are
     `known` by kind, and what its racks keep.
 
-    While old and new sessions run together, only what today's leave free is spare.
+    While old and new sessions run together, only what today's leave free is spare: of those that are down each can come
+    up at any time.
     """
     limit, spare = router.max_sessions, None
-    today = len(held.get(router.name, ()))
+    today = len(now.get(router.name, ()))
     if limit is not None and today and not policy.allow_break:
         spare = max(0, limit - today)
     own = tuple((kind, router.domains[kind]) for kind in known if kind in router.domains)

@@ -14,7 +14,7 @@ from msgspec import Struct
 from ..model import GOALS, Objective, Policy, Survive
 from .branch_and_bound import Column, GaveUpError, Program, cheapest
 from .columns import sessions_are_chosen
-from .goals import goal_names, goal_values
+from .goals import DOUBT, goal_values, searched_goals
 from .problem import Answer, Component, NodeClass, Solution, Traits
 from .rules import coverage_rules, survival_rules
 
@@ -53,7 +53,7 @@ def solve_small(component: Component, policy: Policy, survive: Sequence[Survive]
     """
     if policy.best_effort or policy.max_moves is not None:
         return None
-    names = goal_names(policy)
+    names = searched_goals(policy, component.classes)
     ways = subsets if sessions_are_chosen(policy) else all_routers
     try:
         groups, uses = groups_and_uses(component.classes, weights(component.classes, names), ways)
@@ -90,17 +90,20 @@ def weights(classes: Sequence[NodeClass], names: Sequence[str]) -> dict[str, int
     The goals are the digits of one number, the first the highest. Exact: as any two choices differ by less than
     `base` in every goal, a unit of one goal outweighs all later ones, and Python's integers have no bound.
     """
-    base = 1 + sum(len(each.names) * (1 + len(each.traits.routers) + each.traits.cost) for each in classes)
-    worth: dict[str, int] = dict.fromkeys(GOALS, 0)
+    base = 1 + sum(
+        len(each.names) * (1 + len(each.traits.routers) + each.traits.cost + each.traits.doubt) for each in classes
+    )
+    worth: dict[str, int] = dict.fromkeys((*GOALS, DOUBT), 0)
     return worth | {name: base**power for power, name in enumerate(reversed(names))}
 
 
 def grouped(classes: Sequence[NodeClass]) -> list[list[int]]:
-    """The classes, by number, that are alike in all but the cost."""
+    """The classes, by number, that are alike in all but what choosing one costs."""
     found: dict[object, list[int]] = {}
     for number, each in enumerate(classes):
         traits = each.traits
-        key = traits.routers, traits.domains, traits.capacity, traits.runs, traits.today, traits.pinned, traits.rack
+        place = traits.routers, traits.domains, traits.capacity, traits.rack
+        key = place, traits.runs, traits.today, traits.down, traits.broken, traits.pinned
         found.setdefault(key, []).append(number)
     return list(found.values())
 
@@ -132,7 +135,8 @@ def cheapest_first(
     found: list[tuple[int, int]] = []
     for number in alike:
         each = classes[number]
-        found += [(same + worth["cost"] * each.traits.cost, number)] * len(each.names)
+        cost = same + worth["cost"] * each.traits.cost + worth[DOUBT] * each.traits.doubt
+        found += [(cost, number)] * len(each.names)
     return tuple(sorted(found))
 
 
@@ -156,13 +160,18 @@ def demands(
             yield tuple(inside), rule.number
 
 
+def configured(traits: Traits) -> tuple[str, ...]:
+    """The routers with which a session is configured today, be it up or down."""
+    return (*traits.today, *traits.down)
+
+
 def limits(component: Component, groups: Sequence[NodeGroup], uses: Sequence[Use]) -> Iterator[UseSum]:
     """The limits of each router, after the change and during it, as far as there are nodes enough to reach them."""
     for router in component.routers:
         if router.limit is None and router.spare is None:
             continue
         near = [number for number, use in enumerate(uses) if router.name in use.routers]
-        new = [number for number in near if router.name not in groups[uses[number].group].traits.today]
+        new = [number for number in near if router.name not in configured(groups[uses[number].group].traits)]
         for numbers, most in ((near, router.limit), (new, router.spare)):
             if most is not None:
                 size = sum(len(groups[number].members) for number in {uses[number].group for number in numbers})

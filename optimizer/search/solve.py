@@ -11,9 +11,9 @@ from msgspec import structs
 from ..model import Policy, Survive
 from ..progress import News, Tell, silent
 from .clock import Clock, ended_by_ctrl_c
-from .goals import goal_names
+from .goals import searched_goals
 from .problem import Answer, Component, Problem, Solution, shape
-from .rules import sessions_today, soft_rules
+from .rules import soft_rules
 from .small import solve_small
 
 LARGE = 100
@@ -37,14 +37,13 @@ def solve_component(
 def crowded(component: Component) -> bool:
     """Whether the racks of a router, which share no node, together ask for more sessions than it takes, or for more new
     ones than it has room for. To say so by counting is exact, and spares a search that may find it out late."""
-    routers = [router for router in component.routers if router.racks and router.limit is not None]
-    held = sessions_today(component) if routers else {}
-    for router in routers:
-        have: Counter[str] = Counter()
-        for count, traits in held[router.name]:
-            have[traits.rack] += count
+    have = {router.name: Counter[str]() for router in component.routers if router.racks and router.limit is not None}
+    for each in component.classes if have else ():
+        for name in have.keys() & {*each.traits.today, *each.traits.down}:
+            have[name][each.traits.rack] += len(each.names)
+    for router in (router for router in component.routers if router.name in have):
         asked = sum(number for _, number in router.racks)
-        new = sum(max(0, number - have[rack]) for rack, number in router.racks)
+        new = sum(max(0, number - have[router.name][rack]) for rack, number in router.racks)
         if any(most is not None and number > most for number, most in ((asked, router.limit), (new, router.spare))):
             return True
     return False
@@ -60,13 +59,14 @@ def solve_hard(
         from .large import solve_large
         from .lexicographic import minimize_in_order
 
+    names = searched_goals(policy, component.classes)
     if len(component.classes) > LARGE and not policy.best_effort:
-        answer = solve_large(component, policy, survive, goal_names(policy), clock, progress)
+        answer = solve_large(component, policy, survive, names, clock, progress)
         if answer is not None:
             return answer
     relaxed = soft_rules(component, survive) if policy.best_effort else []
     model = ComponentModel(component, policy, survive, relaxed)
-    return minimize_in_order(model, goal_names(policy), (), clock, progress)
+    return minimize_in_order(model, names, (), clock, progress)
 
 
 def solve(problem: Problem, progress: Tell = silent) -> list[tuple[Component, Answer]]:
@@ -125,9 +125,9 @@ def joined(components: Iterable[Component]) -> Component:
 
 
 def count_moves(component: Component, solution: Solution) -> int:
-    """Speakers that start or stop in a solution."""
+    """Speakers that start or stop in a solution; one that does not work and stays does neither."""
     return sum(
         len(each.names) - count if each.traits.runs else count
         for each, count in zip(component.classes, solution.speakers, strict=True)
-        if not each.traits.retained
+        if not each.traits.retained and not each.traits.broken
     )

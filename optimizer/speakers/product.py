@@ -112,6 +112,10 @@ class Product(Protocol):
         """The fields that are read of the objects of each of its kinds, by the kind's name."""
 
     @property
+    def reported(self) -> Mapping[str, type[Struct]]:
+        """The fields that are read of the status of objects, by the kind's name, where anything is."""
+
+    @property
     def signs(self) -> Signs:
         """What tells the DaemonSet that carries its speakers, unless one is named."""
 

@@ -7,8 +7,10 @@ from fnmatch import fnmatchcase
 
 from msgspec import Struct
 
+from ..errors import InputError
 from ..kube.item import Item
 from ..kube.objects import Meta, Partial
+from ..kube.parse import as_mapping, entries
 
 
 class Signs(Struct, frozen=True):
@@ -80,13 +82,29 @@ class WorkloadObject(Partial):
 
 
 def workload_of(item: Item) -> Workload:
-    """The workload in an object of an input. Raises InputError."""
-    found = item.load(WorkloadObject)
+    """The workload in an object of an input, as far as it can be read: others may leave anything in theirs."""
+    try:
+        found = item.load(WorkloadObject)
+    except InputError:
+        return odd_workload(item)
     spec = found.spec or Spec()
     pods, selector = spec.template or Pods(), spec.selector or Selecting()
     given = (found.metadata.labels, selector.match_labels, (pods.metadata or Labelled()).labels)
     images = (each.image for each in (pods.spec or Containers()).containers or ())
     return Workload(item.namespace, item.name, tuple(filter(None, given)), tuple(filter(None, images)))
+
+
+def odd_workload(item: Item) -> Workload:
+    """What can be read of a workload in which something is odd."""
+    content = item.manifest()
+    spec = as_mapping(content.get("spec"))
+    pods, selector = as_mapping(spec.get("template")), as_mapping(spec.get("selector"))
+    metadata = (as_mapping(content.get("metadata")), as_mapping(pods.get("metadata")))
+    given = [as_mapping(each.get("labels")) for each in metadata] + [as_mapping(selector.get("matchLabels"))]
+    labels = [{key: value for key, value in each.items() if isinstance(value, str)} for each in given]
+    images = [each.get("image") for each in entries(as_mapping(pods.get("spec")).get("containers"))]
+    named = tuple(each for each in images if isinstance(each, str))
+    return Workload(item.namespace, item.name, tuple(filter(None, labels)), named)
 
 
 def bears_labels(labels: Mapping[str, str], signs: Signs) -> bool:

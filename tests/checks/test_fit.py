@@ -27,7 +27,7 @@ SPOILED: dict[str, tuple[dict[str, Any], Policy, str]] = {
     "no room for sessions": ({"requested": Resources(others={NIC: 1})}, EACH, "with 2 sessions needs 3"),
     "a port": ({"taken": ("TCP 50051",)}, POLICY, "n1 has another pod on the speaker's host port TCP 50051"),
     "under pressure": ({"troubles": ("under DiskPressure",)}, POLICY, f"{REFUSED}its state: under DiskPressure"),
-    "to be removed": ({"troubles": (GOES, "virtual node")}, POLICY, f"{REFUSED}its state: {GOES}, virtual node"),
+    "to be removed": ({"troubles": (GOES, "virtual")}, POLICY, f"{REFUSED}its state: {GOES}, virtual"),
 }
 
 
@@ -47,7 +47,7 @@ def test_best_effort_keeps_no_speaker_on_a_node_in_trouble() -> None:
     policy = replace(POLICY, best_effort=True)
     cordoned = n1(unschedulable=True)
     assert check_placement(cordoned, policy, place(cordoned, policy, "n1 n2")) == ()
-    for troubles in (("network unavailable",), ("virtual node",)):
+    for troubles in (("without a network",), ("virtual",)):
         worse = n1(unschedulable=True, troubles=troubles)
         found = check_placement(worse, policy, place(cordoned, policy, "n1 n2"), claims=False)
         assert found[0].startswith(f"{REFUSED}it is cordoned")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from optimizer.model import Cluster, Resources
-from tests.objects import SYSTEM, Object, daemonset, node, pod, read, speaker_pod
+from tests.objects import SYSTEM, Object, daemonset, node, pod, read, refusal, speaker_pod
 
 MI = 2**20
 GENERATION = "deprecated.daemonset.template.generation"
@@ -34,11 +34,24 @@ def limit_range(*limits: Object, namespace: str = SYSTEM, name: str = "limits") 
 
 
 def test_what_running_speakers_request_beyond_the_template_counts(tmp_path: Path) -> None:
-    more = speaker_pod("n1", requests={"cpu": "500m", "memory": "50Mi", "example.com/nic": 1})
-    cluster = read(tmp_path, node("n1"), node("n2"), daemonset(), more, speaker_pod("n2"))
+    first, second = ({"cpu": cpu, "memory": "50Mi", "example.com/nic": 1} for cpu in ("500m", "700m"))
+    pods = speaker_pod("n1", requests=first), speaker_pod("n2", requests=second)
+    cluster = read(tmp_path, node("n1"), node("n2"), daemonset(), *pods)
     assert requests(cluster) == Resources(500, 100 * MI, 1, {"example.com/nic": 1})
     (told,) = found(cluster, "requests-from-pods")
     assert "(500m CPU instead of 100m, 1 example.com/nic instead of 0)" in told
+
+
+def test_one_resized_speaker_makes_no_other_short(tmp_path: Path) -> None:
+    resized = speaker_pod("n1", requests={"cpu": "2", "memory": "100Mi", "example.com/nic": 1})
+    cluster = read(tmp_path, node("n1"), node("n2"), daemonset(), resized, speaker_pod("n2"))
+    assert requests(cluster) == Resources(100, 100 * MI, 1)
+    assert found(cluster, "requests-from-pods") == []
+
+
+def test_a_bad_default_is_the_limit_ranges_fault(tmp_path: Path) -> None:
+    limits = limit_range({"type": "Container", "defaultRequest": {"cpu": "much"}})
+    assert "LimitRange openelb-system/limits: spec.limits[0]: " in refusal(tmp_path, node("n1"), bare(), limits)
 
 
 def test_speakers_as_their_template_says_are_not_mentioned(tmp_path: Path) -> None:
@@ -67,8 +80,8 @@ def test_pods_of_an_earlier_template_say_nothing_of_the_next_one(tmp_path: Path)
     old = speaker_pod("n1", requests={"cpu": "1"}, labels={"pod-template-generation": "1"})
     new = speaker_pod("n2", requests={"cpu": "200m"}, labels={"pod-template-generation": "2"})
     assert requests(read(tmp_path, node("n1"), node("n2"), given, old, new)).cpu == 200
-    unsaid = speaker_pod("n1", requests={"cpu": "1"})
-    assert requests(read(tmp_path, node("n1"), node("n2"), given, unsaid, new)).cpu == 1000
+    unsaid = speaker_pod("n1", requests={"cpu": "150m"})
+    assert requests(read(tmp_path, node("n1"), node("n2"), given, unsaid, new)).cpu == 150
 
 
 def test_a_speaker_whose_resize_is_infeasible_is_no_measure(tmp_path: Path) -> None:

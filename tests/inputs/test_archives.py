@@ -112,6 +112,32 @@ def test_packed_files_in_a_folder_are_read(tmp_path: Path, expected: Cluster) ->
     assert read_cluster([str(tmp_path / "other")]) == expected
 
 
+def test_archives_without_objects_are_passed_over_where_they_are_found(tmp_path: Path) -> None:
+    bundle = {**PARTS, "logs/etcd.tar.gz": tar({"etcd.log": b"x"}), "none.tgz": gzip.compress(b""), "0.tar": b""}
+    for name, content in bundle.items():
+        write(tmp_path / "in" / name, content)
+    for given in (tmp_path / "in", write(tmp_path / "in.tgz", tar(bundle))):
+        warnings = read_cluster([str(given)]).warnings
+        told = {each.rule: each.sentence for each in warnings if each.rule.startswith("file-")}
+        assert told.keys() == {"file-passed-over", "file-empty"}
+        assert told["file-passed-over"].endswith("logs/etcd.tar.gz")
+        assert told["file-empty"].startswith("2 files are empty")
+
+
+def test_files_that_are_packed_otherwise_are_named_as_such(tmp_path: Path) -> None:
+    bundle = {**PARTS, "more/pods.json.xz": b"\xfd7zXZ\0", "a.zip": b"PK\x03\x04", "b.log.xz": b""}
+    for name, content in bundle.items():
+        write(tmp_path / "in" / name, content)
+    for given in (tmp_path / "in", write(tmp_path / "in.tgz", tar(bundle))):
+        (told,) = [each for each in read_cluster([str(given)]).warnings if each.rule.startswith("file-")]
+        assert told.rule == "file-packed"
+        assert told.sentence.startswith("2 files are packed in a way that is not read, and passed over: ")
+        assert told.sentence.endswith("more/pods.json.xz; unpack them, or pack them with gzip")
+    write(tmp_path / "only" / "c.json.bz2", b"BZh9")
+    with pytest.raises(InputError, match=r"holds no \.json.* file; 1 file is packed in a way that is not read"):
+        read_cluster([str(tmp_path / "only")])
+
+
 def test_a_folder_and_its_archive_are_one_input(tmp_path: Path, expected: Cluster) -> None:
     for name, part in PARTS.items():
         write(tmp_path / "in" / name, part)
@@ -167,6 +193,8 @@ LONG = tar({"a.json": WHOLE, "noise.log": NOISE, "z.json": WHOLE}, mode="w")
         ("a.zip", b"PK\x03\x04...", "packed by zip, which is not read; unpack it, or pack it with gzip"),
         ("a.json.xz", b"\xfd7zXZ\x00...", "packed by xz, which is not read; unpack it, or pack it with gzip"),
     ],
+    # What is packed holds the time, and is no name.
+    ids=lambda given: given if isinstance(given, str) else "packed",
 )
 def test_what_is_damaged_or_packed_otherwise_is_refused(
     tmp_path: Path, name: str, content: bytes, sentence: str

@@ -29,7 +29,7 @@ PLACE = {
     "impossible-quantity.yaml": "Node n1: status.allocatable: cpu: '4 cores' is not a Kubernetes quantity",
     "unknown-operator.yaml": "BgpPeer leaf-1: spec.nodeSelector.matchExpressions: operator 'Equals' is not one of In,",
     "shell-in-name.yaml": "'n1; reboot' cannot be the name of a Node",
-    "wrong-type.yaml": "Node n1: spec.taints: expected array | null, got object",
+    "wrong-type.yaml": "Node n1: spec.taints: expected a list, found an object",
     "no-kind.yaml": "not a Kubernetes object, it has no kind",
     "contradictory-pins.policy.yaml": "nodes: n2 is both pinned and banned",
     "unknown-key.policy.yaml": "survive[0]: unknown key 'surviors'; did you mean 'survivors'?",

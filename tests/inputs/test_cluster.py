@@ -69,12 +69,15 @@ def test_a_node_is_ready_by_its_condition(tmp_path: Path, status: str | None, re
         ({"allocatable": {"a/nic": "x"}}, "Node n1: status.allocatable: a/nic: 'x' is not a Kubernetes quantity"),
         ({"allocatable": {"a b": "1"}}, "Node n1: status.allocatable: a b: not the name of a resource"),
         ({"allocatable": {"memory": "-1"}}, "Node n1: status.allocatable: memory: '-1' is negative"),
-        ({"allocatable": {"pods": True}}, "Node n1: status.allocatable[...]: expected int | float | str, got bool"),
-        ({"taints": [{"key": "a"}]}, "Node n1: spec.taints[0]: object missing required field effect"),
+        (
+            {"allocatable": {"pods": True}},
+            "Node n1: status.allocatable[...]: expected a number or text, found true or false",
+        ),
+        ({"taints": [{"key": "a"}]}, "Node n1: spec.taints[0]: the field effect is missing"),
         ({"taints": [{"key": "a b", "effect": "NoSchedule"}]}, "Node n1: spec.taints: 'a b' is not a label key"),
         ({"taints": [{"key": "a", "effect": "\n"}]}, "Node n1: spec.taints: effect '\\n' is not one of NoSchedule, "),
-        ({"taints": "none"}, "Node n1: spec.taints: expected array | null, got str"),
-        ({"unschedulable": "yes"}, "Node n1: spec.unschedulable: expected bool | null, got str"),
+        ({"taints": "none"}, "Node n1: spec.taints: expected a list, found text"),
+        ({"unschedulable": "yes"}, "Node n1: spec.unschedulable: expected true or false, found text"),
     ],
 )
 def test_a_node_with_an_impossible_field_is_refused(tmp_path: Path, change: Object, sentence: str) -> None:
@@ -137,9 +140,9 @@ def test_the_speaker_is_not_among_the_requests_of_its_node(tmp_path: Path) -> No
         (pod("a", "n1", initContainers=[needs("x")]), "initContainers[0].resources: cpu: 'x' is not"),
         (pod("a", "n1", overhead={"memory": "1KiB"}), "overhead: memory: '1KiB' is not"),
         (pod("a", "n1", resources={"requests": {"cpu": "-1"}}), "resources: cpu: '-1' is negative"),
-        (pod("a", "n1", containers={}), "containers: expected array | null, got object"),
+        (pod("a", "n1", containers={}), "containers: expected a list, found an object"),
         (pod("a", "\n"), "nodeName: '\\n' cannot be the name of a node"),
-        (pod("a", "n1", nodeName=1), "nodeName: expected str | null, got int"),
+        (pod("a", "n1", nodeName=1), "nodeName: expected text, found a whole number"),
     ],
 )
 def test_a_pod_with_an_impossible_field_is_refused(tmp_path: Path, given: Object, field: str) -> None:
@@ -324,7 +327,7 @@ EXPRESSION = {"key": "rack", "operator": "Near", "values": ["r1"]}
         ({"affinity": affinity({"matchExpressions": [EXPRESSION]})}, "affinity: operator 'Near' is not one of"),
         ({"affinity": affinity({"matchFields": [EXPRESSION]})}, "affinity: field 'rack' is not metadata.name"),
         ({"nodeSelector": {"rack": "r\n1"}}, "nodeSelector: 'r\\n1' is not a label value"),
-        ({"nodeSelector": ["rack"]}, "nodeSelector: expected object | null, got array"),
+        ({"nodeSelector": ["rack"]}, "nodeSelector: expected an object, found a list"),
         ({"containers": [{"ports": [{"hostPort": 70000}]}]}, "containers[0].ports: port 70000 is not from 1 to 65535"),
         ({"containers": [needs("much")]}, "containers[0].resources: cpu: 'much' is not a Kubernetes quantity"),
     ],

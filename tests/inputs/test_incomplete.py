@@ -157,8 +157,13 @@ def test_files_without_objects_in_a_folder_are_passed_over_and_named(tmp_path: P
     write(folder / "blank\x1b.yaml", b" \n")
     cluster = read_cluster([str(folder)])
     (passed,), (empty,) = found(cluster, "file-passed-over"), found(cluster, "file-empty")
-    assert passed.startswith("8 files hold no Kubernetes object that is read, and are passed over: ")
-    assert passed.endswith(" and 5 more")
+    (packed,) = found(cluster, "file-packed")
+    assert packed == (
+        f"1 file is packed in a way that is not read, and passed over: {folder}/pods.json.xz; unpack it, or pack it "
+        "with gzip"
+    )
+    assert passed.startswith("7 files hold no Kubernetes object that is read, and are passed over: ")
+    assert passed.endswith(" and 4 more")
     assert empty == f"2 files are empty and passed over: {folder}/blank\\x1b.yaml, {folder}/empty.json"
     assert empty.isprintable()
     for name in others:

@@ -113,7 +113,7 @@ def test_resizes_and_troubles_are_read_live_as_from_a_dump(server: Server, api: 
     server.objects += [resized, pressed]
     live, dump = read_live(api), read(tmp_path, *server.objects)
     assert with_room(api, live.cluster, ["n1", "n2", "n3", "n4"], live).nodes == dump.nodes
-    assert (dump.nodes[2].requested.cpu, dump.nodes[3].troubles) == (3000, ("under PIDPressure", "virtual node"))
+    assert (dump.nodes[2].requested.cpu, dump.nodes[3].troubles) == (3000, ("under PIDPressure", "virtual"))
 
 
 def test_pods_that_ended_request_nothing(server: Server, api: Api) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from optimizer.checks.manifests import running_speakers
 from optimizer.model import Node
-from tests.objects import Object, node, read
+from tests.objects import Object, daemonset, node, read
 
 EVERYTHING = "NoSchedule"
 
@@ -31,7 +33,7 @@ def with_conditions(given: Object, **conditions: str) -> Object:
         ("DiskPressure", "under DiskPressure"),
         ("MemoryPressure", "under MemoryPressure"),
         ("PIDPressure", "under PIDPressure"),
-        ("NetworkUnavailable", "network unavailable"),
+        ("NetworkUnavailable", "without a network"),
     ],
 )
 def test_a_condition_makes_a_node_unfit(tmp_path: Path, condition: str, trouble: str) -> None:
@@ -46,7 +48,7 @@ def test_a_condition_makes_a_node_unfit(tmp_path: Path, condition: str, trouble:
         ("disk-pressure", "DiskPressure", "under DiskPressure"),
         ("memory-pressure", "MemoryPressure", "under MemoryPressure"),
         ("pid-pressure", "PIDPressure", "under PIDPressure"),
-        ("network-unavailable", "NetworkUnavailable", "network unavailable"),
+        ("network-unavailable", "NetworkUnavailable", "without a network"),
     ],
 )
 def test_a_taint_stands_in_for_a_condition_that_is_not_given(
@@ -80,9 +82,9 @@ def test_a_cordon_is_told_by_its_taint_too(tmp_path: Path) -> None:
         ("aws-node-termination-handler/spot-itn", "x", "about to be removed (aws-node-termination-handler/spot-itn)"),
         ("node.cloudprovider.kubernetes.io/shutdown", "", "shut down (node.cloudprovider.kubernetes.io/shutdown)"),
         ("node.kubernetes.io/out-of-service", "nodeshutdown", "out of service (node.kubernetes.io/out-of-service)"),
-        ("virtual-kubelet.io/provider", "azure", "virtual node"),
-        ("virtual-node.liqo.io/not-allowed", "true", "virtual node"),
-        ("eks.amazonaws.com/compute-type", "fargate", "virtual node"),
+        ("virtual-kubelet.io/provider", "azure", "virtual"),
+        ("virtual-node.liqo.io/not-allowed", "true", "virtual"),
+        ("eks.amazonaws.com/compute-type", "fargate", "virtual"),
     ],
 )
 def test_a_node_that_goes_or_is_none_is_unfit(tmp_path: Path, key: str, value: str, trouble: str) -> None:
@@ -115,10 +117,37 @@ def test_other_taints_are_for_the_scheduler_alone(tmp_path: Path, key: str, valu
     ],
 )
 def test_a_virtual_node_is_known_by_its_label(tmp_path: Path, key: str, value: str, virtual: bool) -> None:
-    assert read_one(tmp_path, node("n1", {key: value})).troubles == (("virtual node",) if virtual else ())
+    assert read_one(tmp_path, node("n1", {key: value})).troubles == (("virtual",) if virtual else ())
 
 
 def test_a_virtual_node_is_named_once(tmp_path: Path) -> None:
     given = tainted("virtual-kubelet.io/provider", "azure")
     given["metadata"]["labels"]["type"] = "virtual-kubelet"
-    assert read_one(tmp_path, given).troubles == ("virtual node",)
+    assert read_one(tmp_path, given).troubles == ("virtual",)
+
+
+def test_a_node_that_runs_windows_takes_no_speaker(tmp_path: Path) -> None:
+    by_label = [node("n1", {key: "windows"}) for key in ("kubernetes.io/os", "beta.kubernetes.io/os")]
+    by_status = node("n1")
+    by_status["status"]["nodeInfo"] = {"operatingSystem": "windows"}
+    for given in (*by_label, by_status):
+        assert read_one(tmp_path, given).troubles == ("running Windows",)
+        specs: tuple[dict[str, Any], ...] = (
+            {"nodeSelector": {"kubernetes.io/os": "windows"}},
+            {"os": {"name": "windows"}},
+        )
+        for spec in specs:
+            assert read(tmp_path, given, daemonset(**spec)).nodes[0].troubles == ()
+        assert read(tmp_path, given, daemonset()).nodes[0].troubles == ("running Windows",)
+    linux = node("n1", {"kubernetes.io/os": "linux"})
+    linux["status"]["nodeInfo"] = {"operatingSystem": "linux"}
+    assert read_one(tmp_path, linux).troubles == ()
+
+
+def test_what_is_tolerated_for_a_while_only_is_not_tolerated(tmp_path: Path) -> None:
+    taint = {"key": "maintenance", "effect": "NoExecute"}
+    for seconds, speakers in ((300, ()), (0, ()), (None, ("n1",))):
+        toleration = {"key": "maintenance", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds}
+        given, own = node("n1", taints=[taint]), daemonset(tolerations=[toleration])
+        assert read(tmp_path, given, own).today.speakers == speakers
+        assert tuple(name for name, _ in running_speakers({"n1": given}, own)) == speakers

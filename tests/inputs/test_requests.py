@@ -112,7 +112,7 @@ def test_huge_pages_can_be_asked_for_by_the_pod_as_a_whole(tmp_path: Path) -> No
     [
         ({"allocatedResources": {"cpu": "x"}}, "containers[0].resources (in the status): cpu: 'x' is not a Kubernetes"),
         ({"resources": {"requests": {"cpu": "-1"}}}, "containers[0].resources (in the status): cpu: '-1' is negative"),
-        ({"resources": []}, "containers[0].resources (in the status): expected object | null, got array"),
+        ({"resources": []}, "containers[0].resources (in the status): expected an object, found a list"),
     ],
 )
 def test_an_impossible_status_is_refused(tmp_path: Path, change: Object, sentence: str) -> None:

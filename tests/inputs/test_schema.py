@@ -41,6 +41,20 @@ def test_the_schema_is_up_to_date_and_printed(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_descriptions_are_plain_sentences(kind: str) -> None:
+    def walk(part: Any) -> None:
+        for key, value in part.items() if isinstance(part, dict) else enumerate(part):
+            if key == "description" and isinstance(value, str):
+                assert value.isprintable()
+                assert "  " not in value
+                assert "None" not in value
+            elif isinstance(value, dict | list):
+                walk(value)
+
+    walk(json.loads(schema_text(kind)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_field_is_described(kind: str) -> None:
     schema = json.loads(schema_text(kind))
     parts = [schema, *(schema["$defs"][name] for name in schema["$defs"] if name.endswith(("Setting", "Settings")))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import pytest
+from msgspec.structs import replace
 
 from optimizer.inputs.routers import with_topology
 from optimizer.inputs.speaker_label import own_labels
@@ -91,14 +92,36 @@ MARK = {LB: "true", **RACK}
 
 def test_peer_objects_that_select_by_the_mark_are_reported() -> None:
     sentence = (
-        f"1 BgpPeer leaf selects nodes by {LB}=true, the label that marks speakers: only the 2 nodes that carry it "
-        "count as attached, so no other node can be proposed; name the attached nodes in a topology file, or select by "
-        "another label there, such as that of the rack"
+        "BgpPeer leaf selects nodes by {}=true, {}: only the 2 nodes that carry it count as attached, so no other node "
+        "can be proposed; name the attached nodes in a topology file, or select by another label in the BgpPeer, such "
+        "as that of the rack"
     )
-    # Exactly the speakers carry it, the DaemonSet asks for it, or it is to be managed.
-    assert told(cluster(MARK, ["n1", "n2"])) == [sentence]
-    assert told(cluster(MARK, ["n1"], speaker({LB: "true"}))) == [sentence]
-    assert told(cluster(MARK, []), policy=Policy(speaker=SpeakerNeeds(label=(LB, "true")))) == [sentence]
+    exactly = "a label that the nodes with a speaker carry, and no others"
+    assert told(cluster(MARK, ["n1", "n2"])) == [sentence.format(LB, exactly)]
+    asked = "the label by which the DaemonSet selects its nodes"
+    assert told(cluster(MARK, ["n1"], speaker({LB: "true"}))) == [sentence.format(LB, asked)]
+    managed = Policy(speaker=SpeakerNeeds(label=(LB, "true")))
+    assert told(cluster(MARK, []), policy=managed) == [sentence.format(LB, "the label that marks speakers")]
+
+
+@pytest.mark.parametrize("names", [("leaf",), ("leaf", "spine")])
+def test_one_node_and_several_peer_objects_are_counted_in_good_english(names: tuple[str, ...]) -> None:
+    given = cluster({LB: "other"}, ["n1"], speaker({LB: "other"}))
+    one = replace(given.nodes[0], labels={LB: "other"})
+    peers = [replace(given.peers[0], name=name, address=f"10.0.0.{at}") for at, name in enumerate(names, 1)]
+    (sentence,) = told(replace(given, nodes=(one, *given.nodes[1:]), peers=tuple(peers)))
+    whose = "BgpPeer leaf selects nodes" if len(names) == 1 else "2 BgpPeers, such as leaf, select nodes"
+    assert sentence.startswith(whose)
+    assert "only the 1 node that carries it counts as attached" in sentence
+    assert ("label in the BgpPeer," if len(names) == 1 else "label in the BgpPeers,") in sentence
+
+
+def test_peer_objects_that_ask_for_the_mark_of_whatever_value_are_reported() -> None:
+    given = cluster({}, ["n1", "n2"])
+    any_value = replace(given, peers=(replace(given.peers[0], selector=LabelSelector({}, (EXISTS,))),))
+    (sentence,) = told(any_value)
+    assert f"selects nodes by {LB}, a label that the nodes with a speaker carry, and no others: only the 2" in sentence
+    assert told(replace(any_value, today=Today(("n1",)))) == []
 
 
 def test_other_selectors_are_not() -> None:
@@ -107,3 +130,9 @@ def test_other_selectors_are_not() -> None:
     assert told(cluster(MARK, [])) == []
     attached = {"attachments": [["n1", "leaf"], ["n3", "leaf"]]}
     assert told(cluster(MARK, ["n1", "n2"]), attached) == []
+
+
+@pytest.mark.parametrize("suffix", ["lb", "router", "worker", "control-plane", "master", "node"])
+def test_roles_that_nobody_but_the_operator_sets_are_own_labels(suffix: str) -> None:
+    key = f"node-role.kubernetes.io/{suffix}"
+    assert own_labels(speaker({key: ""}), NODES) == ({key: ""} if suffix in ("lb", "router") else {})

@@ -61,7 +61,7 @@ STATES = [at("99", N1), at("98", N2), at("101", N1, unschedulable=True), at("98"
 def test_the_newest_state_of_an_object_counts(tmp_path: Path, form: object) -> None:
     cluster = read(tmp_path, form(STATES))  # type: ignore[operator]
     assert cordoned(cluster) == ["n1"]
-    assert told(cluster) == ["1 object came in several versions, of which the newest counts"]
+    assert told(cluster) == ["Node n1 came in several versions, of which the newest counts"]
     assert cordoned(read(tmp_path, form(reversed(STATES)))) == ["n1"]  # type: ignore[operator]
 
 
@@ -75,7 +75,7 @@ def test_events_are_read(tmp_path: Path, form: object) -> None:
     cluster = read(tmp_path, form(events))  # type: ignore[operator]
     assert [each.name for each in cluster.nodes] == ["n1", "n2"]
     assert cordoned(cluster) == ["n1"]
-    assert told(cluster) == ["3 objects came in several versions, of which the newest counts"]
+    assert told(cluster) == ["3 objects, such as Node n1, came in several versions, of which the newest counts"]
 
 
 def test_versions_are_numbers_and_not_words(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_pods_come_and_go(tmp_path: Path) -> None:
             "the watch ended with an error: too old resource version",
         ),
         (lines([event("ERROR", {"kind": "Status"})]), "the watch ended with an error: no reason is given"),
-        (lines([event("ERROR", {"kind": "Status", "status": 5})]), "status: expected str | null, got int"),
+        (lines([event("ERROR", {"kind": "Status", "status": 5})]), "status: expected text, found a whole number"),
         (lines([event("MOVED", N1)]), "not a Kubernetes object, it has no kind"),
         (lines([{"type": "ADDED"}, N1]), "not a Kubernetes object, it has no kind"),
         (

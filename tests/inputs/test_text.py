@@ -304,7 +304,7 @@ def test_unknown_keys_are_refused_with_their_place(data: Any, sentence: str) -> 
 
 
 def test_the_field_stands_in_front_of_a_problem() -> None:
-    assert explain("Expected `int`, got `str` - at `$.a[0].b`") == "a[0].b: expected int, got str"
+    assert explain("Expected `int`, got `str` - at `$.a[0].b`") == "a[0].b: expected a whole number, found text"
     assert explain("Input data was truncated") == "input data was truncated"
 
 

@@ -11,7 +11,21 @@ import pytest
 from optimizer.errors import InputError
 from optimizer.inputs.cluster import read_cluster
 from optimizer.model import Cluster
-from tests.objects import SPEAKER, SYSTEM, Object, conf, list_of, node, peer, pod, read, refusal, speaker_pod, write
+from tests.objects import (
+    SPEAKER,
+    SYSTEM,
+    Object,
+    conf,
+    daemonset,
+    list_of,
+    node,
+    peer,
+    pod,
+    read,
+    refusal,
+    speaker_pod,
+    write,
+)
 
 LABELS = {"app": "openelb", "component": "speaker"}
 CHART = {"app.kubernetes.io/name": "openelb", "app.kubernetes.io/component": "edge-openelb-speaker"}
@@ -230,7 +244,9 @@ NETWORKS = [
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_the_network_of_a_cluster_says_nothing_of_bgp(tmp_path: Path, network: Object) -> None:
-    assert "product-assumed" in rules(read(tmp_path, *NODES, network))
+    (told,) = [each for each in read(tmp_path, *NODES, network).warnings if each.rule == "product-assumed"]
+    title, name = ("Cilium", "cilium") if network is NETWORKS[0] else ("Calico", "calico-node")
+    assert told.sentence.endswith(f"; of other products there are: {title} (DaemonSet kube-system/{name})")
     cluster = read(tmp_path, *NODES, network, *OURS, workload(SPEAKER, SYSTEM))
     assert (cluster.product, {*rules(cluster)}) == ("openelb", {"no-pods", "node-without-allocatable"})
 
@@ -238,9 +254,12 @@ def test_the_network_of_a_cluster_says_nothing_of_bgp(tmp_path: Path, network: O
 @pytest.mark.parametrize(
     ("found", "told"),
     [
-        ([METALLB, *BGP_PEERS], "MetalLB (2 metallb.io BGPPeers (such as metallb-system/tor-a))"),
-        ([METALLB], "MetalLB (DaemonSet metallb-system/speaker (by its labels))"),
-        ([NETWORKS[0], custom("CiliumBGPClusterConfig", "cilium.io", "c", version="v2")], "Cilium (1 cilium.io Cilium"),
+        ([METALLB, *BGP_PEERS], "MetalLB (metallb.io BGPPeer metallb-system/tor-a and 1 more)"),
+        ([METALLB], "MetalLB (DaemonSet metallb-system/speaker)"),
+        (
+            [NETWORKS[0], custom("CiliumBGPClusterConfig", "cilium.io", "c", version="v2")],
+            "Cilium (cilium.io CiliumBGPClusterConfig c)",
+        ),
         ([custom("L2Advertisement", "metallb.io", "a", "lb")], ""),
     ],
 )
@@ -258,3 +277,62 @@ def test_a_daemonset_of_the_user_s_own_serves_where_all_is_said(tmp_path: Path) 
     speaker = read_cluster([path], **given, product="openelb").speaker
     assert speaker is not None
     assert speaker.name == "own"
+
+
+ODD: list[Object] = [
+    {"spec": {}},
+    {"spec": None},
+    {"spec": 5},
+    {"spec": {"template": None}},
+    {"spec": {"template": {}}},
+    {"spec": {"template": []}},
+    {"spec": {"template": {"spec": {"tolerations": [None]}}}},
+    {"spec": {"selector": {"matchLabels": {"app": 5}}, "template": {"spec": {}}}},
+    {"metadata": {"name": "odd", "namespace": "other", "labels": {"app": 5}}},
+]
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_an_odd_daemonset_of_somebody_else_is_passed_over(tmp_path: Path, odd: Object) -> None:
+    ours, others = daemonset(), [daemonset("odd", "other") | odd, daemonset("fine", "other")]
+    cluster = read(tmp_path, node("n1"), ours, *others)
+    assert [each["metadata"]["name"] for each in cluster.daemonsets] == [SPEAKER, "fine"]
+    assert cluster.speaker is not None
+    (told,) = (str(each) for each in cluster.warnings if each.rule == "object-odd")
+    assert "DaemonSet other/odd: " in told
+    assert told.isprintable()
+
+
+def test_odd_daemonsets_are_one_finding(tmp_path: Path) -> None:
+    odd = [daemonset(f"odd-{number}", "other") | {"spec": {}} for number in range(3)]
+    cluster = read(tmp_path, node("n1"), daemonset(), *odd)
+    (told,) = (str(each) for each in cluster.warnings if each.rule == "object-odd")
+    assert ", and 2 more DaemonSets like it: passed over" in told
+
+
+@pytest.mark.parametrize(
+    ("part", "field"),
+    [
+        ({"spec": {}}, "spec"),
+        ({"metadata": {"name": SPEAKER, "namespace": SYSTEM, "annotations": []}}, "metadata.annotations"),
+        ({"spec": daemonset()["spec"] | {"updateStrategy": "OnDelete"}}, "spec.updateStrategy"),
+        ({"spec": daemonset()["spec"] | {"updateStrategy": {"rollingUpdate": 1}}}, "spec.updateStrategy.rollingUpdate"),
+    ],
+)
+def test_an_odd_field_of_the_speakers_daemonset_is_named(tmp_path: Path, part: Object, field: str) -> None:
+    assert f"DaemonSet {SYSTEM}/{SPEAKER}: {field}" in refusal(tmp_path, node("n1"), daemonset() | part)
+
+
+def test_a_daemonset_that_is_being_deleted_is_told(tmp_path: Path) -> None:
+    given = daemonset()
+    assert not [each for each in read(tmp_path, node("n1"), given).warnings if each.rule == "daemonset-deleting"]
+    given["metadata"]["deletionTimestamp"] = "2024-05-01T10:00:00Z"
+    (told,) = (each for each in read(tmp_path, node("n1"), given).warnings if each.rule == "daemonset-deleting")
+    assert told.object == f"DaemonSet {SYSTEM}/{SPEAKER}"
+
+
+def test_the_manager_of_an_earlier_release_beside_the_speakers_is_told(tmp_path: Path) -> None:
+    for name, number in (("openelb-manager", 1), ("openelb-controller", 0)):
+        deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": SYSTEM}}
+        cluster = read(tmp_path, node("n1"), daemonset(), deployment)
+        assert [each.rule for each in cluster.warnings].count("outdated-speakers") == number

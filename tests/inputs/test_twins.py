@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from msgspec.structs import replace
 
 from optimizer.errors import InputError
 from optimizer.inputs.cluster import read_cluster
@@ -53,12 +54,51 @@ def test_an_object_given_twice_in_equal_words_is_one(tmp_path: Path, given: Obje
 
 
 @pytest.mark.parametrize("given", ANY, ids=lambda given: given["kind"])
-def test_an_object_of_one_uid_and_version_is_one_whatever_a_tool_left_out(tmp_path: Path, given: Object) -> None:
-    first, second = changed(given, "7", "u1", annotations={"a": "b"}), changed(given, "7", "u1")
-    assert read_cluster(both(tmp_path, list_of(first), list_of(second)))
-    assert read_cluster(both(tmp_path, given, changed(given, managedFields=[{"manager": "kubelet"}])))
-    for other in (changed(given, "8", "u1"), changed(given, "7", "u2"), changed(given, "7")):
-        assert "given twice" in refused(both(tmp_path, first, other))
+def test_of_a_whole_and_a_trimmed_object_of_one_version_the_whole_one_counts(tmp_path: Path, given: Object) -> None:
+    whole = changed(given, "7", "u1", annotations={"a": "b"})
+    expected = read_cluster(both(tmp_path, whole, {"kind": "List"}))
+    for part in (changed(given, "7", "u1"), changed(given, "7"), changed({**given, "status": None, "spec": {}}, "7")):
+        for inputs in ([whole, list_of(part)], [list_of(part), whole]):
+            found = read_cluster(both(tmp_path, *inputs))
+            (finding,) = [each for each in found.warnings if each.rule == "object-trimmed"]
+            assert finding.object.endswith(given["metadata"]["name"])
+            assert replace(found, warnings=()) == replace(expected, warnings=())
+    for other in (changed(given, "8", "u1"), changed(given, "7", "u2"), changed(given)):
+        assert "given twice" in refused(both(tmp_path, whole, other))
+
+
+@pytest.mark.parametrize("given", ANY, ids=lambda given: given["kind"])
+def test_who_set_which_field_is_no_difference(tmp_path: Path, given: Object) -> None:
+    found = read_cluster(both(tmp_path, given, changed(given, managedFields=[{"manager": "kubelet"}])))
+    assert "object-trimmed" not in [each.rule for each in found.warnings]
+
+
+FULL = changed(node("n1", {"rack": "r1"}, allocatable={"cpu": "4"}, taints=[{"key": "a", "effect": "NoExecute"}]), "7")
+TRIMMED = changed(node("n1", ready=None), "7")
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0), (0, 1, 1), (1, 1, 0), (1, 0, 1), (1, 0, 0)])
+def test_a_trimmed_node_takes_nothing_away(tmp_path: Path, order: tuple[int, ...]) -> None:
+    given = [(FULL, TRIMMED)[each] for each in order]
+    texts = ["".join(json.dumps(list_of(each), indent=1) + "\n" for each in given), list_of(*given)]
+    files = [*both(tmp_path, given[0], given[1])[:2], str(write(tmp_path / "d.json", given[-1]))]
+    for inputs in (files, [str(write(tmp_path / "e.json", texts[0]))], [str(write(tmp_path / "f.json", texts[1]))]):
+        found = read_cluster(inputs)
+        assert found.nodes == read_cluster([str(write(tmp_path / "g.json", FULL))]).nodes
+        sentence = "Node n1 is given whole and trimmed, of which the whole one counts"
+        assert [each.sentence for each in found.warnings if each.rule == "object-trimmed"] == [sentence]
+
+
+def test_of_one_version_and_neither_a_part_of_the_other_is_refused_with_the_field(tmp_path: Path) -> None:
+    for other, field in (
+        (TRIMMED | {"spec": {"unschedulable": True}}, "spec.taints"),
+        (TRIMMED | {"spec": {"taints": []}}, "spec.taints"),
+        (changed(TRIMMED, labels={"rack": "r2"}), "metadata.labels.rack"),
+        (changed(FULL, labels={"rack": "r2"}), "metadata.labels.rack"),
+    ):
+        for inputs in ([FULL, other], [other, FULL]):
+            told = f"they differ in {field}, though both are of resourceVersion 7, so leave one of them out"
+            assert refused(both(tmp_path, *inputs)).endswith(told)
 
 
 @pytest.mark.parametrize("given", ANY, ids=lambda given: given["kind"])

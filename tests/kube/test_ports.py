@@ -64,7 +64,7 @@ def test_ports_exclude_each_other(one: tuple[str, str, int], other: tuple[str, s
         ({"hostPort": 65536}, "port 65536 is not from 1 to 65535"),
         ({"hostPort": -1}, "port -1 is not from 1 to 65535"),
         ({"hostPort": 1, "hostIP": "host"}, "hostIP 'host' is not an IP address"),
-        ({"hostPort": "http"}, r"\[0\].hostPort: expected int \| null, got str"),
+        ({"hostPort": "http"}, r"\[0\].hostPort: expected a whole number, found text"),
     ],
 )
 def test_an_impossible_port_is_refused(port: dict[str, Any], sentence: str) -> None:

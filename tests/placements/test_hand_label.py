@@ -42,7 +42,7 @@ def found(given: Cluster, policy: Policy, rule: str) -> list[Finding]:
 
 def test_the_option_is_named_with_what_it_would_win() -> None:
     sentence = (
-        f"DaemonSet lb/s runs on nodes with the label {LB} alone, which 4 nodes lack: where it is what marks the "
+        f"DaemonSet lb/s runs only on nodes with the label {LB}, which 4 nodes lack: where it is what marks the "
         f"speakers, and not a pool of nodes, --speaker-label {LB}=true manages it, and 2 more nodes are eligible"
     )
     assert found(cluster(), Policy(), "hand-label") == [Finding("hand-label", sentence, "DaemonSet lb/s")]
@@ -62,6 +62,15 @@ def test_a_label_that_every_node_carries_marks_nothing() -> None:
     given = cluster()
     nodes = tuple(replace(node, labels={LB: "true"}) for node in given.nodes)
     assert found(replace(given, nodes=nodes), Policy(), "hand-label") == []
+
+
+def test_a_label_by_which_no_further_node_would_be_eligible_is_not_proposed() -> None:
+    """With two labels of somebody's own, a node that lacks both is still not selected by the other one."""
+    given = cluster(selector={LB: "true", "pool": "edge"})
+    nodes = [replace(node, labels={**node.labels, "pool": "edge"}) for node in given.nodes[:2]]
+    assert found(replace(given, nodes=(nodes[0], *given.nodes[1:])), Policy(), "hand-label") == []
+    (told,) = found(replace(given, nodes=(*nodes, *given.nodes[2:])), Policy(), "hand-label")
+    assert f"--speaker-label {LB}=true manages it, and 1 more node is eligible" in told.sentence
 
 
 def test_routers_that_are_short_today_are_named() -> None:

@@ -91,6 +91,11 @@ def test_what_marks_a_node() -> None:
         assert {value for value in ("", "true", "x") if test({KEY: value})} == values
         assert not test({})
         assert restricts(pod, KEY, "true") == bool(pod)
+    # Another value may be somebody's pool where the node selector asks for ours, or one way in for none.
+    chosen = {"nodeSelector": {KEY: "true"}, **any_value}
+    some = {"affinity": required({"matchExpressions": [EXISTS]}, {"matchExpressions": [LINUX]})}
+    for pod in (chosen, some):
+        assert [value for value in ("", "true", "x") if marks(pod, KEY, "true")({KEY: value})] == ["true"]
     # One way in that does without the label is no restriction.
     either = {"affinity": required({"matchExpressions": [EXISTS]}, {"matchExpressions": [LINUX]})}
     assert not restricts(either, KEY, "true")

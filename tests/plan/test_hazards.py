@@ -42,7 +42,9 @@ def test_hazard_of_a_template_that_an_export_edits() -> None:
     both = told_by(hazards, two_racks(running=["a1", "a2", "b1", "b2"]), POLICY, TWO_RACKS)[0]
     assert both.endswith("and 2 routers with no session to spare, such as leaf-1, are one short meanwhile")
     spare = told_by(hazards, two_racks(), Policy(speakers_per_router=1), TWO_RACKS)[0]
-    assert spare.endswith("in 2 rounds while those that leave still run, and every router has its sessions meanwhile")
+    assert spare.endswith(
+        "in 2 rounds while those that leave still run, and no router loses a session that it cannot spare"
+    )
     asking = cluster(NODES, pod={"nodeSelector": {KEY: "true"}})
     assert hazards(asking, POLICY, placed(speakers=["a1"])) == ()
 

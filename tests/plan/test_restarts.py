@@ -66,6 +66,20 @@ def test_a_round_takes_a_tenth_and_nothing_that_a_router_is_to_keep(
             assert (at in short) == (bool(wished.get(at)) and 0 < len(has) == len(today.get(at, ())) <= kept)
 
 
+def test_speakers_of_one_rack_do_not_restart_together() -> None:
+    labels = {name: {"openelb.kubesphere.io/rack": f"r{number // 2}"} for number, name in enumerate(NAMES[:40])}
+    found = with_sessions({"spine": NAMES[:40]})
+    nodes = tuple(replace(each, labels={**each.labels, **labels.get(each.name, {})}) for each in found.nodes)
+    placement = placed(*((name, "spine") for name in NAMES[:40]))
+    plain = rounds_of(replace(found, nodes=nodes), placement)
+    assert any({"n00", "n01"} <= set(part) for part in plain)
+    racked = rounds_of(replace(found, nodes=nodes, settings={"asPerRack": {"r0": 65001}}), placement)
+    assert not any(
+        len({*part} & {f"n{2 * rack:02d}", f"n{2 * rack + 1:02d}"}) > 1 for part in racked for rack in range(20)
+    )
+    assert len(racked) <= len(plain) + 1
+
+
 def test_levels_count_a_session_of_today_and_of_the_placement_once() -> None:
     found = with_sessions({"leaf-1": NAMES[:3], "leaf-2": ()})
     new = [Session("n01", "leaf-1"), Session("n07", "leaf-1"), Session("n07", "leaf-2"), Session("n08", "leaf-3")]

@@ -209,6 +209,11 @@ def sessions_today(cluster: Cluster) -> list[tuple[str, str]]:
     ]
 
 
+def configured_today(cluster: Cluster) -> list[tuple[str, str]]:
+    """Today's sessions, be they up or down, as (node, router)."""
+    return [(node, router) for router, nodes in cluster.today.sessions.items() for node in nodes]
+
+
 def working(cluster: Cluster) -> list[str]:
     """The nodes with a speaker that works."""
     return [name for name in cluster.today.speakers if name not in cluster.today.broken]
@@ -218,7 +223,7 @@ def limits_hold(cluster: Cluster, policy: Policy, sessions: list[tuple[str, str]
     """Whether every router stays within its limit, after the change and during it."""
     if policy.mode != "bgp":
         return True
-    today = sessions_today(cluster)
+    today = configured_today(cluster)
     for router in cluster.routers:
         if router.max_sessions is None:
             continue
@@ -233,8 +238,15 @@ def limits_hold(cluster: Cluster, policy: Policy, sessions: list[tuple[str, str]
 
 
 def budget_holds(problem: Problem, speakers: list[str]) -> bool:
-    """Whether few enough speakers start and stop."""
-    return problem.policy.max_moves is None or count_moves(problem, speakers) <= problem.policy.max_moves
+    """Whether few enough speakers start and stop; one that does not work and stays does neither."""
+    mended = [node.name for node in problem.eligible if node.name in speakers and node.name in today_broken(problem)]
+    most = problem.policy.max_moves
+    return most is None or count_moves(problem, speakers) - len(mended) <= most
+
+
+def today_broken(problem: Problem) -> list[str]:
+    """The nodes whose speaker does not work."""
+    return [*problem.cluster.today.broken]
 
 
 def count_moves(problem: Problem, speakers: list[str]) -> int:

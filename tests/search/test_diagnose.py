@@ -44,7 +44,7 @@ def test_the_control_plane_is_the_cure_only_where_no_worker_is() -> None:
 def test_nodes_that_go_are_not_what_is_to_be_made_eligible() -> None:
     nodes = [
         Node("n1", troubles=("about to be removed (karpenter.sh/disrupted)",)),
-        Node("n2", troubles=("virtual node",)),
+        Node("n2", troubles=("virtual",)),
         Node("n3", troubles=("under DiskPressure",)),
     ]
     cluster = cluster_of({"leaf": ["n1", "n2", "n3"]}, nodes)

@@ -33,6 +33,9 @@ TRAITS = {
     "pinned": True,
     "retained": True,
     "rack": "r9",
+    "down": ("a",),
+    "broken": True,
+    "doubt": 1,
 }
 
 

@@ -14,11 +14,11 @@ from optimizer.model import Cluster, Policy, Survive
 from tests.search.brute_force import (
     Problem,
     attached,
+    configured_today,
     goal_names,
     missing_today,
     node_cost,
     problem_of,
-    sessions_today,
     working,
 )
 from tests.search.brute_nodes import fits
@@ -57,7 +57,7 @@ def least_values(cluster: Cluster, policy: Policy) -> tuple[int, ...] | None:
     limits(model, problem, s)
     moves = total(1 - x[name] if name in working(cluster) else x[name] for name in eligible)
     if policy.max_moves is not None:
-        model.add(moves <= policy.max_moves)
+        model.add(moves - total(x[name] for name in eligible if name in cluster.today.broken) <= policy.max_moves)
     lacking = {
         (ask.name, rule): slack for ask in asks(problem, x, s) for rule, slack in lack(model, problem, ask).items()
     }
@@ -133,8 +133,9 @@ def limits(model: cp_model.CpModel, problem: Problem, s: Mapping[tuple[str, str]
             here = {pair: chosen for pair, chosen in s.items() if pair[1] == router.name}
             model.add(total(here.values()) <= router.max_sessions)
             if not problem.policy.allow_break:
-                opened = [chosen for pair, chosen in here.items() if pair not in problem.today]
-                now = len([pair for pair in sessions_today(problem.cluster) if pair[1] == router.name])
+                today = configured_today(problem.cluster)
+                opened = [chosen for pair, chosen in here.items() if pair not in today]
+                now = len([pair for pair in today if pair[1] == router.name])
                 model.add(total(opened) <= max(0, router.max_sessions - now))
 
 

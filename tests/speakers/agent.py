@@ -10,6 +10,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+from msgspec import Struct
+
 from optimizer.errors import InputError
 from optimizer.findings import Finding
 from optimizer.kube.changes import Change, Patch
@@ -40,6 +42,7 @@ class Agent:
     title = "Agent"
     kinds: tuple[Kind, ...] = (NEIGHBOR,)
     structs: Mapping[str, type[Object]] = {"Neighbor": NeighborObject}
+    reported: Mapping[str, type[Struct]] = {}
     signs: Signs = Signs(images=("example/agent",), names=("agent",))
     outdated: Outdated | None = None
     requests = Resources(cpu=50, memory=50 * 2**20)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from msgspec import Struct
+
 from ...findings import Finding
 from ...kube.changes import Change
 from ...kube.item import Items
@@ -15,7 +17,7 @@ from ..product import Labels, Manifest, Outdated, PeerEdits, PeerReport, Probes,
 from ..signs import Signs
 from . import differences, hazards, paths, peerings, peers, probes, racks, read, reports, workloads
 from .kinds import BGP_CONF, BGP_PEER
-from .objects import ConfObject, PeerObject
+from .objects import ConfObject, PeerObject, Reports
 
 if TYPE_CHECKING:
     from ...kube.client import Api
@@ -28,6 +30,7 @@ class OpenELB:
     title = "OpenELB"
     kinds: tuple[Kind, ...] = (BGP_PEER, BGP_CONF)
     structs: Mapping[str, type[Object]] = {BGP_PEER.name: PeerObject, BGP_CONF.name: ConfObject}
+    reported: Mapping[str, type[Struct]] = {BGP_PEER.name: Reports}
     signs: Signs = workloads.SPEAKERS
     outdated: Outdated | None = workloads.OUTDATED
     requests = Resources(cpu=100, memory=100 * 2**20)

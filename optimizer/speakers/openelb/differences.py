@@ -16,6 +16,7 @@ from ...model import Peer
 UNSAID = frozenset({"neighborAddress", "description", "peerType"})
 """Of `conf`: the address is the same in another notation, and the others make no difference to a session."""
 
+TIMES = "spec.timers.config."
 SECRET = re.compile("password|passphrase|secret|token|auth", re.IGNORECASE)
 HOLD_TIME, CONNECT_RETRY, DEFERRAL_TIME, TTL, PORT, SEND_MAX = 90, 120, 360, 255, 179, 10
 
@@ -24,20 +25,52 @@ def differences(first: Peer, other: Peer) -> tuple[str, ...]:
     """The fields, each with both values where they are numbers or switches and no secret; empty for equal sessions."""
     one, two = settings(first), settings(other)
     paths = sorted(path for path in one.keys() | two.keys() if one.get(path) != two.get(path))
-    return tuple(named(path, one.get(path), two.get(path)) for path in paths)
+    if not paths:
+        return ()
+    given, also = written(first), written(other)
+    return tuple(named(path, (given.get(path), one.get(path)), (also.get(path), two.get(path))) for path in paths)
 
 
-def named(path: str, one: object, two: object) -> str:
-    """A field, with its values where they may be shown.
+def named(path: str, *values: tuple[object, object]) -> str:
+    """A field, with its values as they are written and as they are read, where they may be shown.
 
-    >>> named("spec.conf.peerAs", 65001, None), named("spec.conf.authPassword", "alpha", "beta")
-    ('spec.conf.peerAs (65001, absent)', 'spec.conf.authPassword')
+    >>> named("spec.conf.peerAs", (65001, 65001), (None, None)), named("spec.timers.holdTime", (30, 30), (None, 90.0))
+    ('spec.conf.peerAs (65001, absent)', 'spec.timers.holdTime (30, absent = 90)')
+    >>> named("spec.conf.authPassword", ("alpha", "alpha"), ("beta", "beta"))
+    'spec.conf.authPassword'
     """
     path = path if path.isprintable() else ascii(path)
-    if SECRET.search(path) or not all(value is None or isinstance(value, bool | int | float) for value in (one, two)):
+    plain = all(each is None or isinstance(each, bool | int | float) for value in values for each in value)
+    if SECRET.search(path) or not plain:
         return path
-    shown = ("absent" if value is None else str(value).lower() for value in (one, two))
-    return f"{path} ({', '.join(shown)})"
+    return f"{path} ({', '.join(shown(*value) for value in values)})"
+
+
+def shown(given: object, read: object) -> str:
+    """A value as it is written, and what it is read as where that is another.
+
+    >>> shown(10.0, 10.0), shown(None, None), shown(False, None), shown(0, 90), shown(3, None)
+    ('10', 'absent', 'false', '0 = 90', 'unused 3')
+    """
+    words = "absent" if given is None else figure(given)
+    if not given and read is not None and read != given:
+        return f"{words} = {figure(read)}"
+    return f"unused {words}" if given and read is None else words
+
+
+def figure(value: object) -> str:
+    """A number or a switch as an object has it."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).lower()
+
+
+def written(peer: Peer) -> dict[str, object]:
+    """What stands in the spec of a BgpPeer, by the path of each field, zeros too; times as numbers."""
+    given: Mapping[str, Any] = peer.manifest.get("spec") or {}
+    found = dict(flat("spec", {name: part for name, part in given.items() if name != "afiSafis"}, zeros=True))
+    for entry in given.get("afiSafis") or ():
+        path = f"spec.afiSafis[{family(entry or {}, peer.address)}]"
+        found |= {path: True, **dict(flat(path, entry, zeros=True))}
+    return {path: number(value) if path.startswith(TIMES) else value for path, value in found.items()}
 
 
 def settings(peer: Peer) -> dict[str, object]:
@@ -53,7 +86,7 @@ def settings(peer: Peer) -> dict[str, object]:
     times |= {
         "holdTime": hold,
         "connectRetry": times.get("connectRetry") or CONNECT_RETRY,
-        "keepaliveInterval": times.get("keepaliveInterval") or (hold / 3 if isinstance(hold, int) else hold),
+        "keepaliveInterval": times.get("keepaliveInterval") or (hold / 3 if isinstance(hold, int | float) else hold),
     }
     transport = within(given, "transport")
     spec |= {
@@ -107,17 +140,17 @@ def number(value: object) -> object:
     return int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,18}", value) else value
 
 
-def flat(path: str, part: object) -> Iterator[tuple[str, object]]:
-    """The fields below a path that are set to something but zero.
+def flat(path: str, part: object, zeros: bool = False) -> Iterator[tuple[str, object]]:
+    """The fields below a path that are set to something but zero, or to anything.
 
     >>> dict(flat("spec", {"a": {"b": 1, "c": 0, "d": None}, "e": [], "f": [2]}))
     {'spec.a.b': 1, 'spec.f[0]': 2}
     """
     if isinstance(part, Mapping):
         for name, value in part.items():
-            yield from flat(f"{path}.{name}", value)
+            yield from flat(f"{path}.{name}", value, zeros)
     elif isinstance(part, list):
         for index, value in enumerate(part):
-            yield from flat(f"{path}[{index}]", value)
-    elif part:
+            yield from flat(f"{path}[{index}]", value, zeros)
+    elif part or (zeros and part is not None):
         yield path, part

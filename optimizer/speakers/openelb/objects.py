@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ...kube.objects import Object, Partial, Selector
+from msgspec import Raw
+
+from ...kube.objects import NULL, Object, Partial, Selector
 
 
 class PeerConf(Partial):
@@ -68,7 +70,7 @@ class Messages(Partial):
 class PeerState(Partial):
     """The state of one session."""
 
-    session_state: str = ""
+    session_state: str | None = None
     messages: Messages | None = None
 
 
@@ -88,14 +90,14 @@ class NodeStatus(Partial):
 class Reports(Partial):
     """What all speakers report of their sessions with one router."""
 
-    nodes_peer_status: dict[str, NodeStatus] | None = None
+    nodes_peer_status: dict[str, NodeStatus | None] | None = None
 
 
 class PeerObject(Object):
-    """A BgpPeer."""
+    """A BgpPeer; an odd report in its status makes what it asks for no less clear."""
 
     spec: PeerSpec | None = None
-    status: Reports | None = None
+    status: Raw = NULL
 
 
 class ConfSpec(Partial):

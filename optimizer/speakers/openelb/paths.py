@@ -24,7 +24,7 @@ def paths(cluster: Cluster, placement: Placement) -> tuple[Paths, ...]:
     A speaker's next hops are all nodes, but under `asPerRack` those with the rack label of its own node, if it has one.
     Nobody enforces `sendMax`: all are sent. The routers are assumed to accept them (Add-Path takes both sides).
     """
-    nodes, speakers = len(cluster.nodes), cluster.today.speakers
+    nodes, speakers = len(cluster.nodes), cluster.today.working
     labelled = cluster.nodes if cluster.settings.get(RACKS) else ()
     racks = {node.name: node.labels.get(RACK_LABEL) or None for node in labelled}
     sizes = Counter({**Counter(racks.values()), None: nodes})
@@ -39,7 +39,7 @@ def paths(cluster: Cluster, placement: Placement) -> tuple[Paths, ...]:
     # Where all speakers hold a session, there is no need to go through them each time.
     today, everyone = cluster.today, hops("", speakers)
     now = {
-        name: everyone if today.everywhere(name) and name not in alone else hops(name, held)
+        name: everyone if today.held_by_all(name) and name not in alone else hops(name, held)
         for name, held in today.held.items()
     }
     proposed: defaultdict[str, list[str]] = defaultdict(list)

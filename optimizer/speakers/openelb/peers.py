@@ -11,10 +11,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from ...errors import InputError
 from ...kube.changes import Change, Create, Delete, Patch
+from ...kube.names import check_label_value
+from ...kube.parse import checked
 from ...kube.patches import set_field
 from ...kube.selectors import matcher
 from ...model import Cluster, LabelSelector, Node, Peer, Placement, Policy, Requirement, Router
@@ -66,12 +69,14 @@ class Nodes:
         return frozenset(name for name in candidates if fits(self.labels[name]))
 
     def by_hostname(self, names: frozenset[str]) -> LabelSelector:
-        """The selector that lists the nodes. Raises InputError where hostname labels cannot tell them apart."""
+        """The selector that lists the nodes. Raises InputError where hostname labels cannot tell them apart, or are
+        none that a selector could name."""
         values = set()
         for name in sorted(names):
             value = self.labels[name].get(HOSTNAME)
             if not value:
                 raise InputError(f"node {name} has no label {HOSTNAME}, by which a BgpPeer could select it")
+            checked(f"node {name}: label {HOSTNAME}", partial(check_label_value, value))
             values.add(value)
             if twins := sorted(self.by_label[HOSTNAME, value] - names):
                 raise InputError(

@@ -1,23 +1,33 @@
-"""What speakers of OpenELB report of their sessions, in the status of the BgpPeers."""
+"""What speakers of OpenELB report of their sessions, in the status of the BgpPeers.
+
+What cannot be read of it, and a state that is none of GoBGP's, is no report: such a session is unknown.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from msgspec import field
+import msgspec
+from msgspec import Raw, field
 
-from ...errors import InputError
 from ...kube.item import Items, by_name
 from ...kube.kinds import Ref
-from ...kube.objects import Partial
+from ...kube.objects import NULL, Partial
+from ...kube.parse import as_mapping
 from ...kube.pods import decode_page
 from ..product import PeerReport, SessionReport
 from .kinds import BGP_PEER
-from .objects import NodeStatus, PeerObject, Reports
+from .objects import Messages, NodeStatus, PeerState, Reports, TimersState
 
 if TYPE_CHECKING:
     from ...kube.client import Api
+
+T = TypeVar("T")
+
+UP = "ESTABLISHED"
+DOWN = frozenset(("IDLE", "CONNECT", "ACTIVE", "OPENSENT", "OPENCONFIRM"))
+"""The states of a session, as GoBGP names them (`PeerState.SessionState`); its UNKNOWN says nothing."""
 
 
 class PeerMeta(Partial):
@@ -42,8 +52,8 @@ class ReportedPeer(Partial):
     """The fields of a BgpPeer that report its sessions."""
 
     metadata: PeerMeta
-    spec: PeerSpec | None = None
-    status: Reports | None = None
+    spec: Raw = NULL
+    status: Raw = NULL
 
 
 class PeerPage(Partial):
@@ -59,39 +69,73 @@ def read_reports(api: Api) -> Iterator[PeerReport]:
     """
     for page in api.pages(Ref(BGP_PEER), lambda page: decode_page(page, PeerPage)):
         for peer in page.items:
-            if peer.spec and peer.spec.conf and peer.spec.conf.admin_down:
-                continue
-            found = (peer.status or Reports()).nodes_peer_status or {}
-            yield PeerReport(peer.metadata.name, {node: session(report) for node, report in found.items()})
+            spec = lenient(peer.spec, PeerSpec)
+            if not (spec and spec.conf and spec.conf.admin_down):
+                yield PeerReport(peer.metadata.name, sessions_in(peer.status))
+
+
+class Status(Partial):
+    """A BgpPeer's status, whatever else it asks for."""
+
+    status: Raw = NULL
 
 
 def observed(items: Mapping[str, Items]) -> Iterator[PeerReport]:
-    """What the objects of an input report; what says nothing of the state of a session is none, and neither is what
-    stands in an object that cannot be read."""
+    """What the objects of an input report; what says nothing of the state of a session is none."""
     for item in by_name(items[BGP_PEER.name]):
-        try:
-            status = item.load(PeerObject).status or Reports()
-        except InputError:
-            continue
-        found = {node: session(report) for node, report in (status.nodes_peer_status or {}).items() if says(report)}
-        if found:
+        if found := sessions_in(item.decode(Status).status):
             yield PeerReport(item.name, found)
 
 
-def says(report: NodeStatus) -> bool:
-    """Whether a report says in which state the session is."""
-    return report.peer_state is not None and bool(report.peer_state.session_state)
+def sessions_in(status: Raw) -> dict[str, SessionReport]:
+    """The sessions of which the status of a BgpPeer says whether they are up, by node."""
+    whole = lenient(status, Reports)
+    entries = (whole.nodes_peer_status or {}) if whole else one_by_one(status)
+    given = ((node, session(entry)) for node, entry in entries.items() if entry)
+    return {node: report for node, report in given if report}
 
 
-def session(report: NodeStatus) -> SessionReport:
-    """One speaker's report of its session."""
+def one_by_one(status: Raw) -> dict[str, NodeStatus]:
+    """What can be read of a status in which something is odd."""
+    found = as_mapping(as_mapping(lenient(status, Any)).get("nodesPeerStatus"))
+    return {str(node): read_entry(as_mapping(entry)) for node, entry in found.items()}
+
+
+def read_entry(entry: Mapping[str, Any]) -> NodeStatus:
+    """What can be read of one speaker's report."""
+    state = as_mapping(entry.get("peerState"))
+    word = state.get("sessionState")
+    said = PeerState(word if isinstance(word, str) else None, converted(state.get("messages"), Messages))
+    return NodeStatus(said, converted(entry.get("timersState"), TimersState))
+
+
+def lenient(content: Raw, type_: type[T]) -> T | None:
+    """JSON as `type_`, None where it is something else."""
+    try:
+        return msgspec.json.decode(content, type=type_)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+
+
+def converted(value: object, type_: type[T]) -> T | None:
+    """Plain data as `type_`, None where it is something else."""
+    try:
+        return msgspec.convert(value, type_)
+    except msgspec.ValidationError:
+        return None
+
+
+def session(report: NodeStatus) -> SessionReport | None:
+    """One speaker's report of its session, None where it does not say in which state that is.
+
+    >>> session(NodeStatus(PeerState("Established"))), session(NodeStatus(PeerState("UNKNOWN")))
+    (SessionReport(up=True, since=None, announces=False), None)
+    """
+    state = (report.peer_state.session_state or "").upper() if report.peer_state else ""
+    if state != UP and state not in DOWN:
+        return None
     since = report.timers_state.uptime if report.timers_state else None
-    return SessionReport(is_established(report), since, announces(report))
-
-
-def is_established(report: NodeStatus) -> bool:
-    """Whether a speaker reports that its session is up."""
-    return report.peer_state is not None and report.peer_state.session_state == "ESTABLISHED"
+    return SessionReport(state == UP, since, announces(report))
 
 
 def announces(report: NodeStatus) -> bool:

@@ -39,16 +39,33 @@ def add_path(afi: str = "AFI_IP", most: int = 10, **more: Any) -> dict[str, Any]
             {},
             ["spec.ebgpMultihop.enabled (true, absent)", "spec.ebgpMultihop.multihopTtl (2, absent)"],
         ),
-        ({"transport": {"remotePort": 1179}}, {}, ["spec.transport.remotePort (1179, 179)"]),
+        ({"transport": {"remotePort": 1179}}, {}, ["spec.transport.remotePort (1179, absent = 179)"]),
         ({"transport": {"passiveMode": True}}, {}, ["spec.transport.passiveMode (true, absent)"]),
-        ({"timers": {"config": {"keepaliveInterval": "10"}}}, {}, ["spec.timers.config.keepaliveInterval (10, 30.0)"]),
+        (
+            {"timers": {"config": {"keepaliveInterval": "10"}}},
+            {},
+            ["spec.timers.config.keepaliveInterval (10, absent = 30)"],
+        ),
+        (
+            {"timers": {"config": {"holdTime": 30.0, "keepaliveInterval": 0}}},
+            {},
+            [
+                "spec.timers.config.holdTime (30, absent = 90)",
+                "spec.timers.config.keepaliveInterval (0 = 10, absent = 30)",
+            ],
+        ),
+        (
+            {"ebgpMultihop": {"enabled": False, "multihopTtl": 2}},
+            {"ebgpMultihop": {"enabled": True, "multihopTtl": 2}},
+            ["spec.ebgpMultihop.enabled (false, true)", "spec.ebgpMultihop.multihopTtl (unused 2, 2)"],
+        ),
         (
             {"gracefulRestart": {"enabled": True}},
             {"gracefulRestart": {"enabled": True, "restartTime": 120}},
-            ["spec.gracefulRestart.restartTime (90, 120)"],
+            ["spec.gracefulRestart.restartTime (absent = 90, 120)"],
         ),
         ({"bfd": {"enabled": True}}, {}, ["spec.bfd.enabled (true, absent)"]),
-        ({"afiSafis": [add_path(most=0)]}, {}, ["spec.afiSafis[AFI_IP].addPaths.config.sendMax (absent, 10)"]),
+        ({"afiSafis": [add_path(most=0)]}, {}, ["spec.afiSafis[AFI_IP].addPaths.config.sendMax (0, absent = 10)"]),
         ({"afiSafis": [add_path(), add_path("AFI_IP6", 0)]}, {}, ["spec.afiSafis[AFI_IP6] (true, absent)"]),
         (
             {"afiSafis": [add_path(mpGracefulRestart={"config": {"enabled": True}})]},

@@ -114,6 +114,15 @@ def test_a_missing_hostname_label_is_named() -> None:
         edits(cluster(nodes, [router(1, "p")], [peer("p", "10.0.0.1")]), placed(("a1", "leaf-1"), speakers=["a2"]))
 
 
+def test_a_hostname_label_that_no_selector_can_name_is_named_where_it_is_needed() -> None:
+    found = cluster(
+        [replace(NODES[0], labels={HOSTNAME: "a 1"}), *NODES[1:]], [router(1, "p")], [peer("p", "10.0.0.1")]
+    )
+    with pytest.raises(InputError, match=f"node a1: label {HOSTNAME}: 'a 1' is not a label value"):
+        edits(found, placed(("a1", "leaf-1"), speakers=["a2"]))
+    assert edits(found, placed(("a2", "leaf-1"), speakers=["a1"])).names == {"leaf-1": "p"}
+
+
 def test_hostname_labels_that_two_speakers_share_are_named() -> None:
     nodes = [NODES[0], replace(NODES[1], labels={HOSTNAME: "a1"})]
     with pytest.raises(InputError, match=f"nodes a1 and a2 share the label {HOSTNAME}=a1"):

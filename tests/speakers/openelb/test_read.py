@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from optimizer.errors import InputError
+from optimizer.inputs.topology import parse_topology
 from optimizer.model import LabelSelector, Requirement
 from tests.objects import Object, conf, node, peer, read, refusal
 
@@ -70,14 +72,17 @@ def test_a_bgp_peer_may_be_administratively_down(tmp_path: Path, down: bool | No
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        (peer("leaf", "10.0.0.1", asn="65001"), "spec.conf.peerAs: expected int | null, got str"),
+        (peer("leaf", "10.0.0.1", asn="65001"), "spec.conf.peerAs: expected a whole number, found text"),
         (peer("leaf", "10.0.0.1", asn=2**32), "spec.conf.peerAs must be from 0 to 4294967295, not 4294967296"),
         (peer("leaf", "10.0.0.1", asn=-1), "spec.conf.peerAs must be from 0"),
         (peer("leaf", "10.0.0.1", {"matchExpressions": [EXPRESSION]}), "spec.nodeSelector.matchExpressions: operator"),
         (peer("leaf", "10.0.0.1", {"matchLabels": {"rack": "r 1"}}), "spec.nodeSelector.matchLabels: 'r 1' is not a"),
-        (peer("leaf", "10.0.0.1") | {"spec": 5}, "spec: expected object | null, got int"),
-        (peer("leaf", "10.0.0.1") | {"spec": {"conf": {"adminDown": "true"}}}, "spec.conf.adminDown: expected bool"),
-        (peer("leaf", "10.0.0.1") | {"spec": {"afiSafis": ["ipv4"]}}, "spec.afiSafis[0]: expected object"),
+        (peer("leaf", "10.0.0.1") | {"spec": 5}, "spec: expected an object, found a whole number"),
+        (
+            peer("leaf", "10.0.0.1") | {"spec": {"conf": {"adminDown": "true"}}},
+            "spec.conf.adminDown: expected true or false",
+        ),
+        (peer("leaf", "10.0.0.1") | {"spec": {"afiSafis": ["ipv4"]}}, "spec.afiSafis[0]: expected an object"),
     ],
 )
 def test_a_bgp_peer_with_an_impossible_field_is_passed_over(tmp_path: Path, given: Object, sentence: str) -> None:
@@ -121,3 +126,15 @@ def test_only_the_bgp_conf_named_default_counts(tmp_path: Path) -> None:
 def test_a_bgp_conf_with_an_impossible_as_is_refused(tmp_path: Path) -> None:
     sentence = refusal(tmp_path, node("n1"), conf(asPerRack={"r1": 2**40}))
     assert sentence.startswith("cluster.json: BgpConf default: spec.asPerRack (r1) must be from 0 to 4294967295")
+
+
+@pytest.mark.parametrize(
+    "address", ["0.0.0.0", "::", "::ffff:0.0.0.0", "224.0.0.5", "ff02::1", "127.0.0.1", "::1", "255.255.255.255"]
+)
+def test_an_address_that_no_router_can_have_is_odd(tmp_path: Path, address: str) -> None:
+    cluster = read(tmp_path, node("n1"), peer("odd", address), peer("leaf", "10.0.0.1"))
+    assert [each.name for each in cluster.peers] == ["leaf"]
+    (found,) = (each for each in cluster.warnings if each.rule == "peer-address")
+    assert f"no router can have the address {address}: this BgpPeer is passed over" in str(found)
+    with pytest.raises(InputError, match=r"routers\[0\] \(a\): address: no router can have the address"):
+        parse_topology({"routers": [{"name": "a", "address": address}]}, "t.yaml")

@@ -70,7 +70,7 @@ def verify(placement: Path, inputs: tuple[str, ...], product: str, verbose: bool
     from ..reports import text as report
 
     chosen, _, _ = verified(placement, inputs, product, verbose)
-    accepted = report.missing(chosen)
+    accepted = report.missing(chosen, 10**9 if verbose else report.SHOWN)
     holds = "every rule holds but for what was accepted (best effort)" if accepted else "every rule holds"
     click.echo(f"{holds}: {plural(len(chosen.speakers), 'speaker')}, {plural(len(chosen.sessions), 'session')}")
     click.echo("".join(report.paragraph(label, line) for label, line in accepted), nl=False)

@@ -68,8 +68,10 @@ class ComponentModel:
     def slack_of(self, rule: Rule) -> cp_model.IntVar:
         """By how much a relaxed rule is missed; shared by all its constraints."""
         if rule not in self.slack:
-            most = 1 + sum(len(each.names) * max(1, len(each.traits.routers)) for each in self.component.classes)
-            self.slack[rule] = self.cp.new_int_var(0, max(most, rule.number), "")
+            most = rule.number  # that many are missing where there are none
+            if rule.kind not in COUNTED_IN:
+                most += 1 + sum(len(each.names) * max(1, len(each.traits.routers)) for each in self.component.classes)
+            self.slack[rule] = self.cp.new_int_var(0, most, "")
         return self.slack[rule]
 
     def goal(self, name: str) -> Expression:

@@ -3,6 +3,7 @@ covering program first."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from msgspec import structs
@@ -27,8 +28,25 @@ def solve_component(
     Each goal is fixed at the value reached before the next is tried. Raises NoAnswerError where the time ends
     before a first solution.
     """
+    if not policy.best_effort and crowded(component):
+        return Answer(None)
     answer = solve_small(component, policy, survive)
     return answer if answer is not None else solve_hard(component, policy, survive, clock, progress)
+
+
+def crowded(component: Component) -> bool:
+    """Whether the racks of a router, which share no node, together ask for more sessions than it takes, or for more new
+    ones than it has room for. To say so by counting is exact, and spares a search that may find it out late."""
+    have = {router.name: Counter[str]() for router in component.routers if router.racks and router.limit is not None}
+    for each in component.classes if have else ():
+        for name in have.keys() & {*each.traits.today, *each.traits.down}:
+            have[name][each.traits.rack] += len(each.names)
+    for router in (router for router in component.routers if router.name in have):
+        asked = sum(number for _, number in router.racks)
+        new = sum(max(0, number - have[router.name][rack]) for rack, number in router.racks)
+        if any(most is not None and number > most for number, most in ((asked, router.limit), (new, router.spare))):
+            return True
+    return False
 
 
 def solve_hard(

@@ -60,3 +60,21 @@ def test_racks_ask_for_more_than_their_routers() -> None:
     short = replace(cluster, routers=(Router("a", max_sessions=3),))
     found = lines(short, Policy(best_effort=True))
     assert found["sessions"] == f"0 configured today -> 3, proved least; {asked}, 2 of which are missing (see exposure)"
+    assert (found["shortfall"], found["exposure"]) == ("0, proved least", "2 (2 sessions of racks), proved least")
+    found = lines(replace(cluster, routers=(Router("a", max_sessions=1),)), Policy(best_effort=True))
+    assert found["sessions"].endswith(f"{asked}, 4 of which are missing (see shortfall and exposure)")
+    assert found["shortfall"] == "3 (1 session of routers, 2 sessions of racks that keep none), proved least"
+    assert found["exposure"].startswith("4 (4 sessions of racks)")
+
+
+def test_what_is_missing_is_listed_with_what_weighs_most_first_and_only_as_far_as_it_is_short() -> None:
+    nodes = [Node(f"r{rack}n{number}", {RACK: f"r{rack}"}) for rack in range(9) for number in (1, 2)]
+    cluster = replace(cluster_of({"a": [node.name for node in nodes]}, nodes), settings=PER_RACK)
+    cluster = replace(cluster, routers=(Router("a", max_sessions=2),))
+    policy = Policy(best_effort=True)
+    placement = optimize(cluster, policy)
+    short = [line for line in text(cluster, policy, placement).splitlines() if line.startswith("missing")]
+    assert len(short) == 9
+    assert all("a: no session with rack r" in line for line in short[:7])
+    assert short[-1].endswith("... and 8 more (all with -v)")
+    assert len([line for line in text(cluster, policy, placement, True).splitlines() if "missing  " in line]) == 16

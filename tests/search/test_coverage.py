@@ -25,6 +25,7 @@ from optimizer.model import (
 from optimizer.placements.optimize import optimize
 from optimizer.search.problem import shape
 from optimizer.search.reduce import reduce
+from optimizer.search.solve import crowded
 from tests.builders import cluster_of, goal_values
 from tests.instances import PER_RACK, RACK
 
@@ -139,6 +140,105 @@ def test_best_effort_misses_the_least_and_says_of_which_rack() -> None:
     assert goal_values(placement.objectives)["exposure"] == 1
 
 
+@pytest.mark.parametrize("running", [False, True])
+@pytest.mark.parametrize("peering", ["all-attached", "selected"])
+@pytest.mark.parametrize(
+    ("sizes", "limit", "kept"),
+    [
+        ({"r1": 2, "r2": 2}, 2, [1, 1]),
+        ({"r1": 3, "r2": 3, "r3": 3}, 4, [1, 1, 2]),
+        ({"r1": 4, "r2": 4, "r3": 4, "": 4}, 5, [1, 1, 1, 2]),
+        ({"r1": 1, "r2": 3, "r3": 3}, 3, [1, 1, 1]),
+    ],
+)
+def test_best_effort_leaves_no_rack_without_a_session_where_each_can_keep_one(
+    sizes: Mapping[str, int], limit: int, kept: list[int], peering: Peering, running: bool
+) -> None:
+    cluster = racks(sizes, Router("tor", max_sessions=limit))
+    names = cluster.attachments["tor"]
+    if running:
+        cluster = replace(cluster, today=Today(names, {"tor": names}))
+    placement = optimize(cluster, Policy(best_effort=True, peering=peering))
+    assert placement.status == "optimal"
+    assert sorted(by_rack(cluster, placement, "tor").values()) == kept
+    assert goal_values(placement.objectives)["shortfall"] == 0
+    assert not [each for each in placement.hazards if each.rule == "rack-without-session"]
+
+
+def test_a_rack_that_must_be_left_without_a_session_is_counted_and_named() -> None:
+    cluster = racks({"r1": 2, "r2": 2, "r3": 2}, Router("tor", max_sessions=2))
+    placement = optimize(cluster, Policy(best_effort=True))
+    values = goal_values(placement.objectives)
+    assert (values["shortfall"], values["exposure"]) == (1, 4)
+    (none,) = [each for each in placement.shortfalls if each.rule.startswith("announcement of rack ")]
+    rack = none.rule.removeprefix("announcement of ")
+    assert Shortfall("tor", f"coverage of {rack}", 2) in placement.shortfalls
+    (found,) = [each for each in placement.hazards if each.rule == "rack-without-session"]
+    assert found.sentence == f"no speaker announces {rack} at router tor: these nodes are next hops of nobody there"
+    wrong = replace(placement, shortfalls=tuple(each for each in placement.shortfalls if each != none))
+    assert any(f"no session with {rack}" in each for each in check_placement(cluster, Policy(best_effort=True), wrong))
+
+
+def test_what_is_missed_more_than_today_still_comes_first() -> None:
+    cluster = racks({"r1": 2, "r2": 2}, Router("tor", max_sessions=2))
+    cluster = replace(cluster, today=Today(("r1n1", "r1n2"), {"tor": ("r1n1", "r1n2")}))
+    placement = optimize(cluster, Policy(best_effort=True))
+    assert by_rack(cluster, placement, "tor") == {"r1": 2}
+    assert [each.rule for each in placement.hazards if each.rule.startswith("rack-")] == ["rack-without-session"]
+
+
+def test_racks_that_lose_their_speakers_as_nobody_asks_for_coverage_are_named() -> None:
+    cluster = racks({"r1": 3, "r2": 3, "r3": 3}, *map(Router, LEAVES))
+    asked: dict[bool | None, list[str]] = {}
+    for coverage in (None, False):
+        found = optimize(cluster, Policy(coverage=coverage)).hazards
+        asked[coverage] = [each.sentence for each in found if each.rule == "rack-without-session"]
+    assert asked[None] == []
+    (told,) = asked[False]
+    assert told.startswith("no speaker announces rack r2, rack r3 at router leaf-1, nor some racks at 1 more router")
+    # A speaker on a node in no rack announces every node.
+    mixed = racks({"": 3, "r1": 1}, r1n1=True)
+    assert not [each for each in optimize(mixed, Policy(coverage=False)).hazards if each.rule == "rack-without-session"]
+    quiet = replace(cluster, routers=(Router("leaf-1", min_speakers=0), Router("leaf-2", min_speakers=0)))
+    assert not [each for each in optimize(quiet, Policy(coverage=False)).hazards if "announces" in each.sentence]
+
+
+def test_a_rack_that_hangs_on_one_node_is_found() -> None:
+    def found(cluster: Cluster, policy: Policy) -> list[str]:
+        return [each.sentence for each in optimize(cluster, policy).warnings if each.rule == "rack-on-one-node"]
+
+    cluster = racks({"r1": 2, "r2": 1, "r3": 2}, r3n2=True)
+    (told,) = found(cluster, Policy())
+    assert told == (
+        "2 racks have only one node for a speaker at a router of theirs, such as rack r2 at router tor (r2n1): without "
+        "it nothing announces its nodes there"
+    )
+    assert found(racks({"r1": 2, "r3": 2}), Policy()) == []
+    assert found(cluster, Policy(coverage=False)) == []
+    # The router itself hangs on that node, which is found as such.
+    assert found(racks({"r1": 1}), Policy(speakers_per_router=1)) == []
+
+
+def test_racks_that_ask_for_more_than_a_router_takes_are_found_by_counting() -> None:
+    cluster = racks({"r1": 2, "r2": 2}, Router("tor", max_sessions=4))
+    (fits,) = reduce(cluster, Policy()).components
+    assert not crowded(fits)
+    (narrow,) = reduce(replace(cluster, routers=(Router("tor", max_sessions=3),)), Policy()).components
+    assert crowded(narrow)
+    # Today's session is of the rack that has enough, so there is no room for the new ones of the other rack.
+    sizes = {"r1": 3, "r2": 2}
+    busy = replace(
+        racks(sizes, Router("tor", max_sessions=4)),
+        today=Today(("r1n1", "r1n2", "r1n3"), {"tor": ("r1n1", "r1n2", "r1n3")}),
+    )
+    (part,) = reduce(busy, Policy()).components
+    assert crowded(part)
+    (allowed,) = reduce(busy, Policy(allow_break=True)).components
+    assert not crowded(allowed)
+    assert optimize(busy, Policy()).status == "infeasible"
+    assert optimize(busy, Policy(allow_break=True)).status == "optimal"
+
+
 def test_best_effort_keeps_the_rack_that_is_covered_today() -> None:
     cluster = racks({"r1": 2, "r2": 2}, Router("tor", max_sessions=3))
     cluster = replace(cluster, today=Today(("r2n1", "r2n2"), {"tor": ("r2n1", "r2n2")}))
@@ -161,13 +261,13 @@ def test_racks_that_nobody_can_announce_are_found() -> None:
     cluster = racks({"r1": 2, "r2": 1}, r2n1=True)
     (found,) = [each for each in optimize(cluster, Policy()).warnings if each.rule == "rack-not-covered"]
     assert found.sentence == (
-        "rack r2 has no eligible node at router tor (r2n1: cordoned): no speaker announces its nodes there; make one "
-        "of them eligible, or keep a speaker that runs there with --best-effort"
+        "rack r2 has no eligible node at router tor (r2n1: cordoned): no speaker announces its nodes there; make "
+        "one of them eligible, or keep a speaker that runs there with --best-effort"
     )
     more = racks({"r1": 2, "r2": 1, "r3": 1, "": 1}, *map(Router, LEAVES), r2n1=True, r3n1=True, xn1=True)
     (found,) = [each for each in optimize(more, Policy()).warnings if each.rule == "rack-not-covered"]
-    assert found.sentence.startswith("2 racks have no eligible node at a router of theirs")
-    assert "rack r2 at router leaf-1" in found.sentence
+    assert found.sentence.startswith("2 racks have no eligible node at a router of theirs, such as rack r2 at ")
+    assert "rack r2 at router leaf-1 (r2n1: cordoned)" in found.sentence
     assert not [each for each in optimize(more, Policy(coverage=False)).warnings if each.rule == "rack-not-covered"]
 
 

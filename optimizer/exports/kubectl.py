@@ -35,9 +35,8 @@ def new_script(plan: Plan, comment: str, objects: Objects, folder: str = "") -> 
 
 
 def script_back(plan: Plan, comment: str) -> Script:
-    """A new script that starts with the objects after all steps and waits for today's speakers and
-    sessions, those that do not work left aside."""
-    goal = awaited(plan.cluster.today.working, plan.todays_sessions())
+    """A new script that starts with the objects after all steps and waits for today's speakers and sessions."""
+    goal = awaited(plan.cluster.today.speakers, plan.todays_sessions())
     return Script(comment, watched(plan), goal, AGAIN, plan.after, "rollback/")
 
 

@@ -137,13 +137,13 @@ def added_sessions(cluster: Cluster, new: Iterable[Session]) -> dict[str, tuple[
 
 def groups_of(cluster: Cluster, names: frozenset[str], added: Mapping[str, tuple[str, ...]]) -> Groups:
     """The groups of routers that have the same sessions today and the same `added` ones, for these nodes."""
-    today = cluster.today.held
+    today = cluster.today.sessions
     first_of: dict[tuple[tuple[str, ...] | None, tuple[str, ...]], str] = {}
     of_node: defaultdict[str, list[str]] = defaultdict(list)
     of_router: dict[str, str] = {}
     for router in {**today, **added}:
         nodes, more = today.get(router, ()), added.get(router, ())
-        of_router[router] = first_of.setdefault((None if cluster.today.held_by_all(router) else nodes, more), router)
+        of_router[router] = first_of.setdefault((None if cluster.today.everywhere(router) else nodes, more), router)
         if of_router[router] == router:
             for name in names.intersection((*nodes, *more)):
                 of_node[name].append(router)

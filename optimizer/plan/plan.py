@@ -78,13 +78,14 @@ class Plan(Struct, frozen=True):
         return [(node, names[router]) for router, nodes in found if router in names for node in nodes]
 
     def todays_sessions(self) -> list[tuple[str, str]]:
-        """Those of them that are not reported down; where two peer objects fight over an address nobody can tell."""
+        """Those of them that the way back waits for: where two peer objects fight over an address nobody can tell.
+
+        One that is reported down is among them, as a report may be older than the session.
+        """
         addresses = Counter(peer.address for peer in self.cluster.peers if not self.product.keeps_apart)
         routers = ((router, self.peer_names.get(router.name)) for router in self.cluster.routers)
         fought = {peer for router, peer in routers if addresses[router.address or ""] > 1}
-        held, names = self.cluster.today.held.items(), self.peer_names
-        found = ((names[router], nodes) for router, nodes in held if router in names)
-        return [(node, peer) for peer, nodes in found if peer not in fought for node in nodes]
+        return [each for each in self.possible_sessions() if each[1] not in fought]
 
 
 def make_plan(cluster: Cluster, policy: Policy, placement: Placement, style: Style) -> Plan:

@@ -62,7 +62,7 @@ def lost_with_a_domain(
 ) -> Counter[str]:
     """The sessions that each router needs so that, whichever protected domain fails, enough survive: the most that it
     has in one domain, its own left aside, and the survivors."""
-    today = cluster.today.held
+    today = cluster.today.sessions
     needed: Counter[str] = Counter()
     if not policy.survive:
         return needed

@@ -5,7 +5,7 @@ A name stays the same from release to release, so that scripts can look for it; 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
@@ -20,6 +20,15 @@ class Finding(Struct, frozen=True, order=True):
 
     def __str__(self) -> str:
         return self.sentence
+
+
+def node_of(names: Sequence[str]) -> str:
+    """The object of a finding about nodes: the node, where it is about just one.
+
+    >>> node_of(["n1"]), node_of(["n1", "n2"])
+    ('Node n1', '')
+    """
+    return f"Node {names[0]}" if len(names) == 1 else ""
 
 
 RULES: Mapping[str, str] = {

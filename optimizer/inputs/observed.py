@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from ..findings import Finding
+from ..findings import Finding, node_of
 from ..model import Cluster, Mode, Router, Today
 from ..words import are, listed, plural
 
@@ -115,8 +115,3 @@ def counted(names: Sequence[str], number: int, what: str, how: str) -> str:
     '2 of 4 speakers are not Ready: n1, n2'
     """
     return f"{len(names)} of {plural(number, what)} {are(len(names))} {how}: {listed(names, SHOWN)}"
-
-
-def node_of(names: Sequence[str]) -> str:
-    """The object of a finding about one node."""
-    return f"Node {names[0]}" if len(names) == 1 else ""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from msgspec import structs
 
 from ..errors import NoAnswerError
-from ..findings import Finding
+from ..findings import Finding, node_of
 from ..model import Cluster, Placement, Policy
 from ..words import are, listed, plural
 
@@ -59,8 +59,3 @@ def reason(cluster: Cluster, policy: Policy, placement: Placement, chosen: Seque
             known = "" if (ours.value, theirs.value) == (ours.bound, theirs.bound) else ", as far as is known"
             return f"the goal {ours.name} comes first, {without} it would be {theirs.value}, not {ours.value}{known}"
     return f"no goal tells them apart; ban {listed(chosen, SHOWN)} to have it otherwise"
-
-
-def node_of(names: Sequence[str]) -> str:
-    """The object of a finding about one node."""
-    return f"Node {names[0]}" if len(names) == 1 else ""

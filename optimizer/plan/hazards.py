@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ..findings import Finding
+from ..findings import Finding, node_of
 from ..kube.changes import Restart
 from ..kube.parse import toleration_of
 from ..kube.taints import untolerated
@@ -55,7 +55,7 @@ def not_up(cluster: Cluster, placement: Placement) -> list[Finding]:
         told = f"{plural(len(chosen), 'chosen speaker')} {'does' if len(chosen) == 1 else 'do'} not work today"
         names = listed([f"{name} ({today.broken[name]})" for name in chosen], SHOWN)
         sentence = f"{told}: {names}; a change waits for {'it' if len(chosen) == 1 else 'them'}"
-        found.append(Finding("broken-speaker-chosen", sentence, f"Node {chosen[0]}" if len(chosen) == 1 else ""))
+        found.append(Finding("broken-speaker-chosen", sentence, node_of(chosen)))
     idle = {router.name for router in cluster.routers if router.min_speakers == 0}
     lost = [
         f"{each.node} - {each.router}"

@@ -150,7 +150,10 @@ def stop_rounds(cluster: Cluster, names: frozenset[str], most: int) -> tuple[tup
     """
     groups = groups_of(cluster, names, {})
     today = cluster.today.held
-    at_once = {group: max(1, len(today.get(group, ())) // 10) for group in groups.of_router.values()}
+    at_once: dict[str, int] = {}
+    for router, group in groups.of_router.items():
+        most = max(1, len(today.get(router, ())) // 10)
+        at_once[group] = min(most, at_once.get(group, most))
     return rounds(names, groups.of_node, at_once, most)
 
 

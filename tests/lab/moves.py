@@ -166,8 +166,9 @@ class Move:
         return found
 
     def pods(self) -> dict[str, Object]:
-        """The speakers' pods by node."""
-        return {each["spec"]["nodeName"]: each for each in self.lab.client.items(PODS)}
+        """The speakers' pods by node, those that wait for one left out: they run nowhere."""
+        found = self.lab.client.items(PODS)
+        return {each["spec"]["nodeName"]: each for each in found if each["spec"].get("nodeName")}
 
     def by_hand(self, path: str, body: Any, manager: str = "kubectl-edit", content_type: str = MERGE) -> None:
         """Change an object as somebody else."""
